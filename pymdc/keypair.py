@@ -1,0 +1,183 @@
+"""Key pairs on the curve secp256k1: who signs a request, and what a bridge knows a signer by."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Literal, overload
+
+from ecdsa import SECP256k1, BadSignatureError, SigningKey, VerifyingKey
+from ecdsa.errors import MalformedPointError
+from ecdsa.util import sigdecode_der, sigencode_der_canonize
+
+from .hashes import ripemd160
+
+__all__ = ["ECDSA"]
+
+_PUBLIC_FORMS = "compressed (02 or 03), uncompressed (04) or raw (64 bytes), in hex"
+
+
+class ECDSA:
+    """A secp256k1 key pair.
+
+    `ECDSA()` makes a new pair. `ECDSA(public_key, private_key)` restores one from what `get_public_key()` and
+    `get_private_key()` gave. The private key alone is enough: the public key follows from it. With the public key alone
+    the pair verifies signatures and can be added to an account or a bucket, but cannot sign.
+
+    Arguments:
+        public_key: compressed, uncompressed or raw (x and y, 64 bytes); in hex, upper or lower case, `str` or `bytes`.
+        private_key: 32 bytes in hex, `str` or `bytes`.
+
+    Raises:
+        ValueError: the text is no key, or the two keys do not belong together. The message never holds a private key.
+
+    Attributes:
+        public_key: x and y, 64 bytes.
+        private_key: 32 bytes, or `None`.
+
+    Two pairs with the same keys are equal. A pair is immutable in use and may be shared by threads.
+    """
+
+    def __init__(self, public_key: str | bytes | None = None, private_key: str | bytes | None = None) -> None:
+        self._signer: SigningKey | None = None
+        if private_key is not None:
+            self._signer = _signing_key(private_key)
+        elif public_key is None:
+            self._signer = SigningKey.generate(curve=SECP256k1)
+        if public_key is not None:
+            self._verifier = _verifying_key(public_key)
+        else:
+            assert self._signer is not None  # one of the two branches above made it
+            self._verifier = self._signer.verifying_key
+        if self._signer is not None and self._signer.verifying_key.to_string() != self._verifier.to_string():
+            raise ValueError("the public key does not belong to the private key")
+        self.public_key: bytes = self._verifier.to_string()
+        self.private_key: bytes | None = self._signer.to_string() if self._signer is not None else None
+
+    @overload
+    def get_public_key(self, f: Literal["hex", "base64"] = "hex") -> str: ...
+
+    @overload
+    def get_public_key(self, f: Literal["bin", "cpub", "hash"]) -> bytes: ...
+
+    @overload
+    def get_public_key(self, f: str) -> str | bytes: ...
+
+    def get_public_key(self, f: str = "hex") -> str | bytes:
+        """Return the public key in its compressed form, 33 bytes.
+
+        Arguments:
+            f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` the HASH160 of the bytes (20 bytes:
+                RIPEMD-160 of SHA-256), anything else base64.
+        """
+        compressed: bytes = self._verifier.to_string("compressed")
+        if f == "cpub":
+            return compressed
+        if f == "hash":
+            return ripemd160(hashlib.sha256(compressed).digest())
+        return _encode(compressed, f)
+
+    @overload
+    def get_private_key(self, f: Literal["hex", "base64"] = "hex") -> str: ...
+
+    @overload
+    def get_private_key(self, f: Literal["bin"]) -> bytes: ...
+
+    @overload
+    def get_private_key(self, f: str) -> str | bytes: ...
+
+    def get_private_key(self, f: str = "hex") -> str | bytes:
+        """Return the private key: `f` as `"hex"`, `"bin"` (32 bytes), or anything else for base64.
+
+        Raises:
+            ValueError: the pair has only a public key.
+        """
+        return _encode(self._signing().to_string(), f)
+
+    def sign(self, msg: str | bytes) -> str:
+        """Sign the SHA-256 of `msg` (text as UTF-8) and return the signature: DER, in lower-case hex.
+
+        The signature is deterministic (RFC 6979) and low-S, so equal messages give equal signatures.
+
+        Raises:
+            ValueError: the pair has only a public key.
+        """
+        signature: bytes = self._signing().sign_digest_deterministic(
+            hashlib.sha256(_as_bytes(msg)).digest(), hashfunc=hashlib.sha256, sigencode=sigencode_der_canonize
+        )
+        return signature.hex()
+
+    def valid_signature(
+        self, signature: str | bytes, msg: str | bytes, public_key: str | bytes | None = None
+    ) -> bool:
+        """Tell whether `signature` (DER in hex) over the SHA-256 of `msg` was made by this pair, or by `public_key`.
+
+        What any Metadisk client makes is accepted, high-S included. Text that is no signature is `False`.
+
+        Raises:
+            ValueError: `public_key` is given and is no key.
+        """
+        verifier = self._verifier if public_key is None else _verifying_key(public_key)
+        digest = hashlib.sha256(_as_bytes(msg)).digest()
+        try:
+            der = binascii.unhexlify(signature)
+            return bool(verifier.verify_digest(der, digest, sigdecode=sigdecode_der))
+        except (ValueError, BadSignatureError):  # not hex, not DER, or not of this key
+            return False
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ECDSA):
+            return NotImplemented
+        return (self.public_key, self.private_key) == (other.public_key, other.private_key)
+
+    def __hash__(self) -> int:
+        return hash((self.public_key, self.private_key is None))
+
+    def __repr__(self) -> str:
+        kind = "key pair" if self._signer is not None else "public key"
+        return f"<ECDSA {kind} {self.get_public_key()}>"
+
+    def _signing(self) -> SigningKey:
+        if self._signer is None:
+            raise ValueError("this pair has no private key: it can verify, but not sign")
+        return self._signer
+
+
+def _signing_key(text: str | bytes) -> SigningKey:
+    key = _unhex(text, "private key", "32 bytes in hex")
+    if len(key) != 32:
+        raise ValueError(f"not a private key: expected 32 bytes in hex, got {len(key)} bytes")
+    try:
+        return SigningKey.from_string(key, curve=SECP256k1)
+    except MalformedPointError:
+        raise ValueError("not a private key: the number is not between 1 and the order of secp256k1") from None
+
+
+def _verifying_key(text: str | bytes) -> VerifyingKey:
+    key = _unhex(text, "public key", _PUBLIC_FORMS)
+    try:
+        return VerifyingKey.from_string(
+            key, curve=SECP256k1, valid_encodings=("compressed", "uncompressed", "raw")
+        )
+    except MalformedPointError as error:
+        raise ValueError(f"not a public key: expected a point of secp256k1, {_PUBLIC_FORMS}") from error
+
+
+def _unhex(text: str | bytes, what: str, expected: str) -> bytes:
+    if not isinstance(text, str | bytes):
+        raise TypeError(f"a {what} must be str or bytes, not {type(text).__name__}")
+    try:
+        return binascii.unhexlify(text)
+    except ValueError:
+        raise ValueError(f"not a {what}: expected {expected}") from None
+
+
+def _encode(key: bytes, f: str) -> str | bytes:
+    if f == "bin":
+        return key
+    return key.hex() if f == "hex" else base64.b64encode(key).decode("ascii")
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8") if isinstance(text, str) else bytes(text)
