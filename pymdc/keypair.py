@@ -36,7 +36,7 @@ class ECDSA:
         public_key: x and y, 64 bytes.
         private_key: 32 bytes, or `None`.
 
-    Two pairs with the same keys are equal. A pair is immutable in use and may be shared by threads.
+    Two pairs with the same public key are equal, whether or not both can sign. A pair may be shared by threads.
     """
 
     def __init__(self, public_key: str | bytes | None = None, private_key: str | bytes | None = None) -> None:
@@ -129,10 +129,10 @@ class ECDSA:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ECDSA):
             return NotImplemented
-        return (self.public_key, self.private_key) == (other.public_key, other.private_key)
+        return self.public_key == other.public_key
 
     def __hash__(self) -> int:
-        return hash((self.public_key, self.private_key is None))
+        return hash(self.public_key)
 
     def __repr__(self) -> str:
         kind = "key pair" if self._signer is not None else "public key"
