@@ -1,1 +1,24 @@
-__version__ = "0.1.0"
+"""pymdc: a client of the Metadisk API, the bridge in front of the Storj network of 2016.
+
+Every function takes `callback=`. Without it, the call blocks and returns the decoded JSON of the reply. With it, the
+call runs in the background, and the callback gets the same value. Errors are never raised: they are values, which
+`pymdc.errors` lists.
+"""
+
+from . import api, errors, keypair, rest
+from .client import Client, configure
+from .config import Timeout
+from .errors import unwrap
+from .version import __version__
+
+__all__ = [
+    "Client",
+    "Timeout",
+    "__version__",
+    "api",
+    "configure",
+    "errors",
+    "keypair",
+    "rest",
+    "unwrap",
+]

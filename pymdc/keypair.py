@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from typing import Literal, overload
 
-from ecdsa import SECP256k1, BadSignatureError, SigningKey, VerifyingKey
+from ecdsa import BadSignatureError, SECP256k1, SigningKey, VerifyingKey
 from ecdsa.errors import MalformedPointError
 from ecdsa.util import sigdecode_der, sigencode_der_canonize
 
@@ -68,8 +68,8 @@ class ECDSA:
         """Return the public key in its compressed form, 33 bytes.
 
         Arguments:
-            f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` the HASH160 of the bytes (20 bytes:
-                RIPEMD-160 of SHA-256), anything else base64.
+            f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` the HASH160 of the bytes (RIPEMD-160
+                of SHA-256, 20 bytes), anything else base64.
         """
         compressed: bytes = self._verifier.to_string("compressed")
         if f == "cpub":
@@ -108,9 +108,7 @@ class ECDSA:
         )
         return signature.hex()
 
-    def valid_signature(
-        self, signature: str | bytes, msg: str | bytes, public_key: str | bytes | None = None
-    ) -> bool:
+    def valid_signature(self, signature: str | bytes, msg: str | bytes, public_key: str | bytes | None = None) -> bool:
         """Tell whether `signature` (DER in hex) over the SHA-256 of `msg` was made by this pair, or by `public_key`.
 
         What any Metadisk client makes is accepted, high-S included. Text that is no signature is `False`.
@@ -157,9 +155,7 @@ def _signing_key(text: str | bytes) -> SigningKey:
 def _verifying_key(text: str | bytes) -> VerifyingKey:
     key = _unhex(text, "public key", _PUBLIC_FORMS)
     try:
-        return VerifyingKey.from_string(
-            key, curve=SECP256k1, valid_encodings=("compressed", "uncompressed", "raw")
-        )
+        return VerifyingKey.from_string(key, curve=SECP256k1, valid_encodings=("compressed", "uncompressed", "raw"))
     except MalformedPointError as error:
         raise ValueError(f"not a public key: expected a point of secp256k1, {_PUBLIC_FORMS}") from error
 

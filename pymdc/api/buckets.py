@@ -1,0 +1,130 @@
+"""Buckets: where files are kept, with a share of space and of bandwidth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..client import Client
+from ..dispatch import Callback
+from ..rest import REST
+from ..wire import path
+from .files import Files
+from .keys import public_key_of
+from .results import text_of
+
+__all__ = ["Bucket", "Buckets"]
+
+
+class Buckets:
+    """The buckets of an account.
+
+    Arguments:
+        key_pair: an `ECDSA` whose key the account has signs, a `Users` logs in.
+        client: the client to use, else the default one.
+    """
+
+    def __init__(self, key_pair: object, *, client: Client | None = None) -> None:
+        self.key_pair = key_pair
+        self._client = client
+
+    def create(
+        self,
+        name: str,
+        storage: float | str,
+        transfer: float | str,
+        key_pairs: Iterable[Any],
+        callback: Callback | None = None,
+    ) -> Any:
+        """Create a bucket.
+
+        Arguments:
+            name: any text; names may repeat.
+            storage, transfer: how much it may hold, and how much may be downloaded from it, in GB (10^9 bytes); a
+                fraction is cut off, as ever.
+            key_pairs: whose holders may ask for tokens of the bucket: key pairs, or public keys in hex.
+
+        Returns:
+            `{"id": ..., "name": ..., "storage": ..., ...}`, which `Bucket` accepts in place of the id, or a refusal,
+            `{"error": ...}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
+
+        Raises:
+            TypeError, ValueError: `storage` or `transfer` is no number, or a key is no key.
+        """
+        params = {
+            "name": name,
+            "storage": _gigabytes(storage, "storage"),
+            "transfer": _gigabytes(transfer, "transfer"),
+            "pubkeys": [public_key_of(key_pair) for key_pair in key_pairs],
+        }
+        return REST("POST", "/buckets", params, self.key_pair, callback=callback, client=self._client)
+
+    def list(self, callback: Callback | None = None) -> Any:
+        """List the account's buckets.
+
+        Returns:
+            A list of what `create` gives, or a refusal, or an exception value. With a callback: a `Handle`.
+        """
+        return REST("GET", "/buckets", auth=self.key_pair, callback=callback, client=self._client)
+
+
+class Bucket:
+    """One bucket.
+
+    Arguments:
+        bucket_id: its id, or the dict that `Buckets.create` gave.
+        key_pair: an `ECDSA` signs, a `Users` logs in.
+        client: the client to use, else the default one.
+
+    Attributes:
+        bucket_id: its id.
+        files: the files in it, a `Files`.
+
+    Raises:
+        TypeError, ValueError: `bucket_id` is neither, but for example an error value.
+    """
+
+    def __init__(self, bucket_id: str | Mapping[str, Any], key_pair: object, *, client: Client | None = None) -> None:
+        self.bucket_id = text_of(bucket_id, "id", "a bucket's id")
+        self.key_pair = key_pair
+        self.files = Files(self.bucket_id, key_pair, client=client)
+        self._client = client
+
+    def list(self, callback: Callback | None = None) -> Any:
+        """Return the bucket's metadata.
+
+        Returns:
+            `{"id": ..., "name": ..., "storage": ..., ...}`, or a refusal, or an exception value. With a callback: a
+            `Handle`.
+        """
+        return self._call("GET", {}, callback)
+
+    def delete(self, callback: Callback | None = None) -> Any:
+        """Delete the bucket.
+
+        Returns:
+            `""`, or a refusal, or an exception value. With a callback: a `Handle`.
+        """
+        return self._call("DELETE", {}, callback)
+
+    def patch(self, params: Mapping[str, Any], callback: Callback | None = None) -> Any:
+        """Change the bucket.
+
+        Arguments:
+            params: what to change: `name`, `storage`, `transfer`, `pubkeys` (a list of public keys in hex).
+
+        Returns:
+            The bucket's metadata, or a refusal, or an exception value. With a callback: a `Handle`.
+        """
+        return self._call("PATCH", params, callback)
+
+    def _call(self, method: str, params: Mapping[str, Any], callback: Callback | None) -> Any:
+        resource = path("buckets", self.bucket_id)
+        return REST(method, resource, params, self.key_pair, callback=callback, client=self._client)
+
+
+def _gigabytes(number: Any, what: str) -> int:
+    try:
+        return int(number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise type(error)(f"{what} is a number of GB, such as 10, not {number!r}") from None

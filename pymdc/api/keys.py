@@ -1,0 +1,74 @@
+"""The public keys of an account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..client import Client
+from ..dispatch import Callback
+from ..keypair import ECDSA
+from ..rest import REST
+from ..wire import path
+from .results import text_of
+
+__all__ = ["Keys"]
+
+
+class Keys:
+    """The public keys that may sign for an account.
+
+    Arguments:
+        user: whose they are: a `Users` logs in, an `ECDSA` whose key the account has signs.
+        client: the client to use, else the default one.
+
+    Attributes:
+        user: as given.
+        key_pairs: the key pairs that `create` was called with or made, in that order.
+    """
+
+    def __init__(self, user: object, *, client: Client | None = None) -> None:
+        self.user = user
+        self.key_pairs: list[ECDSA] = []
+        self._client = client
+
+    def list(self, callback: Callback | None = None) -> Any:
+        """List the account's keys.
+
+        Returns:
+            `[{"user": ..., "key": ..., "id": ...}, ...]`, or a refusal, `{"error": ...}`, or an exception value (see
+            `pymdc.errors`). With a callback: a `Handle`.
+        """
+        return REST("GET", "/keys", auth=self.user, callback=callback, client=self._client)
+
+    def create(self, key_pair: ECDSA | None = None, callback: Callback | None = None) -> Any:
+        """Add the public key of `key_pair` to the account; without one, of a new key pair, then in `key_pairs`.
+
+        Returns:
+            `{"user": ..., "key": ..., "id": ...}`, or a refusal, or an exception value. With a callback: a `Handle`.
+        """
+        key_pair = ECDSA() if key_pair is None else key_pair
+        params = {"key": public_key_of(key_pair)}
+        self.key_pairs.append(key_pair)
+        return REST("POST", "/keys", params, self.user, callback=callback, client=self._client)
+
+    def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: Callback | None = None) -> Any:
+        """Remove the public key of `key_pair` from the account. A key in hex, as `list` gives it, will do as well.
+
+        Returns:
+            `""`, or a refusal, or an exception value. With a callback: a `Handle`.
+        """
+        resource = path("keys", public_key_of(key_pair))
+        return REST("DELETE", resource, auth=self.user, callback=callback, client=self._client)
+
+
+def public_key_of(key_pair: Any) -> str:
+    """Return the hex of a key pair's public key, of a public key in hex, or of one that a call gave.
+
+    Raises:
+        TypeError, ValueError: it is no key.
+    """
+    if isinstance(key_pair, ECDSA):
+        return key_pair.get_public_key("hex")
+    text = text_of(key_pair, "key", "a key pair or a public key in hex")
+    ECDSA(text)  # raises for what is no key
+    return text

@@ -1,0 +1,70 @@
+"""Accounts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+from ..client import Client
+from ..dispatch import Callback
+from ..rest import REST
+from ..wire import path
+from .results import text_of
+
+__all__ = ["Users"]
+
+_RANDOM_PASSWORD_BYTES = 32
+
+
+class Users:
+    """An account of a bridge. Where it is given as `auth`, requests log in with HTTP Basic.
+
+    Arguments:
+        username: the account's e-mail address.
+        password: its password, text (as UTF-8) or bytes. With none, or an empty one, a random one is made.
+        client: the client to use, else the default one.
+
+    Attributes:
+        username: as given.
+        password: bytes.
+
+    The bridge never learns the password, only its SHA-256.
+    """
+
+    def __init__(self, username: str, password: str | bytes | None = None, *, client: Client | None = None) -> None:
+        if not isinstance(username, str):
+            raise TypeError(f"the username is an e-mail address, a str, not {type(username).__name__}")
+        if not isinstance(password, str | bytes | None):
+            raise TypeError(f"the password must be str or bytes, not {type(password).__name__}")
+        self.username = username
+        secret = password.encode("utf-8") if isinstance(password, str) else password
+        self.password: bytes = secret or os.urandom(_RANDOM_PASSWORD_BYTES)
+        self._client = client
+
+    def register(self, callback: Callback | None = None) -> Any:
+        """Register the account. The bridge mails a link that activates it.
+
+        Returns:
+            `{"activated": False, "created": ..., "email": ..., "id": ...}`, or `{"error": "Email is already
+            registered"}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
+        """
+        params = {"email": self.username, "password": self.password_hash()}
+        return REST("POST", "/users", params, callback=callback, client=self._client)
+
+    def activate(self, token: str, callback: Callback | None = None) -> Any:
+        """Activate the account with the token at the end of the link in the mail. A token serves once.
+
+        Returns:
+            `{"activated": True, "created": ..., "email": ..., "id": ...}`, or `{"error": "Invalid activation token"}`,
+            or an exception value. With a callback: a `Handle`.
+        """
+        resource = path("activations", text_of(token, "token", "an activation token"))
+        return REST("GET", resource, callback=callback, client=self._client)
+
+    def password_hash(self) -> str:
+        """Return what the bridge is given in place of the password: the hex of its SHA-256."""
+        return hashlib.sha256(self.password).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"Users({self.username!r})"

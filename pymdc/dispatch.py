@@ -1,0 +1,202 @@
+"""The dispatcher: a call either blocks and returns its value, or runs on a thread pool and hands it to a callback.
+
+The only file that knows threads and `concurrent.futures`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["Callback", "Dispatcher", "Handle", "Scheduler"]
+
+Callback = Callable[[Any], object]
+"""Takes the value of a call."""
+
+Scheduler = Callable[[Callable[[], None]], object]
+"""Takes a function of no arguments, and runs it later in the thread where callbacks belong."""
+
+_numbers = itertools.count(1)
+
+
+class Handle(Future[Any]):
+    """A call that was made with `callback=`.
+
+    To a program of 2016 it is the thread that runs the call: `join()`, `is_alive()`, `name`, `daemon`. It is also a
+    `concurrent.futures.Future`: `result()`, `done()`, `cancel()`, `add_done_callback()`, `asyncio.wrap_future(handle)`.
+    `result()` gives the value of the call, error values included: it does not raise them.
+
+    Whoever waits in `join()` or `result()` for a call that no thread of the pool has begun makes it begin at once, in a
+    thread of its own. So callbacks may wait for other calls, however many, and never wait for each other's place.
+    """
+
+    daemon = False
+    """The process does not end before the call has been answered and its callback has run."""
+
+    def __init__(self, call: Callable[[], Any], callback: Callback, scheduler: Scheduler | None) -> None:
+        super().__init__()
+        self.name = f"pymdc-call-{next(_numbers)}"
+        self._call = call
+        self._callback = callback
+        self._scheduler = scheduler
+        self._begun = threading.Lock()  # held from the moment when somebody begins, for ever
+        self._delivered = threading.Event()
+        self._cancelled = False
+        self._runner: int | None = None
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the callback has returned, or `timeout` seconds; with a scheduler, until it was handed over.
+
+        Raises:
+            RuntimeError: in the callback of this very call, as `threading.Thread.join` does.
+        """
+        if self._runner == threading.get_ident() and not self._delivered.is_set():
+            raise RuntimeError("cannot join a call in its own callback")
+        self._begin_now()
+        self._delivered.wait(timeout)
+
+    def is_alive(self) -> bool:
+        """Tell whether the callback has yet to return; with a scheduler, whether it has yet to be handed over."""
+        return not self._delivered.is_set()
+
+    isAlive = is_alive  # noqa: N815 - Python 2's name, which programs of 2016 use
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the value and return it. An error is a value, and returned.
+
+        Raises:
+            TimeoutError: there is no value after `timeout` seconds (on Python 3.10 `concurrent.futures.TimeoutError`).
+        """
+        self._begin_now()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the value and return `None`: errors are values, which `result()` gives."""
+        self._begin_now()
+        return super().exception(timeout)
+
+    def cancel(self) -> bool:
+        """Cancel the call if it has not begun: its value is then a `CancelledError`. Return whether it did."""
+        if not self._begun.acquire(blocking=False):
+            return self._cancelled
+        self._cancelled = True
+        _start(self._finish, self.name, CancelledError())
+        return True
+
+    def cancelled(self) -> bool:
+        """Tell whether the call was cancelled."""
+        return self._cancelled
+
+    def run(self) -> None:
+        """Make the call and deliver its value, unless somebody has begun to."""
+        if self._begun.acquire(blocking=False):
+            self._make()
+
+    def _begin_now(self) -> None:
+        if self._begun.acquire(blocking=False):
+            _start(self._make, self.name)
+
+    def _make(self) -> None:
+        self.set_running_or_notify_cancel()
+        try:
+            value = self._call()
+        except BaseException as error:  # noqa: BLE001 - errors are values, and a worker has nobody to raise to
+            value = error
+        self._finish(value)
+
+    def _finish(self, value: Any) -> None:
+        self._runner = threading.get_ident()
+        self.set_result(value)
+        once = threading.Lock()  # a scheduler may be wrong, the promise "exactly once" holds
+
+        def deliver() -> None:
+            if once.acquire(blocking=False):
+                _reporting(self._callback, value)
+
+        try:
+            if self._scheduler is None:
+                deliver()
+            else:
+                _reporting(self._scheduler, deliver)
+        finally:
+            self._delivered.set()
+
+
+class Dispatcher:
+    """Runs calls: at once in the caller's thread, or on at most `workers` threads.
+
+    The threads come with the work and go with it: there is nothing to shut down. They are not daemons, so the process
+    does not end before all calls are done, and what callbacks start after the main thread has ended is done as well.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._lock = threading.Lock()  # guards the two below
+        self._waiting: deque[Handle] = deque()
+        self._working = 0
+
+    def run(self, call: Callable[[], Any], callback: Callback | None, scheduler: Scheduler | None) -> Any:
+        """Return the value of `call()` if `callback` is `None`; else return a `Handle` and call `callback` with it.
+
+        What `call` raises is its value. The callback is called exactly once, by a thread of the pool, or by way of the
+        scheduler; what it raises goes to `threading.excepthook`.
+
+        Raises:
+            TypeError: the callback or the scheduler cannot be called.
+        """
+        if callback is None:
+            try:
+                return call()
+            except Exception as error:  # noqa: BLE001 - errors are values
+                return error
+        if not callable(callback):
+            raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
+        handle = Handle(call, callback, scheduler)
+        with self._lock:
+            self._waiting.append(handle)
+            if self._working == self._workers:
+                return handle
+            self._working += 1
+        try:
+            threading.Thread(target=self._work, name=f"pymdc-worker-{next(_numbers)}").start()
+        except RuntimeError:  # the interpreter is shutting down, or the system has no thread left
+            self._work_without_a_thread()
+        return handle
+
+    def _work_without_a_thread(self) -> None:
+        with self._lock:
+            if self._working > 1:  # others are at work, this thread perhaps among them: they look once more
+                self._working -= 1
+                return
+        self._work()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._working -= 1
+                    return
+                handle = self._waiting.popleft()
+            handle.run()
+            del handle  # or an idle worker would keep the last value alive
+
+
+def _start(function: Callable[..., None], name: str, *args: object) -> None:
+    try:
+        threading.Thread(target=function, args=args, name=name).start()
+    except RuntimeError:  # the interpreter is shutting down, or the system has no thread left: this thread does it
+        function(*args)
+
+
+def _reporting(function: Callable[[Any], object], argument: Any) -> None:
+    try:
+        function(argument)
+    except BaseException as error:  # noqa: BLE001 - nothing that a callback raises may end a worker
+        arguments = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+        with suppress(BaseException):  # nor what a program's own hook raises
+            threading.excepthook(arguments)

@@ -1,0 +1,73 @@
+"""The error values of a call.
+
+Nothing that happens while a call runs is raised: the call's value is one of these, with what caused it in
+`__cause__`. The names of Python 2 in brackets are those that the documentation of 2016 uses.
+
+    Exception                                 anything else, a defect of this library included
+    ├── OSError (socket.error)                the file to upload is missing, unreadable, or changed under the upload
+    │   ├── urllib.error.URLError (urllib2)   no connection; `.reason` is the OSError underneath, where there is one
+    │   │   └── urllib.error.HTTPError        a reply that is no JSON, with status >= 400 or a redirect not followed
+    │   ├── ConnectionError                   reset, or broken pipe, while sending or reading
+    │   │   └── http.client.RemoteDisconnected      closed without a reply
+    │   └── TimeoutError (socket.timeout)     no answer in time
+    ├── http.client.HTTPException
+    │   ├── http.client.IncompleteRead        a reply cut short
+    │   └── http.client.BadStatusLine         a reply that is not HTTP
+    ├── concurrent.futures.CancelledError     the call was cancelled
+    ├── IntegrityError                        content that does not match its hash
+    └── MetadiskError                         raised by `unwrap` for a refusal: `{"error": "..."}`
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+__all__ = ["IntegrityError", "MetadiskError", "unwrap"]
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+class IntegrityError(Exception):
+    """Content whose hash is not the one that it is known by."""
+
+
+class MetadiskError(Exception):
+    """A refusal of the bridge, raised by `unwrap`; its text is the bridge's message.
+
+    Attributes:
+        value: the decoded reply, `{"error": "..."}`.
+    """
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        super().__init__(str(value["error"]))
+        self.value = value
+
+
+def unwrap(value: Any) -> Any:
+    """Return the value of a call if it is a result; raise it if it is an error.
+
+    For programs that prefer exceptions: `bucket = pymdc.unwrap(buckets.create("photos", 10, 10, [key_pair]))`.
+
+    Raises:
+        MetadiskError: the value is a refusal, `{"error": "..."}`.
+        Exception: the value is an exception value: that exception.
+    """
+    if isinstance(value, BaseException):
+        raise value
+    if isinstance(value, dict) and "error" in value:
+        raise MetadiskError(value)
+    return value
+
+
+def caused_by(value: _E, cause: BaseException) -> _E:
+    """Return `value` with its `__cause__` set, as `raise value from cause` would have done."""
+    value.__cause__ = cause
+    return value
+
+
+def os_error_under(error: BaseException) -> OSError | None:
+    """Return the operating system's error that a library's exception was made from, or `None`."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    return cause

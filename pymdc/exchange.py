@@ -1,0 +1,118 @@
+"""One call, in as many attempts as are safe: sign, send, follow a redirect, decode."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import IncompleteRead
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import SplitResult
+
+from . import config, wire
+from .errors import IntegrityError
+from .hashes import content_hash
+from .multipart import Form
+from .transport import Transport
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """What one client says to its bridge, whatever the thread.
+
+    Arguments:
+        endpoint: the bridge's URL, split.
+        transport: the connections to it.
+    """
+
+    def __init__(self, endpoint: SplitResult, transport: Transport) -> None:
+        self._endpoint = endpoint
+        self._transport = transport
+        self._order = _SignedOrder()
+
+    def perform(self, call: wire.Call) -> Any:
+        """Send `call` and return its value: the decoded reply, or an exception value.
+
+        Sent again, up to `MAX_ATTEMPTS` times in all: what never reached the bridge, and a GET whose reply was lost.
+        Signed again, up to `MAX_NONCE_ATTEMPTS` times in all: what was refused because its nonce came too late.
+        Redirected, up to `MAX_REDIRECTS` times: a GET within the endpoint's origin.
+        """
+        nonces = redirects = 1
+        while True:
+            reply = _attempt(call, lambda call=call: self._send(call))  # type: ignore[misc]
+            if isinstance(reply, Exception):
+                return reply
+            there = wire.redirected(call, self._endpoint, reply)
+            if there is not None and redirects <= config.MAX_REDIRECTS:
+                redirects += 1
+                call = there
+                continue
+            value = wire.decode(reply)
+            if not wire.came_too_late(call, value) or nonces == config.MAX_NONCE_ATTEMPTS:
+                return value
+            self._order.keep()
+            _back_off(nonces)
+            nonces += 1
+
+    def upload(self, call: wire.Call, form: Form) -> Any:
+        """Send `form` and return the value of the reply, or an `IntegrityError` if the bridge stored something else."""
+        request = wire.prepare_upload(call, self._endpoint.path, form.content_type, length=form.length, size=form.size)
+        reply = _attempt(call, lambda: self._transport.send(request, form))
+        value = reply if isinstance(reply, Exception) else wire.decode(reply)
+        if isinstance(value, dict) and "hash" in value and value["hash"] != content_hash(form.sha256):
+            return IntegrityError(
+                f"the bridge stored something else: its hash is {value['hash']}, not {content_hash(form.sha256)}"
+            )
+        return value
+
+    def _send(self, call: wire.Call) -> wire.Reply | Exception:
+        with self._order.turn(call):
+            return self._transport.send(wire.prepare(call, self._endpoint.path, wire.next_nonce()))
+
+
+class _SignedOrder:
+    """Lets signed requests go side by side, until the bridge turns out to want them in order.
+
+    A bridge of 2016 keeps one nonce per user and refuses a lower one, so of requests sent side by side those fail that
+    are overtaken. After the first such refusal this client sends signed requests one at a time: nothing overtakes, and
+    each is signed when its turn comes. Uploads and downloads carry tokens and are not signed: they are not held up.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._one_at_a_time = False
+
+    def keep(self) -> None:
+        self._one_at_a_time = True
+
+    @contextmanager
+    def turn(self, call: wire.Call) -> Iterator[None]:
+        if call.signed and self._one_at_a_time:
+            with self._turn:
+                yield
+        else:
+            yield
+
+
+def _attempt(call: wire.Call, send: Callable[[], wire.Reply | Exception]) -> wire.Reply | Exception:
+    for attempt in range(1, config.MAX_ATTEMPTS):
+        reply = send()
+        if not isinstance(reply, Exception) or not _may_repeat(call, reply):
+            return reply
+        _back_off(attempt)
+    return send()
+
+
+def _may_repeat(call: wire.Call, error: Exception) -> bool:
+    if isinstance(error, URLError):  # no connection; another attempt may make one, but not where certificates fail
+        return isinstance(error.reason, OSError) and not isinstance(error.reason, ssl.SSLError)
+    return call.repeatable and isinstance(error, ConnectionError | IncompleteRead)
+
+
+def _back_off(attempt: int) -> None:
+    time.sleep(config.BACKOFF_SECONDS * 2 ** min(attempt - 1, 3) * random.uniform(0.5, 1))  # noqa: S311 - no secret

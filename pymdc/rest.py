@@ -1,0 +1,44 @@
+"""The historic front door: any request of the API, described by its method and resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import wire
+from .client import Client, default_client
+from .dispatch import Callback
+
+__all__ = ["REST"]
+
+
+def REST(  # noqa: N802 - the historic name
+    method: str,
+    resource: str,
+    params: Mapping[str, Any] = {},
+    auth: object = (),
+    headers: Mapping[str, str] = {},
+    callback: Callback | None = None,
+    *,
+    client: Client | None = None,
+) -> Any:
+    """Make one request of the API.
+
+    Arguments:
+        method: `"GET"`, `"POST"`, `"PATCH"`, `"PUT"` or `"DELETE"`.
+        resource: the path below the endpoint, such as `"/buckets"`.
+        params: the parameters: the JSON body of a POST, PATCH or PUT, else the query. A `__nonce` is added.
+        auth: a `Users` logs in with HTTP Basic, an `ECDSA` signs, anything else sends no credentials.
+        headers: sent as well.
+        callback: called with the value, from another thread; without it the call blocks and returns the value.
+        client: the client to use, else the default one.
+
+    Returns:
+        The decoded JSON of the reply, or an exception value (see `pymdc.errors`): nothing that happens while the call
+        runs is raised. With a callback: a `Handle`.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be sent.
+    """
+    call = wire.call(method, resource, params, auth, headers)
+    return (client or default_client()).call(call, callback)

@@ -1,0 +1,269 @@
+"""The core transport: one exchange with the bridge, which gives either a reply or an exception value.
+
+The only file that knows httpx, and httpcore under it.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import typing
+import urllib.request
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.error import URLError
+from urllib.parse import SplitResult
+
+import httpcore
+import httpx
+
+from . import config
+from .errors import caused_by, os_error_under
+from .wire import Reply, Request
+
+__all__ = ["Transport"]
+
+_Options = typing.Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
+
+
+class Transport:
+    """The connections of one client to its bridge. All threads share it.
+
+    Arguments:
+        endpoint: the bridge's URL, split.
+        timeout: limits on silence.
+        verify: `True` for the certificates that the system trusts, or an `ssl.SSLContext`.
+        user_agent: what the requests say that they come from.
+    """
+
+    def __init__(
+        self, endpoint: SplitResult, timeout: config.Timeout, verify: ssl.SSLContext | bool, user_agent: str
+    ) -> None:
+        self._origin = f"{endpoint.scheme}://{endpoint.netloc}"
+        self._timeout = timeout
+        http = httpx.Client(
+            transport=_ReplyFirstTransport(
+                verify=httpx.create_ssl_context(verify=verify, trust_env=True),
+                limits=httpx.Limits(
+                    max_connections=None,
+                    max_keepalive_connections=config.WORKERS,
+                    keepalive_expiry=config.KEEP_ALIVE_SECONDS,
+                ),
+                proxy=_proxy_for(endpoint),
+            ),
+            headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call leaves nothing for the next
+            trust_env=False,  # what the environment says was read above; a .netrc must not add credentials
+        )
+        self._http = http
+        self._closer = weakref.finalize(self, http.close)
+
+    def close(self) -> None:
+        """Close the connections. What is still under way fails."""
+        self._closer()
+
+    def send(self, request: Request, body: Iterable[bytes] | None = None) -> Reply | Exception:
+        """Send one request and return the reply, or the exception value that tells what went wrong.
+
+        Arguments:
+            request: what to send.
+            body: sent in place of the request's body, piece by piece; what it raises is the value.
+        """
+        silence = self._timeout.read if body is None else self._timeout.transfer
+        timeout = httpx.Timeout(
+            connect=self._timeout.connect, read=silence, write=self._timeout.write, pool=self._timeout.pool
+        )
+        try:
+            sent = self._http.build_request(
+                request.method,
+                self._origin + request.target,
+                headers=dict(request.headers),
+                content=request.body or None if body is None else body,
+                timeout=timeout,
+            )
+            with _unlogged():
+                response = self._http.send(sent, stream=True, auth=None, follow_redirects=False)
+        except Exception as error:  # noqa: BLE001 - errors are values
+            return _before_the_body(error)
+        with closing(response):
+            return _read(response)
+
+
+def _read(response: httpx.Response) -> Reply | Exception:
+    body = bytearray()
+    try:
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > config.MAX_REPLY_BYTES:
+                return HTTPException(f"the reply is larger than {config.MAX_REPLY_BYTES} bytes")
+    except Exception as error:  # noqa: BLE001 - errors are values
+        return _in_the_body(error, bytes(body), response.headers.get("content-length"))
+    headers = [(name, value) for name, value in response.headers.multi_items()]
+    return Reply(str(response.url), response.status_code, response.reason_phrase, headers, bytes(body))
+
+
+def _before_the_body(error: Exception) -> Exception:
+    """Turn what went wrong before a reply's body began into the documented value."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return caused_by(URLError(TimeoutError("timed out")), error)
+    if isinstance(
+        error,
+        httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol | httpx.InvalidURL | UnicodeError,
+    ):  # UnicodeError: a host name that is none
+        return caused_by(URLError(os_error_under(error) or str(error)), error)
+    if isinstance(error, httpx.RemoteProtocolError):
+        if "disconnected" in str(error):
+            return caused_by(RemoteDisconnected("the bridge closed the connection without a reply"), error)
+        return caused_by(BadStatusLine(str(error)), error)
+    return _anywhere(error)
+
+
+def _in_the_body(error: Exception, partial: bytes, length: str | None) -> Exception:
+    """Turn what went wrong while a reply's body was read into the documented value."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        missing = int(length) - len(partial) if length and length.isdecimal() else None
+        return caused_by(IncompleteRead(partial, missing), error)
+    if isinstance(error, httpx.DecodingError):
+        return caused_by(HTTPException(f"the reply cannot be decoded: {error}"), error)
+    return _anywhere(error)
+
+
+def _anywhere(error: Exception) -> Exception:
+    if isinstance(error, httpx.TimeoutException):
+        return caused_by(TimeoutError("timed out"), error)
+    if isinstance(error, httpx.NetworkError):
+        under = os_error_under(error)
+        if under is None:
+            return caused_by(ConnectionError(str(error)), error)
+        return caused_by(type(under)(*under.args), error)
+    return error
+
+
+def _proxy_for(endpoint: SplitResult) -> str | None:
+    """Return the proxy that the environment names for the endpoint, by the rules of urllib, which the original used."""
+    host = endpoint.hostname or ""
+    if urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(endpoint.scheme) or proxies.get("all")
+
+
+# httpx logs each request's URL, and the URL of an activation holds its token. The filter keeps our requests out of
+# httpx's log and leaves alone those that the program makes by itself.
+_ours = threading.local()
+
+
+def _not_ours(_record: logging.LogRecord) -> bool:
+    return not getattr(_ours, "sending", False)
+
+
+logging.getLogger("httpx").addFilter(_not_ours)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    _ours.sending = True
+    try:
+        yield
+    finally:
+        _ours.sending = False
+
+
+class _ReplyFirstTransport(httpx.HTTPTransport):
+    """httpx's own transport over streams that look for a reply while they send.
+
+    The bridges of 2016 refuse a large upload at once and then stop reading: a client that only writes hangs until its
+    write times out, with the refusal unread.
+    """
+
+    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits, proxy: str | None) -> None:
+        super().__init__(verify=verify, limits=limits, proxy=proxy, trust_env=False)
+        # httpx has no argument for httpcore's network backend, whatever the kind of its pool.
+        self._pool._network_backend = _ReplyFirstBackend(self._pool._network_backend)
+
+
+class _ReplyFirstBackend(httpcore.NetworkBackend):
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: _Options | None = None,
+    ) -> httpcore.NetworkStream:
+        return _ReplyFirstStream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
+
+
+class _ReplyFirstStream(httpcore.NetworkStream):
+    """A stream whose write ends in `httpcore.WriteError` as soon as the other side has sent something, or closed.
+
+    httpcore answers a WriteError by reading the reply. Readiness of the socket is not enough to tell: under TLS 1.3
+    session tickets come unasked. So what is there is read, decrypted, and kept for the next read.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        self._early: bytes | None = None
+        self._failure: OSError | None = None
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        early, self._early = self._early, None
+        data = self._stream.read(max_bytes, timeout) if early is None else early
+        if not data and self._failure is not None:  # the write met a reset; no reply had come before it
+            raise httpcore.ReadError(str(self._failure)) from self._failure
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        try:
+            self._write(memoryview(buffer), timeout)
+        except OSError as error:
+            self._failure = error
+            raise httpcore.WriteError(str(error)) from error
+
+    def _write(self, rest: memoryview, timeout: float | None) -> None:
+        self._socket.settimeout(0)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            while rest:
+                ready = selector.select(timeout)
+                if not ready:
+                    raise httpcore.WriteTimeout("timed out")
+                if ready[0][1] & selectors.EVENT_READ:
+                    self._look_for_a_reply()
+                with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    rest = rest[self._socket.send(rest) :]
+
+    def _look_for_a_reply(self) -> None:
+        with suppress(BlockingIOError, ssl.SSLWantReadError):
+            self._early = self._socket.recv(config.CHUNK_BYTES)
+            raise httpcore.WriteError("the other side has already replied")
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        if isinstance(self._socket, ssl.SSLSocket):  # TLS within TLS, through a proxy: no socket of its own to watch
+            return stream
+        return _ReplyFirstStream(stream)
+
+    def get_extra_info(self, info: str) -> typing.Any:
+        return self._stream.get_extra_info(info)
