@@ -68,8 +68,8 @@ class ECDSA:
         """Return the public key in its compressed form, 33 bytes.
 
         Arguments:
-            f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` the HASH160 of the bytes (RIPEMD-160
-                of SHA-256, 20 bytes), anything else base64.
+            f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` their HASH160 (RIPEMD-160 of
+                SHA-256, 20 bytes), anything else base64.
         """
         compressed: bytes = self._verifier.to_string("compressed")
         if f == "cpub":
