@@ -176,4 +176,4 @@ def _encode(key: bytes, f: str) -> str | bytes:
 
 
 def _as_bytes(text: str | bytes) -> bytes:
-    return text.encode("utf-8") if isinstance(text, str) else bytes(text)
+    return text.encode("utf-8") if isinstance(text, str) else text
