@@ -69,5 +69,5 @@ def os_error_under(error: BaseException) -> OSError | None:
     """Return the operating system's error that a library's exception was made from, or `None`."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__  # httpcore's pool raises again "from None"
     return cause
