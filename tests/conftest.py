@@ -1,0 +1,26 @@
+"""What every test needs: no state of the tests before it, and nothing of the machine's own environment."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pymdc import client, config
+
+
+@pytest.fixture(autouse=True)
+def _clean_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts without a default client, without settings, and without what would name a bridge or a proxy."""
+    monkeypatch.setattr(client, "_default", None)
+    monkeypatch.setattr(client, "_settings", {})
+    monkeypatch.delenv(config.ENDPOINT_VARIABLE, raising=False)
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second attempt follows the first at once."""
+    monkeypatch.setattr(config, "BACKOFF_SECONDS", 0.0)

@@ -1,0 +1,1 @@
+"""What the library promises, one promise at a time, whatever the call."""
