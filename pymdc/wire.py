@@ -108,13 +108,17 @@ class Reply:
 
 def path(*segments: str) -> str:
     """Return the path of these segments, each percent-encoded whole: whatever an id holds, it stays one segment."""
-    return "".join("/" + _quote_segment(segment) for segment in segments)
+    return "".join("/" + _undotted(quote(segment, safe="")) for segment in segments)
 
 
-def _quote_segment(segment: str) -> str:
+def _quote_path(path: str) -> str:
+    return "/".join(_undotted(segment) for segment in quote(path, safe=_PATH_SAFE).split("/"))
+
+
+def _undotted(segment: str) -> str:
     if segment in (".", ".."):
         return segment.replace(".", "%2E")  # else URL libraries resolve them away, and the signature with them
-    return quote(segment, safe="")
+    return segment
 
 
 def call(
@@ -147,7 +151,7 @@ def call(
         payload = urlencode(given, doseq=True)
     return Call(
         method,
-        quote("/" + raw_path.lstrip("/"), safe=_PATH_SAFE),
+        _quote_path("/" + raw_path.lstrip("/")),
         quote(query, safe=_PATH_SAFE + "?"),
         payload,
         credentials if isinstance(credentials, ECDSA | Account) else None,
@@ -226,7 +230,7 @@ def redirected(call: Call, endpoint: SplitResult, reply: Reply) -> Call | None:
     query = "&".join(part for part in there.query.split("&") if not part.startswith(NONCE + "="))
     return replace(
         call,
-        path=quote(there.path[len(endpoint.path) :], safe=_PATH_SAFE),
+        path=_quote_path(there.path[len(endpoint.path) :]),
         query=quote(query, safe=_PATH_SAFE + "?"),
         payload="",
     )
