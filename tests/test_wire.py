@@ -1,0 +1,638 @@
+"""The rules of the protocol, with plain values: requests are what was signed, replies are what was documented."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import string
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pymdc import wire
+from pymdc.api.users import Users
+from pymdc.keypair import ECDSA
+
+ORIGIN = "http://bridge.test:6382"
+PAIR = ECDSA(private_key="11" * 32)
+USER = Users("someone@example.com", "secret")
+WITH_BODY = ["POST", "PATCH", "PUT"]
+WITHOUT_BODY = ["GET", "DELETE"]
+
+# What is hard in a URL, more often than chance would have it. Surrogates are no text: they have tests of their own.
+hard = st.text(
+    st.one_of(st.sampled_from("/?#%&=+ .;:@'\"\\[]{}<>|^`~\x00\r\n\té€🖇"), st.characters()), max_size=30
+).filter(lambda text: not re.search("[\ud800-\udfff]", text))
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), hard),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(hard, inner, max_size=3)),
+    max_leaves=8,
+)
+bases = st.sampled_from(["", "/base", "/a/b"])
+quick = settings(deadline=None, max_examples=100)
+
+
+def as_httpx_sends(request: wire.Request) -> httpx.Request:
+    return httpx.Request(request.method, ORIGIN + request.target, headers=dict(request.headers), content=request.body)
+
+
+def verify(sent: httpx.Request) -> None:
+    """Check the signature as a bridge does: from what arrived alone, and by another library."""
+    path, _, query = sent.url.raw_path.decode("ascii").partition("?")
+    payload = sent.content.decode("utf-8") if sent.method in WITH_BODY else query
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), bytes.fromhex(sent.headers["x-pubkey"]))
+    message = f"{sent.method}\n{path}\n{payload}".encode()
+    key.verify(bytes.fromhex(sent.headers["x-signature"]), message, ec.ECDSA(hashes.SHA256()))
+
+
+# path()
+
+
+@given(st.lists(hard.filter(bool), min_size=1, max_size=4))
+def test_every_segment_stays_one_segment_whatever_it_holds(segments: list[str]) -> None:
+    made = wire.path(*segments)
+    assert made.isascii()
+    assert [unquote(part) for part in made.split("/")] == ["", *segments]
+
+
+@given(st.lists(hard.filter(bool), min_size=1, max_size=4))
+def test_httpx_leaves_a_made_path_alone(segments: list[str]) -> None:
+    made = wire.path(*segments)
+    assert httpx.URL(ORIGIN + made).raw_path.decode() == made
+
+
+@pytest.mark.parametrize(
+    ("segments", "made"),
+    [
+        (["buckets", "56ef"], "/buckets/56ef"),
+        (["buckets", "a/b"], "/buckets/a%2Fb"),
+        (["buckets", ".."], "/buckets/%2E%2E"),
+        (["buckets", ".", "files"], "/buckets/%2E/files"),
+        (["buckets", "..."], "/buckets/..."),
+        (["a b?c#d%e"], "/a%20b%3Fc%23d%25e"),
+        (["é"], "/%C3%A9"),
+        ([], ""),
+    ],
+)
+def test_a_path_is_percent_encoded_segment_by_segment(segments: list[str], made: str) -> None:
+    assert wire.path(*segments) == made
+
+
+# call()
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "query"),
+    [
+        ("/buckets", "/buckets", ""),
+        ("buckets", "/buckets", ""),
+        ("//buckets", "/buckets", ""),
+        ("", "/", ""),
+        ("/a b", "/a%20b", ""),
+        ("/a%20b", "/a%20b", ""),
+        ("/a#b", "/a%23b", ""),
+        ("/é[1]", "/%C3%A9%5B1%5D", ""),
+        ("/a?b=c d&e=%20", "/a", "b=c%20d&e=%20"),
+        ("/a?b?c#d", "/a", "b?c%23d"),
+        ("/a/../b/./c", "/a/%2E%2E/b/%2E/c", ""),
+    ],
+)
+def test_a_resource_is_encoded_where_it_must_be_and_keeps_its_query(resource: str, path: str, query: str) -> None:
+    made = wire.call("GET", resource, {})
+    assert (made.path, made.query, made.payload) == (path, query, "")
+
+
+@pytest.mark.parametrize("method", [*WITH_BODY, "post"])
+def test_the_parameters_of_a_method_with_a_body_are_compact_ascii_json(method: str) -> None:
+    assert wire.call(method, "/", {"name": "é", "n": [1, 2]}).payload == '{"name":"\\u00e9","n":[1,2]}'
+
+
+@pytest.mark.parametrize("method", [*WITHOUT_BODY, "HEAD", "get"])
+def test_the_parameters_of_another_method_are_a_query(method: str) -> None:
+    assert wire.call(method, "/", {"a": "é&=", "b": [1, 2]}).payload == "a=%C3%A9%26%3D&b=1&b=2"
+
+
+def test_the_method_may_be_in_any_case() -> None:
+    assert wire.call("gEt", "/", {}).method == "GET"
+
+
+def test_the_arguments_are_copied_and_never_changed() -> None:
+    params: dict[str, Any] = {"a": [1], wire.NONCE: 5}
+    headers = {"x-token": "t"}
+    made = wire.call("POST", "/", params, headers=headers)
+    assert params == {"a": [1], wire.NONCE: 5}
+    assert headers == {"x-token": "t"}
+    params["a"].append(2)
+    headers["x-token"] = "other"
+    assert made.payload == '{"a":[1]}'
+    assert made.headers == {"x-token": "t"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_nonce_that_the_caller_gives_gives_way_to_a_fresh_one(method: str) -> None:
+    """The original left its nonce in the caller's dict, where a later call found it."""
+    assert "5" not in wire.call(method, "/", {wire.NONCE: 5}).payload
+
+
+@pytest.mark.parametrize("credentials", [None, (), "someone", ("user", "password"), 5, Users, ECDSA])
+def test_what_neither_signs_nor_logs_in_gives_no_credentials(credentials: object) -> None:
+    made = wire.call("GET", "/", {}, credentials)
+    assert made.credentials is None
+    assert not made.signed
+
+
+def test_a_key_pair_signs_and_an_account_logs_in() -> None:
+    assert wire.call("GET", "/", {}, PAIR).signed
+    by_login = wire.call("GET", "/", {}, USER)
+    assert by_login.credentials is USER
+    assert not by_login.signed
+
+
+@pytest.mark.parametrize("method", ["", "G T", "GET\n", "GÉT", "1", None, 5, b"GET"])
+def test_a_method_that_is_no_word_is_a_value_error(method: Any) -> None:
+    with pytest.raises(ValueError, match="a method is a word such as 'GET'"):
+        wire.call(method, "/", {})
+
+
+@pytest.mark.parametrize("resource", [None, 5, b"/buckets", {"id": "x"}])
+def test_a_resource_that_is_no_text_is_a_type_error(resource: Any) -> None:
+    with pytest.raises(TypeError, match="a resource is a str such as '/buckets'"):
+        wire.call("GET", resource, {})
+
+
+@pytest.mark.parametrize(
+    "params", [{"a": float("nan")}, {"a": float("inf")}, {"a": {1}}, {"a": b"bytes"}, {"a": object()}]
+)
+def test_parameters_that_are_no_json_raise(params: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        wire.call("POST", "/", params)
+
+
+def test_parameters_that_hold_themselves_raise() -> None:
+    params: dict[str, Any] = {}
+    params["self"] = params
+    with pytest.raises(ValueError, match="Circular"):
+        wire.call("POST", "/", params)
+
+
+@pytest.mark.parametrize("lone", ["\ud800", "x\udfff"])
+def test_half_a_surrogate_pair_cannot_be_in_a_url(lone: str) -> None:
+    for build in (
+        lambda: wire.path(lone),
+        lambda: wire.call("GET", "/" + lone, {}),
+        lambda: wire.call("GET", "/?" + lone, {}),
+        lambda: wire.call("GET", "/", {"a": lone}),
+    ):
+        with pytest.raises(ValueError, match="surrogates"):
+            build()
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [({"a": "b"}, {"a": "b"}), ({"a": 5}, {"a": "5"}), ({"a": b"b"}, {"a": "b"}), ({}, {}), (None, {})],
+)
+def test_headers_are_text(given_: Any, kept: dict[str, str]) -> None:
+    assert wire.call("GET", "/", {}, headers=given_).headers == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x-token", "secret\r\nx-evil: 1"), ("x-token", "secret\n"), ("x-token", "secré"), ("x-token", b"\xff\x00secret")],
+)
+def test_a_header_that_cannot_be_sent_raises_without_its_value(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match="the header 'x-token' must be printable ASCII") as caught:
+        wire.call("GET", "/", {}, headers={name: value})
+    assert "secr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "é", "a\x00"])
+def test_a_header_name_that_cannot_be_sent_raises(name: str) -> None:
+    with pytest.raises(ValueError, match="must be printable ASCII"):
+        wire.call("GET", "/", {}, headers={name: "x"})
+
+
+def test_no_secret_is_in_the_repr_of_a_call_a_request_or_a_reply() -> None:
+    made = wire.call("POST", "/users", {}, USER, {"x-token": "tok3n"})
+    request = wire.prepare(made, "", 1)
+    reply = wire.Reply("http://h/", 200, "OK", [("x-token", "tok3n")], b"tok3n")
+    login = request.headers["Authorization"]
+    for shown in (repr(made), repr(request), repr(reply)):
+        assert "tok3n" not in shown
+        assert login not in shown
+        assert USER.password_hash() not in shown
+
+
+@pytest.mark.parametrize(
+    ("method", "resource", "headers", "repeatable"),
+    [
+        ("GET", "/buckets", {}, True),
+        ("GET", "/buckets", {"x-other": "1"}, True),
+        ("GET", "/buckets/1/files/2", {"x-token": "t"}, False),
+        ("GET", "/buckets/1/files/2", {"X-Token": "t"}, False),
+        ("GET", "/activations/t", {}, False),
+        ("POST", "/buckets", {}, False),
+        ("PUT", "/buckets/1/files", {}, False),
+        ("PATCH", "/buckets/1", {}, False),
+        ("DELETE", "/buckets/1", {}, False),
+    ],
+)
+def test_only_a_get_that_spends_no_token_may_be_sent_again(
+    method: str, resource: str, headers: dict[str, str], repeatable: bool
+) -> None:
+    assert wire.call(method, resource, {}, headers=headers).repeatable is repeatable
+
+
+# prepare(): what is signed is what is sent
+
+
+@pytest.mark.parametrize("method", [*WITH_BODY, *WITHOUT_BODY])
+@quick
+@given(data=st.data())
+def test_what_is_signed_is_what_httpx_sends(method: str, data: st.DataObject) -> None:
+    """The resource and the parameters are arbitrary; so are ids, which are put in the path whole."""
+    resource = data.draw(st.one_of(hard, st.lists(hard.filter(bool)).map(lambda parts: wire.path(*parts))))
+    params = data.draw(
+        st.dictionaries(hard, values if method in WITH_BODY else st.one_of(hard, st.integers()), max_size=3)
+    )
+    params.pop(wire.NONCE, None)
+    base = data.draw(bases)
+    request = wire.prepare(wire.call(method, resource, params, PAIR), base, 1458494144320)
+    sent = as_httpx_sends(request)
+    assert sent.url.raw_path == request.target.encode("ascii")
+    assert request.target.startswith(base + "/")
+    verify(sent)
+    if method in WITH_BODY:
+        assert json.loads(sent.content) == {**params, wire.NONCE: 1458494144320}
+        assert sent.content.isascii()
+    else:
+        assert sent.content == b""
+        text = {name: str(value) for name, value in params.items()}
+        got = parse_qsl(sent.url.query.decode(), keep_blank_values=True)
+        assert got[len(got) - len(text) - 1 :] == [*text.items(), (wire.NONCE, "1458494144320")]
+
+
+@quick
+@given(st.lists(st.text(st.sampled_from("./%2eE?a"), max_size=4), max_size=6), bases)
+def test_dots_and_escapes_are_sent_as_they_were_signed(segments: list[str], base: str) -> None:
+    request = wire.prepare(wire.call("GET", "/".join(segments), {}, PAIR), base, 1)
+    sent = as_httpx_sends(request)
+    assert sent.url.raw_path == request.target.encode("ascii")
+    verify(sent)
+
+
+def test_the_body_is_the_json_with_the_nonce_at_its_end() -> None:
+    request = wire.prepare(wire.call("POST", "/buckets", {"storage": 10, "name": "MyBucket"}), "", 1453222669376)
+    assert request.body == b'{"storage":10,"name":"MyBucket","__nonce":1453222669376}'
+    assert request.target == "/buckets"
+    assert request.headers == {"Content-Type": "application/json"}
+
+
+def test_a_body_without_parameters_is_the_nonce_alone() -> None:
+    assert wire.prepare(wire.call("POST", "/keys", {}), "", 7).body == b'{"__nonce":7}'
+
+
+def test_the_query_is_that_of_the_resource_then_the_parameters_then_the_nonce() -> None:
+    request = wire.prepare(wire.call("GET", "/buckets?x=1", {"y": 2}), "/base", 7)
+    assert (request.target, request.body, request.headers) == ("/base/buckets?x=1&y=2&__nonce=7", b"", {})
+
+
+def test_the_resources_query_of_a_method_with_a_body_is_sent_and_not_signed() -> None:
+    request = wire.prepare(wire.call("POST", "/buckets?x=1", {}, PAIR), "", 7)
+    assert request.target == "/buckets?x=1"
+    verify(as_httpx_sends(request))
+
+
+def test_the_signature_is_the_golden_one() -> None:
+    """Made by OpenSSL, libsecp256k1 and python-ecdsa alike: see `data/keypair.json`."""
+    pair = ECDSA(private_key="00" * 31 + "01")
+    request = wire.prepare(wire.call("GET", "/buckets", {}, pair), "", 1458494144320)
+    assert request.headers == {
+        "x-signature": "30440220421e3924e3a9b63d9d7fa9071a960928986180ad0c04fc59499bd2092148b4fc"
+        "0220200cdbbd9d67ba6560a3c2c501ed48c161a79ab171acb5e6523cfbc8b72cd917",
+        "x-pubkey": "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+    }
+
+
+def test_the_golden_body_is_signed_as_it_is_sent() -> None:
+    pair = ECDSA(private_key="00" * 31 + "01")
+    params = {"storage": 10, "transfer": 30, "name": "MyBucket"}
+    request = wire.prepare(wire.call("POST", "/buckets", params, pair), "", 1453222669376)
+    assert request.headers["x-signature"] == (
+        "3045022100ee391d093bdcd2a28592aef20a688e8e9d59a9cec10fee589156868ad354509b"
+        "022025d6aa6ff1c8ea7d4601973488ba60108fa0ef96b142b76cb0ae7aba5c151a2a"
+    )
+
+
+@quick
+@given(hard.filter(lambda text: ":" not in text), st.one_of(hard, st.binary(max_size=40)))
+def test_any_name_and_password_log_in(username: str, password: str | bytes) -> None:
+    user = Users(username, password)
+    sent = as_httpx_sends(wire.prepare(wire.call("GET", "/keys", {}, user), "", 1))
+    kind, _, login = sent.headers["Authorization"].partition(" ")
+    name, _, password_hash = base64.b64decode(login).decode("utf-8").partition(":")
+    expected = password.encode() if isinstance(password, str) else password
+    assert (kind, name) == ("Basic", username)
+    assert password_hash == hashlib.sha256(expected or user.password).hexdigest()
+    assert "x-signature" not in sent.headers
+
+
+def test_a_call_without_credentials_sends_none() -> None:
+    assert wire.prepare(wire.call("GET", "/", {}, ()), "", 1).headers == {}
+
+
+def test_headers_of_the_caller_are_sent_and_the_signature_is_ours() -> None:
+    request = wire.prepare(wire.call("GET", "/", {}, PAIR, {"x-token": "t", "x-signature": "forged"}), "", 1)
+    assert request.headers["x-token"] == "t"
+    verify(as_httpx_sends(request))
+
+
+def test_each_attempt_is_signed_anew() -> None:
+    made = wire.call("GET", "/buckets", {}, PAIR)
+    first, second = (wire.prepare(made, "", nonce) for nonce in (1, 2))
+    assert first.target != second.target
+    assert first.headers["x-signature"] != second.headers["x-signature"]
+    assert wire.prepare(made, "", 1) == first
+
+
+def test_an_upload_says_its_type_its_length_and_the_files_size_and_is_not_signed() -> None:
+    made = wire.call("PUT", "/buckets/1/files", {}, headers={"x-token": "t"})
+    request = wire.prepare_upload(made, "/base", "multipart/form-data; boundary=b", length=300, size=5)
+    assert (request.method, request.target, request.body) == ("PUT", "/base/buckets/1/files", b"")
+    assert request.headers == {
+        "x-token": "t",
+        "Content-Type": "multipart/form-data; boundary=b",
+        "Content-Length": "300",
+        "x-filesize": "5",
+    }
+
+
+# Nonces
+
+
+def test_nonces_are_milliseconds_since_1970() -> None:
+    before = time.time_ns() // 1_000_000
+    nonce = wire.next_nonce()
+    assert (
+        before <= nonce <= time.time_ns() // 1_000_000 + 100_000
+    )  # tests take nonces faster than the clock gives them
+
+
+def test_nonces_strictly_increase_across_threads() -> None:
+    taken: list[list[int]] = [[] for _ in range(8)]
+    start = threading.Barrier(8)
+
+    def take(into: list[int]) -> None:
+        start.wait(10)
+        into.extend(wire.next_nonce() for _ in range(2000))
+
+    threads = [threading.Thread(target=take, args=(into,)) for into in taken]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(mine == sorted(mine) for mine in taken)
+    assert len({nonce for mine in taken for nonce in mine}) == 16000
+
+
+def test_nonces_increase_even_where_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = wire.next_nonce()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert [wire.next_nonce(), wire.next_nonce()] == [before + 1, before + 2]
+
+
+# decode()
+
+
+def reply(status: int, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> wire.Reply:
+    return wire.Reply("http://bridge.test/x", status, "Reason", headers, body)
+
+
+STATUSES = [200, 201, 204, 301, 302, 304, 400, 404, 418, 500, 502, 599]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@given(value=values)
+def test_json_is_decoded_whatever_the_status(status: int, value: Any) -> None:
+    assert wire.decode(reply(status, json.dumps(value).encode())) == value
+    assert wire.decode(reply(status, json.dumps(value, ensure_ascii=False, indent=1).encode())) == value
+
+
+def test_a_refusal_is_the_documented_dict() -> None:
+    refusal = b'{"error": "Email is already registered"}'
+    assert wire.decode(reply(400, refusal)) == {"error": "Email is already registered"}
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 304])
+def test_an_empty_body_without_an_error_is_an_empty_str(status: int) -> None:
+    assert wire.decode(reply(status, b"")) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"OK", "OK"),
+        (b"<html>", "<html>"),
+        ("é€".encode(), "é€"),
+        (b"\xff\xfe\x00", b"\xff\xfe\x00"),
+        ('{"a":1}'.encode("utf-16"), '{"a":1}'.encode("utf-16")),
+        (b"{'a': 1}", "{'a': 1}"),
+        (b'{"a":1} x', '{"a":1} x'),
+        (b"NaN", "NaN"),
+        (b"[Infinity]", "[Infinity]"),
+        (b"[-Infinity]", "[-Infinity]"),
+        (b"\x00", "\x00"),
+    ],
+)
+def test_what_is_no_json_is_text_or_bytes_and_with_an_error_status_an_http_error(
+    body: bytes, value: str | bytes
+) -> None:
+    assert wire.decode(reply(200, body)) == value
+    error = wire.decode(reply(502, body))
+    assert isinstance(error, HTTPError)
+    assert error.read() == body
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 400, 401, 404, 500, 503])
+@pytest.mark.parametrize("body", [b"", b"<h1>Bad gateway</h1>", b"\xff"])
+def test_an_error_without_json_and_a_redirect_that_is_not_followed_are_http_errors(status: int, body: bytes) -> None:
+    error = wire.decode(
+        reply(status, body, [("content-type", "text/html"), ("set-cookie", "a=1"), ("set-cookie", "b=2")])
+    )
+    assert isinstance(error, HTTPError)
+    assert (error.code, error.status, error.reason, error.msg) == (status, status, "Reason", "Reason")
+    assert (error.url, error.geturl()) == ("http://bridge.test/x", "http://bridge.test/x")
+    assert error.headers["Content-Type"] == "text/html"
+    assert error.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+    assert error.read() == body
+    assert str(error) == f"HTTP Error {status}: Reason"
+
+
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_nesting_without_end_is_a_value_and_not_a_crash(depth: int, opening: str, closing: str) -> None:
+    body = (opening * depth + "0" + closing * depth).encode()
+    assert isinstance(wire.decode(reply(200, body)), str | list | dict)
+    assert isinstance(wire.decode(reply(500, body)), HTTPError | list | dict)
+    assert isinstance(wire.decode(reply(200, opening.encode() * depth)), str)
+
+
+def test_a_number_with_more_digits_than_python_reads_is_a_value_and_not_an_exception() -> None:
+    digits = "1" * 100_000
+    assert wire.decode(reply(200, b"[12345678901234567890]")) == [12345678901234567890]
+    limit = getattr(sys, "get_int_max_str_digits", lambda: 0)()
+    value = wire.decode(reply(200, digits.encode()))
+    assert value == digits if limit else isinstance(value, int)
+
+
+@pytest.mark.parametrize(("body", "value"), [(b'{"a": 1}', {"a": 1}), (b"text", "text"), (b"", "")])
+def test_a_byte_order_mark_is_no_part_of_the_value(body: bytes, value: Any) -> None:
+    assert wire.decode(reply(200, b"\xef\xbb\xbf" + body)) == value
+
+
+@given(st.integers(200, 599), st.binary(max_size=60))
+def test_any_reply_has_a_value(status: int, body: bytes) -> None:
+    value = wire.decode(reply(status, body))
+    assert not isinstance(value, BaseException) or isinstance(value, HTTPError)
+
+
+# came_too_late()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "value", "late"),
+    [
+        (PAIR, {"error": "Invalid nonce supplied"}, True),
+        (PAIR, {"error": "Invalid signature"}, False),
+        (PAIR, {"id": "1"}, False),
+        (PAIR, ["Invalid nonce supplied"], False),
+        (PAIR, "Invalid nonce supplied", False),
+        (USER, {"error": "Invalid nonce supplied"}, False),
+        (None, {"error": "Invalid nonce supplied"}, False),
+    ],
+)
+def test_only_a_signed_call_whose_nonce_was_refused_came_too_late(credentials: object, value: Any, late: bool) -> None:
+    assert wire.came_too_late(wire.call("GET", "/", {}, credentials), value) is late
+
+
+# redirected()
+
+
+def redirect(
+    location: str | None, *, status: int = 302, method: str = "GET", endpoint: str = ORIGIN
+) -> wire.Call | None:
+    headers = [] if location is None else [("location", location)]
+    back = wire.Reply(endpoint + "/buckets/1?__nonce=5", status, "Found", headers, b"")
+    return wire.redirected(wire.call(method, "/buckets/1", {"a": "b"}, PAIR, {"x-h": "v"}), urlsplit(endpoint), back)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "path", "query"),
+    [
+        ("/there", "/there", ""),
+        ("there", "/buckets/there", ""),
+        ("../there", "/there", ""),
+        ("?x=1", "/buckets/1", "x=1"),
+        (ORIGIN + "/there?x=1#part", "/there", "x=1"),
+        ("//bridge.test:6382/there", "/there", ""),
+        ("HTTP://BRIDGE.test:6382/there", "/there", ""),
+        ("/there?x=1&__nonce=5&y=2", "/there", "x=1&y=2"),
+        ("/a b/é?c d", "/a%20b/%C3%A9", "c%20d"),
+        ("/a%2Fb", "/a%2Fb", ""),
+        (ORIGIN + "/a/../b", "/a/%2E%2E/b", ""),
+    ],
+)
+def test_a_get_is_redirected_within_its_origin(status: int, location: str, path: str, query: str) -> None:
+    there = redirect(location, status=status)
+    assert there is not None
+    assert (there.method, there.path, there.query, there.payload) == ("GET", path, query, "")
+    assert there.credentials is PAIR
+    assert there.headers == {"x-h": "v"}
+    sent = as_httpx_sends(wire.prepare(there, "", 9))
+    assert sent.url.query.decode().count(wire.NONCE) == 1
+    verify(sent)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://elsewhere.test:6382/there",
+        "http://bridge.test:6383/there",
+        "http://bridge.test/there",
+        "https://bridge.test:6382/there",
+        "//elsewhere.test/there",
+        "http://bridge.test.elsewhere.test:6382/there",
+        "http://user@bridge.test:6382/there",
+        "http://user:pw@bridge.test:6382/there",
+        "http://@bridge.test:6382/there",
+        "http://bridge.test:6382@elsewhere.test/there",
+        "ftp://bridge.test:6382/there",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "http://[bridge.test/there",
+        "http://bridge.test:99999/there",
+        "http://bridge.test:x/there",
+        ORIGIN,
+        None,
+    ],
+)
+def test_a_redirect_elsewhere_or_to_nowhere_is_not_followed(location: str | None) -> None:
+    assert redirect(location) is None
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_only_a_get_is_redirected(method: str, status: int) -> None:
+    assert redirect("/there", method=method, status=status) is None
+
+
+@pytest.mark.parametrize("status", [200, 201, 300, 304, 305, 400, 500])
+def test_another_status_with_a_location_is_no_redirect(status: int) -> None:
+    assert redirect("/there", status=status) is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "location", "path"),
+    [
+        ("http://h/base", "http://h/base/there", "/there"),
+        ("http://h/base", "http://h:80/base/there", "/there"),
+        ("http://h:80/base", "http://h/base/there", "/there"),
+        ("https://h/base", "https://h:443/base/there", "/there"),
+        ("http://h/base", "http://h/there", None),
+        ("http://h/base", "http://h/basement/there", None),
+        ("http://h/base", "http://h/base", None),
+    ],
+)
+def test_a_redirect_stays_below_the_endpoint(endpoint: str, location: str, path: str | None) -> None:
+    there = redirect(location, endpoint=endpoint)
+    assert (there and there.path) == path
+
+
+@settings(deadline=None)
+@given(st.one_of(hard, st.text(string.printable), hard.map(lambda text: ORIGIN + "/" + text)))
+def test_any_location_is_followed_within_the_origin_or_not_at_all(location: str) -> None:
+    there = redirect(location)
+    if there is not None:
+        request = wire.prepare(there, "", 9)
+        sent = as_httpx_sends(request)
+        assert (sent.url.scheme, sent.url.host, sent.url.port) == ("http", "bridge.test", 6382)
+        assert sent.url.raw_path == request.target.encode("ascii")
+        verify(sent)
