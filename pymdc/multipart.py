@@ -57,7 +57,7 @@ class Form:
             missing -= len(chunk)
             yield chunk
         after = os.fstat(self.file.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        if (self.size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise OSError("the file changed while it was sent")
         self.sha256 = digest.hexdigest()
         yield self.tail
