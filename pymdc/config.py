@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = ["ENDPOINT_VARIABLE", "RETIRED_ENDPOINT", "Timeout"]
 
 logger = logging.getLogger("pymdc")
+
+# The path is part of what is signed, so nothing on the way may have a reason to encode or to shorten it.
+_SENT_AS_IT_IS = re.compile(r"(/(?!\.{1,2}(/|$))[\w%:!$&'()*+,;=~.-]*)*", re.ASCII)
 
 ENDPOINT_VARIABLE = "STORJ_BRIDGE"
 """The environment variable that names the bridge: the name that all Storj tools of the time use."""
@@ -99,15 +103,17 @@ def parse_endpoint(endpoint: str) -> SplitResult:
         ValueError: it is no `http` or `https` URL, or carries credentials, a query or a fragment. The message does not
             repeat an endpoint that carries credentials.
     """
+    if "@" in endpoint:  # before it is split: a password with a "/" in it would end up in the port, or in the path
+        raise ValueError("malformed endpoint: it must not carry a user name or a password")
     try:
         parts = urlsplit(endpoint.strip())
         port = parts.port
     except ValueError as error:
         raise ValueError(f"malformed endpoint: {error}") from error
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("malformed endpoint: it must not carry a user name or a password")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError(f"malformed endpoint {endpoint!r}: expected something like http://127.0.0.1:6382")
     if parts.query or parts.fragment:
         raise ValueError(f"malformed endpoint {endpoint!r}: it must not have a query or a fragment")
+    if not _SENT_AS_IT_IS.fullmatch(parts.path):
+        raise ValueError(f"malformed endpoint {endpoint!r}: its path must be percent-encoded, without '.' and '..'")
     return parts._replace(path=parts.path.rstrip("/"))
