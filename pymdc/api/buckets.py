@@ -126,5 +126,6 @@ class Bucket:
 def _gigabytes(number: Any, what: str) -> int:
     try:
         return int(number)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise type(error)(f"{what} is a number of GB, such as 10, not {number!r}") from None
+    except (TypeError, ValueError, OverflowError) as error:  # OverflowError: infinity
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what} is a number of GB, such as 10, not {number!r}") from None
