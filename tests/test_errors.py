@@ -1,0 +1,105 @@
+"""Error values: what unwrap() makes of them, and how they keep their causes."""
+
+import builtins
+import http.client
+import importlib
+import itertools
+import re
+import socket
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import pytest
+
+import pymdc
+from pymdc import errors
+
+
+@pytest.mark.parametrize(
+    "value", [{"id": "1"}, {}, [], [{"error": "no"}], "", "error", b"error", None, 0, False, 1.5, {"ERROR": "x"}]
+)
+def test_a_result_is_returned_as_it_is(value: Any) -> None:
+    assert errors.unwrap(value) is value
+
+
+def test_unwrap_is_part_of_the_packages_face() -> None:
+    assert pymdc.unwrap is errors.unwrap
+
+
+def test_a_refusal_is_raised_with_the_bridges_words_and_its_value() -> None:
+    value = {"error": "Email is already registered"}
+    with pytest.raises(errors.MetadiskError, match=r"^Email is already registered$") as caught:
+        errors.unwrap(value)
+    assert caught.value.value is value
+
+
+@pytest.mark.parametrize("message", [None, 5, ["a", "b"], {"code": 1}, ""])
+def test_a_refusal_may_hold_anything_under_error(message: Any) -> None:
+    with pytest.raises(errors.MetadiskError) as caught:
+        errors.unwrap({"error": message})
+    assert str(caught.value) == str(message)
+    assert caught.value.value == {"error": message}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        URLError(ConnectionRefusedError(111, "refused")),
+        ConnectionResetError(),
+        TimeoutError("timed out"),
+        http.client.RemoteDisconnected("x"),
+        http.client.IncompleteRead(b"x"),
+        errors.IntegrityError("x"),
+        Exception("x"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_an_exception_value_is_raised_itself(value: BaseException) -> None:
+    with pytest.raises(type(value)) as caught:
+        errors.unwrap(value)
+    assert caught.value is value
+
+
+def test_the_values_are_what_a_program_of_2016_asks_for() -> None:
+    """It looks for `urllib2.HTTPError`, `urllib2.URLError`, `socket.error`, `socket.timeout` and `Exception`."""
+    assert socket.error is OSError
+    assert socket.timeout is TimeoutError
+    assert issubclass(HTTPError, URLError)
+    assert issubclass(URLError, OSError)
+    assert issubclass(http.client.RemoteDisconnected, ConnectionError)
+    assert issubclass(errors.IntegrityError, Exception)
+    assert issubclass(errors.MetadiskError, Exception)
+
+
+def test_the_drawn_tree_is_that_of_the_classes() -> None:
+    drawn = re.findall(r"^    ((?:[│ ]   )*(?:[├└]── )?)([\w.]+)", errors.__doc__ or "", re.MULTILINE)
+    assert len(drawn) == 13
+    branch: list[type] = []
+    for indent, name in drawn:
+        module, _, cls = name.rpartition(".")
+        home: Any = importlib.import_module(module) if module else errors
+        found = getattr(home, cls, None) or getattr(builtins, cls)
+        branch[len(indent) // 4 :] = [found]
+        assert issubclass(branch[-1], branch[-2:][0])
+    assert {*errors.__all__} - {"unwrap"} <= {name for _, name in drawn}
+
+
+def test_a_value_keeps_its_cause_as_raise_from_would_have_it() -> None:
+    cause = ValueError("cause")
+    value = errors.caused_by(URLError("x"), cause)
+    assert isinstance(value, URLError)
+    assert value.__cause__ is cause
+    assert value.__suppress_context__
+
+
+def chain(*chained: Exception) -> Exception:
+    for error, cause in itertools.pairwise(chained):
+        error.__cause__ = cause
+    return chained[0]
+
+
+def test_the_operating_systems_error_is_found_under_the_libraries_ones() -> None:
+    below = ConnectionRefusedError(111, "refused")
+    assert errors.os_error_under(chain(RuntimeError("httpx"), RuntimeError("httpcore"), below)) is below
+    assert errors.os_error_under(below) is below
+    assert errors.os_error_under(chain(RuntimeError("httpx"), ValueError("no system in it"))) is None
