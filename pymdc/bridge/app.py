@@ -1,0 +1,171 @@
+"""The bridge as an ASGI application: the route table, start and stop, and where every error becomes a reply."""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from .. import __version__
+from . import cleaning, openapi
+from .context import Bridge
+from .errors import Refused
+from .openapi import Description
+from .requests import Reply
+from .routes import buckets, channel, files, keys, users
+from .settings import Settings
+from .wire import Conventions
+
+__all__ = ["ROUTES", "create_app"]
+
+_log = logging.getLogger("pymdc.bridge")
+
+
+async def _describe(bridge: Bridge, request: Request) -> Response:
+    return Reply(openapi.describe(ROUTES, __version__, bridge.settings.base_url))
+
+
+async def _health(bridge: Bridge, request: Request) -> Response:
+    await bridge.ask(bridge.store.check)
+    await bridge.write(bridge.blobs.check)
+    return Reply({"status": "ok"})
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of the route table. Where GET is served, HEAD is too, unless `head` says otherwise."""
+
+    method: str
+    path: str
+    run: Callable[[Bridge, Request], Awaitable[Response]]
+    about: Description
+    head: bool = True
+
+
+ROUTES = (
+    Operation("GET", "/", _describe, Description("Describe the API", reply="Document")),
+    Operation("GET", "/health", _health, Description("Tell whether the bridge is well", reply="Health")),
+    Operation(
+        "POST", "/users", users.create,
+        Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413)),
+    ),
+    Operation(
+        "GET", "/activations/{token}", users.activate,
+        Description("Activate a user", reply="User", refusals=(302, 400), query=("redirect",)),
+        head=False,  # programs that look at links in mails would use the token up
+    ),
+    Operation("GET", "/keys", keys.index, Description("List public keys", "user", reply="[Key]")),
+    Operation(
+        "POST", "/keys", keys.create,
+        Description("Register a public key", "user", "NewKey", "Key", refusals=(400, 409, 413)),
+    ),
+    Operation(
+        "DELETE", "/keys/{key}", keys.delete,
+        Description("Remove a public key", "user", refusals=(404, 413)),
+    ),
+    Operation("GET", "/buckets", buckets.index, Description("List buckets", "user", reply="[Bucket]")),
+    Operation(
+        "POST", "/buckets", buckets.create,
+        Description("Make a bucket", "user", "NewBucket", "Bucket", refusals=(400, 413)),
+    ),
+    Operation(
+        "GET", "/buckets/{id}", buckets.get,
+        Description("Show a bucket", "user", reply="Bucket", refusals=(404,)),
+    ),
+    Operation(
+        "PATCH", "/buckets/{id}", buckets.change,
+        Description("Change a bucket", "user", "NewBucket", "Bucket", refusals=(400, 404, 413)),
+    ),
+    Operation(
+        "DELETE", "/buckets/{id}", buckets.delete,
+        Description("Remove a bucket and its files", "user", status=204, refusals=(404, 413)),
+    ),
+    Operation(
+        "POST", "/buckets/{id}/tokens", buckets.create_token,
+        Description("Make a token", "user", "NewToken", "Token", refusals=(400, 404, 413)),
+    ),
+    Operation(
+        "GET", "/buckets/{id}/files", files.index,
+        Description("List files", "user", reply="[File]", refusals=(404,)),
+    ),
+    Operation(
+        "PUT", "/buckets/{id}/files", files.upload,
+        Description(
+            "Store a file", "token", "Upload", "File", refusals=(400, 403, 404, 408, 413), headers=("x-filesize",)
+        ),
+    ),
+    Operation(
+        "GET", "/buckets/{id}/files/{hash}", files.pointers,
+        Description("Point to the shards of a file", "token", reply="[Pointer]", refusals=(403, 404)),
+    ),
+    Operation(
+        "DELETE", "/buckets/{id}/files/{hash}", files.delete,
+        Description("Remove a file", "user", status=204, refusals=(404, 413)),
+    ),
+)  # fmt: skip
+"""What the bridge serves over HTTP; any path serves the data channel over WebSocket."""
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return a bridge as an ASGI application. Its database and store are opened, and made if missing, at once.
+
+    Raises:
+        Unavailable: the database or the store cannot be opened.
+    """
+    bridge = Bridge.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cleaning.run, bridge)
+            yield
+            tasks.cancel_scope.cancel()
+        bridge.store.close()
+
+    async def serve_channel(socket: WebSocket) -> None:
+        await channel.serve(bridge, socket)
+
+    app = Starlette(
+        routes=[*(_route(bridge, operation) for operation in ROUTES), WebSocketRoute("/{path:path}", serve_channel)],
+        middleware=[Middleware(Conventions)],
+        exception_handlers={HTTPException: _no_route},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _route(bridge: Bridge, operation: Operation) -> Route:
+    async def serve(request: Request) -> Response:
+        try:
+            return await operation.run(bridge, request)
+        except Refused as refused:
+            return Reply({"error": refused.message}, refused.status)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except Exception:  # noqa: BLE001 -- the one place that answers for defects
+            _log.exception("%s %s failed", operation.method, operation.path)
+            return Reply({"error": "Internal error"}, 500)
+
+    route = Route(operation.path, serve, methods=[operation.method])
+    if not operation.head:
+        route.methods = {operation.method}
+    route.path_regex = re.compile(route.path_regex.pattern, re.IGNORECASE)
+    return route
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    path = html.escape(request.scope["raw_path"].decode("latin-1"))
+    return Response(f"Cannot {request.method} {path}\n", 404, media_type="text/html")

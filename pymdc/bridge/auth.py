@@ -1,0 +1,141 @@
+"""Who sent a request: HTTP Basic or a signature.
+
+The order of the checks and the words of each refusal are those of the bridge of April 2016 (v0.6.6).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+
+from . import curve, fields
+from .context import Bridge, now
+from .errors import Refused, Unavailable
+from .store import Bucket, Replayed, User
+
+__all__ = ["Signed", "token_access", "user"]
+
+_NO_STRATEGY = "No authentication strategy detected"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signature that holds: the key's point, the nonce as sent, and the hash that the signature is remembered by."""
+
+    point: str
+    nonce: Any
+    signature: str
+
+
+async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
+    """Return the user who sent a request.
+
+    Arguments:
+        body: the request's body, exactly as it came.
+
+    Raises:
+        Refused: there are no credentials, or they do not hold.
+    """
+    basic = _basic(request)
+    if basic is not None:
+        return await _by_password(bridge, *basic)
+    return await _by_signature(bridge, await bridge.compute(_signed, request, body))
+
+
+async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: str) -> tuple[Bucket, str | None]:
+    """Return the bucket that a request for a token is for, and the hash of the request's signature, if it has one.
+
+    A request that is signed validly, by whomever, is also good where the key is one of the bucket's list: so does an
+    owner let others in.
+
+    Raises:
+        Refused: the request is neither by the bucket's owner nor by a key of its list.
+    """
+    basic = _basic(request)
+    if basic is not None:
+        owner = await _by_password(bridge, *basic)
+        return await bridge.ask(bridge.store.buckets.get, bucket, owner.email), None
+    signed = await bridge.compute(_signed, request, body)
+    try:
+        owner = await _by_signature(bridge, signed)
+    except (Replayed, Unavailable):
+        raise
+    except Refused:
+        return await _by_list(bridge, signed, bucket), signed.signature
+    return await bridge.ask(bridge.store.buckets.get, bucket, owner.email), signed.signature
+
+
+async def _by_list(bridge: Bridge, signed: Signed, bucket: str) -> Bucket:
+    found = await bridge.ask(bridge.store.buckets.get, bucket)
+    if signed.point not in {point for _, point in found.keys}:
+        raise Refused(404, "Bucket not found")
+    return found
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        text = base64.b64decode(credentials).decode("utf-8")
+    except ValueError:
+        return None
+    name, _, password = text.partition(":")
+    return (name.lower(), password.lower()) if name and password else None
+
+
+async def _by_password(bridge: Bridge, email: str, password: str) -> User:
+    found = await bridge.ask(bridge.store.users.with_password, email)
+    kept = bridge.passwords.nobodys if found is None else found[1]
+    good = await bridge.compute(bridge.passwords.verify, password, kept)
+    if found is None or not good:
+        raise Refused(401, "Invalid email or password")
+    return _activated(found[0])
+
+
+def _signed(request: Request, body: bytes) -> Signed:
+    key, text = request.headers.get("x-pubkey"), request.headers.get("x-signature")
+    if not key or not text:
+        raise Refused(401, _NO_STRATEGY)
+    signature = curve.parse_signature(text)
+    if signature is None:
+        raise Refused(401, "Signature without r or s")
+    try:
+        point = curve.point(key)
+    except ValueError:
+        raise Refused(401, "Invalid signature") from None
+    message, nonce = _signed_message(request, body)
+    if request.method == "HEAD" or not curve.verify(point, signature, message):
+        raise Refused(401, "Invalid signature")
+    return Signed(point, nonce, hashlib.sha256(signature.raw()).hexdigest())
+
+
+def _signed_message(request: Request, body: bytes) -> tuple[bytes, Any]:
+    if request.method in ("POST", "PATCH", "PUT"):
+        payload, nonce = body, fields.decode_object(body).get("__nonce")
+    else:
+        payload = request.scope["query_string"]
+        nonces = parse_qs(payload.decode("latin-1")).get("__nonce", [])
+        nonce = nonces[0] if len(nonces) == 1 else nonces or None
+    return b"\n".join((request.method.encode(), request.scope["raw_path"], payload)), nonce
+
+
+async def _by_signature(bridge: Bridge, signed: Signed) -> User:
+    found = await bridge.ask(bridge.store.users.with_key, signed.point)
+    if found is None:
+        raise Refused(401, "Public key not registered")
+    found = _activated(found)
+    nonce = fields.nonce(signed.nonce)
+    await bridge.ask(bridge.store.users.accept, found.email, nonce, signed.signature, now())
+    return found
+
+
+def _activated(found: User) -> User:
+    if not found.activated:
+        raise Refused(401, "User account has not been activated")
+    return found

@@ -1,0 +1,100 @@
+"""What the bridge keeps: blobs, each a shard of a file, in a folder or in an S3 bucket.
+
+A blob's name is `upload/number`: an upload writes under its own id, so what a dead upload left behind is found again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from .errors import Unavailable
+from .settings import MESSAGE_BYTES
+
+__all__ = ["Blobs"]
+
+_log = logging.getLogger("pymdc.bridge")
+
+
+class Blobs:
+    """The store at `location`: a folder, made if missing, or a URL that obstore knows, such as `s3://bucket/prefix`.
+
+    Every method but `read` blocks, threads may share it, and each may raise `Unavailable`.
+    """
+
+    def __init__(self, location: str) -> None:
+        self._folder = None if "://" in location else Path(location).resolve()
+        self._store: ObjectStore
+        if self._folder is None:
+            self._store = from_url(location)
+        else:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._store = LocalStore(self._folder, automatic_cleanup=True)
+
+    def put(self, name: str, data: bytes | bytearray) -> None:
+        """Keep a blob. When this returns, it is on the disk, or in S3."""
+        with _translated():
+            obstore.put(self._store, name, data, use_multipart=False)
+            if self._folder is not None:
+                _sync(self._folder / name)
+                _sync(self._folder / name.partition("/")[0])
+
+    async def read(self, name: str) -> AsyncIterator[bytes]:
+        """Yield a blob in pieces of at most `MESSAGE_BYTES`. Little more than one piece is in memory at a time."""
+        with _translated():
+            reply = await obstore.get_async(self._store, name)
+            async for chunk in reply.stream(min_chunk_size=MESSAGE_BYTES):
+                view = memoryview(chunk)
+                for start in range(0, len(view), MESSAGE_BYTES):
+                    yield bytes(view[start : start + MESSAGE_BYTES])
+
+    def delete(self, name: str) -> None:
+        """Remove a blob. One that is not there is no error."""
+        with _translated():
+            try:
+                obstore.delete(self._store, name)
+            except FileNotFoundError:
+                _log.debug("blob %s was removed before", name)
+
+    def delete_upload(self, upload: str) -> None:
+        """Remove every blob of an upload, and in a folder what a killed process left half written."""
+        with _translated():
+            if self._folder is not None:
+                shutil.rmtree(self._folder / upload, ignore_errors=True)
+            else:
+                for page in obstore.list(self._store, upload):
+                    obstore.delete(self._store, [item["path"] for item in page])
+
+    def check(self) -> None:
+        """Ask the store for a sign of life; `Unavailable` where it gives none."""
+        with _translated():
+            if self._folder is not None:
+                self._folder.stat()
+            else:
+                obstore.list_with_delimiter(self._store)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        _log.warning("the store failed: %s", error)
+        raise Unavailable("The store is not available, try again later") from error
+
+
+def _sync(path: Path) -> None:
+    # Neither writing nor renaming is durable before this.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

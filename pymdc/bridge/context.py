@@ -1,0 +1,64 @@
+"""What the routes of one bridge share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from .blobs import Blobs
+from .mail import Outbox
+from .passwords import Passwords
+from .settings import DATABASE_THREADS, PASSWORD_THREADS, SHARD_THREADS, Settings
+from .store import Store
+
+__all__ = ["Bridge", "now"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def now() -> int:
+    """Return the time, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """The engines of one bridge, and ways to run what blocks outside the event loop.
+
+    Nothing here needs to be known to a second process that serves the same database and store: `passwords` only
+    remembers what it can find out again.
+    """
+
+    settings: Settings
+    store: Store
+    blobs: Blobs
+    outbox: Outbox
+    passwords: Passwords = field(default_factory=Passwords)
+    _database: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DATABASE_THREADS))
+    _crypto: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PASSWORD_THREADS))
+    _shards: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SHARD_THREADS))
+
+    @classmethod
+    def open(cls, settings: Settings) -> Bridge:
+        """Open the engines that `settings` name; make what is missing."""
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = Store(settings.database_url)
+        return cls(settings, store, Blobs(settings.store_location), Outbox(settings.outbox, settings.on_mail))
+
+    async def ask(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a call to the database in a thread."""
+        return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._database)
+
+    async def compute(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a costly computation on passwords in a thread."""
+        return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._crypto)
+
+    async def write(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a call to the store in a thread."""
+        return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._shards)

@@ -1,0 +1,183 @@
+"""What a client sends, field by field, turned into values. Pure: no engine is asked.
+
+The words of each refusal are those of the bridge of April 2016 (v0.6.6), odd ones included: clients compare them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+from . import curve
+from .errors import Refused
+
+__all__ = [
+    "Key",
+    "bucket_keys",
+    "bucket_name",
+    "decode_object",
+    "email",
+    "file_size",
+    "gigabytes",
+    "iso_date",
+    "nonce",
+    "password",
+    "plain_number",
+    "public_key",
+    "utf8",
+]
+
+Key = tuple[str, str]
+"""A public key: the text that the client gave, and the point that counts."""
+
+_MISSING = object()
+_ATOM = r"[^\s@\"(),:;<>\[\]\\.\x00-\x1f\x7f]+"
+_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+_EMAIL = re.compile(
+    rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[ -~])+\")"  # RFC 5321: dot-string or quoted string
+    rf"@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f.:]+\]|\[IPv6:[0-9A-Fa-f.:]+\])"
+)
+_EMAIL_CHARACTERS = 254  # RFC 5321, erratum 1690
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Decode a JSON object. What is no JSON, or no object, counts as `{}`, as on the bridges of 2016."""
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def utf8(text: str) -> str:
+    """Return `text` with each half of a surrogate pair replaced: JSON can carry one alone, UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def email(value: Any = None) -> str:
+    """Return an e-mail address in lower case: any that RFC 5321 and RFC 6531 allow."""
+    if value is None:
+        raise Refused(400, "User validation failed")
+    if not isinstance(value, str):
+        raise Refused(400, "val.toLowerCase is not a function")
+    address = value.lower()
+    if len(address) > _EMAIL_CHARACTERS or not _EMAIL.fullmatch(address) or utf8(address) != address:
+        raise Refused(400, "User validation failed")
+    return address
+
+
+def password(value: Any = None) -> str:
+    """Return the SHA-256 of a password, in lower-case hex, as clients send it."""
+    if not isinstance(value, str):
+        raise Refused(400, "Not a string or buffer")
+    if len(value) % 2:
+        raise Refused(400, "Invalid hex string")
+    if not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise Refused(400, "Password must be hex encoded SHA-256 hash")
+    return value.lower()
+
+
+def public_key(value: Any = _MISSING) -> Key:
+    """Return a key and its point, from compressed, uncompressed or raw hex."""
+    if value == "":
+        raise Refused(400, "PublicKey validation failed")
+    if not isinstance(value, str):
+        raise Refused(400, f"Invalid public key supplied: {_no_text(value)}")
+    try:
+        return value, curve.point(value)
+    except ValueError:
+        raise Refused(400, f"Invalid public key supplied: {_what_is_wrong(value)}") from None
+
+
+def _no_text(value: Any) -> str:
+    if value is _MISSING:
+        return "Cannot read property 'length' of undefined"
+    return "Cannot read property 'length' of null" if value is None else "pubkey.split is not a function"
+
+
+def _what_is_wrong(text: str) -> str:
+    if ":" in text:
+        return 'Must not contain non-hexidecimal characters like ":"'
+    if len(text) % 2:
+        return "Invalid hex string"
+    point = re.fullmatch("0[23][0-9a-f]{64}|04[0-9a-f]{128}|[0-9a-f]{128}", text, re.IGNORECASE)
+    return "invalid point" if point else "Unknown point format"
+
+
+def bucket_keys(value: Any) -> list[Key]:
+    """Return the keys of a bucket, from a list of keys or a single one."""
+    keys = [value] if isinstance(value, str) else value
+    if not isinstance(keys, list):
+        raise Refused(400, "Invalid public key supplied")
+    try:
+        return [public_key(key) for key in keys]
+    except Refused:
+        raise Refused(400, "Invalid public key supplied") from None
+
+
+def bucket_name(value: Any) -> str | None:
+    """Return a bucket's name: any text, or `None`; numbers become text."""
+    if value is None or isinstance(value, str):
+        return value if value is None else utf8(value)
+    if isinstance(value, bool | int | float):
+        return json.dumps(plain_number(value))
+    raise Refused(400, "Bucket validation failed")
+
+
+def gigabytes(value: Any, default: float) -> float:
+    """Return a limit in GB, from a number or its text; nothing gives the default."""
+    if value is None or value == "":
+        return default
+    number = _number(value)
+    if not math.isfinite(number):
+        raise Refused(400, "Bucket validation failed")
+    return number
+
+
+def nonce(value: Any) -> float:
+    """Return a nonce. 0 and what is missing or below are refused here; what is too small, where nonces are kept."""
+    if value is None or value == "":
+        raise Refused(401, "Invalid nonce supplied")
+    number = _number(value)
+    if not math.isfinite(number):
+        raise Refused(400, "User validation failed")
+    if number <= 0:
+        raise Refused(401, "Invalid nonce supplied")
+    return number
+
+
+def file_size(header: str | None) -> float:
+    """Return what `x-filesize` declares, in bytes; like the old bridges, read as any number, empty as 0."""
+    size = math.nan if header is None else _number(header or "0")
+    if not math.isfinite(size):
+        raise Refused(400, "Missing or invalid x-filesize header sent")
+    return size
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else math.nan
+    try:
+        return float(value) if isinstance(value, bool | int | float) else math.nan
+    except OverflowError:
+        return math.inf
+
+
+def plain_number(number: float) -> float:
+    """Return `number` as JSON of the old bridges has it: 10, not 10.0."""
+    whole = not isinstance(number, bool) and abs(number) < 2**53 and number == int(number)
+    return int(number) if whole else number
+
+
+def iso_date(milliseconds: int) -> str:
+    """Return a time, in milliseconds since 1970, in the form `2026-11-22T22:28:45.384Z`."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

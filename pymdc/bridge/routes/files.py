@@ -1,0 +1,116 @@
+"""Storing, listing and removing files, and pointing to their shards."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import auth, fields
+from ..context import Bridge, now
+from ..errors import Refused
+from ..requests import Reply, read_body
+from ..settings import MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
+from ..store import Entry
+from ..upload import FilePart, ShardWriter, boundary
+
+__all__ = ["delete", "index", "pointers", "upload"]
+
+_log = logging.getLogger("pymdc.bridge")
+
+
+async def index(bridge: Bridge, request: Request) -> Response:
+    """GET /buckets/:id/files"""
+    user = await auth.user(bridge, request)
+    bucket = await bridge.ask(bridge.store.buckets.get, request.path_params["id"], user.email)
+    return Reply([_shown(entry) for entry in await bridge.ask(bridge.store.files.of_bucket, bucket.id)])
+
+
+async def delete(bridge: Bridge, request: Request) -> Response:
+    """DELETE /buckets/:id/files/:hash"""
+    user = await auth.user(bridge, request, await read_body(request))
+    bucket = await bridge.ask(bridge.store.buckets.get, request.path_params["id"], user.email)
+    await bridge.ask(bridge.store.files.delete, bucket.id, request.path_params["hash"])
+    return Response(status_code=204)
+
+
+async def pointers(bridge: Bridge, request: Request) -> Response:
+    """GET /buckets/:id/files/:hash"""
+    token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
+    found = await bridge.ask(bridge.store.tokens.check, token, bucket, "PULL", now())
+    content = request.path_params["hash"]
+    shards = await bridge.ask(bridge.store.files.pointers, token, found.id, content, now())
+    channel = _channel(bridge, request)
+    return Reply([{"hash": shard, "token": token, "operation": "PULL", "channel": channel} for shard, token in shards])
+
+
+async def upload(bridge: Bridge, request: Request) -> Response:
+    """PUT /buckets/:id/files"""
+    token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
+    found = await bridge.ask(bridge.store.tokens.check, token, bucket, "PUSH", now())
+    size = fields.file_size(request.headers.get("x-filesize"))
+    part = FilePart(boundary(request.headers.get("content-type")))
+    started = await bridge.ask(bridge.store.files.begin, token, found.id, size, now())
+    try:
+        entry = await _store(bridge, request, started, found.id, part, size)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await _give_up(bridge, started)
+        raise
+    return Reply(_shown(entry))
+
+
+async def _store(bridge: Bridge, request: Request, upload: str, bucket: str, part: FilePart, size: float) -> Entry:
+    writer = ShardWriter(bridge, upload)
+    received, touched = 0, time.monotonic()
+    async for chunk in request.stream():
+        received += len(chunk)
+        for piece in part.feed(chunk):
+            await writer.add(piece)
+        if writer.size > size:
+            raise Refused(400, "File size exceeds declared size")
+        if received > size + MULTIPART_BYTES:
+            raise Refused(413, "The multipart data around the file is too large")
+        if time.monotonic() - touched > UPLOAD_TOUCH_SECONDS:
+            await bridge.ask(bridge.store.files.touch, upload, now())
+            touched = time.monotonic()
+    part.finish()
+    if writer.size != size:
+        raise Refused(
+            400, "File does not match the declared size" if writer.size < size else "File size exceeds declared size"
+        )
+    stored = await writer.finish()
+    entry = Entry(bucket, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
+    await bridge.ask(bridge.store.files.commit, upload, entry, stored)
+    return entry
+
+
+async def _give_up(bridge: Bridge, upload: str) -> None:
+    try:
+        await bridge.ask(bridge.store.files.abandon, upload)
+        await bridge.write(bridge.blobs.delete_upload, upload)
+        await bridge.ask(bridge.store.files.removed_upload, upload)
+    except Refused as error:
+        _log.warning("upload %s is left to the next clean-up: %s", upload, error)
+
+
+def _channel(bridge: Bridge, request: Request) -> str:
+    base = bridge.settings.public_url
+    if base is None:
+        # Where the client has reached the bridge, it reaches its channel.
+        base = f"{request.url.scheme}://{request.url.netloc}"
+    return "ws" + base.rstrip("/").removeprefix("http")
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    return {
+        "bucket": entry.bucket,
+        "mimetype": entry.mimetype,
+        "filename": entry.filename,
+        "size": entry.size,
+        "hash": entry.hash,
+    }

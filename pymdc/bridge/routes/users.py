@@ -1,0 +1,75 @@
+"""Registering and activating."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .. import fields
+from ..context import Bridge, now
+from ..errors import Refused
+from ..mail import activation_mail
+from ..requests import Reply, read_object
+from ..store import User
+
+__all__ = ["activate", "create"]
+
+_URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # RFC 3986; all else is percent-encoded, line breaks included
+
+
+async def create(bridge: Bridge, request: Request) -> Response:
+    """POST /users"""
+    _, sent = await read_object(request)
+    password, email = fields.password(sent.get("password")), fields.email(sent.get("email"))
+    key = fields.public_key(sent["pubkey"]) if sent.get("pubkey") else None
+    kept = await bridge.compute(bridge.passwords.protect, password)
+    token = secrets.token_hex(32)
+    user = await bridge.ask(bridge.store.users.create, email, kept, key, token, now())
+    await _send_mail(bridge, email, token, sent.get("redirect"))
+    return Reply(_shown(user) | ({} if key is None else {"pubkey": key[0]}))
+
+
+async def activate(bridge: Bridge, request: Request) -> Response:
+    """GET /activations/:token"""
+    user = await bridge.ask(bridge.store.users.activate, request.path_params["token"])
+    target = request.query_params.get("redirect")
+    if not _allowed(bridge, target):
+        return Reply(_shown(user))
+    url = quote(str(target), safe=_URL_CHARACTERS)
+    headers = {"Location": url, "Vary": "Origin, Accept"}
+    return Response(f"Found. Redirecting to {url}", 302, headers, "text/plain")
+
+
+async def _send_mail(bridge: Bridge, email: str, token: str, redirect: Any) -> None:
+    link = f"{bridge.settings.base_url}/activations/{token}"
+    if _allowed(bridge, redirect):
+        link += f"?redirect={quote(redirect, safe=':/')}"
+    try:
+        await bridge.write(bridge.outbox.send, activation_mail(email, link, token))
+    except Refused:
+        # Without the mail the account could never be used, and its e-mail never be registered again.
+        await bridge.ask(bridge.store.users.remove, email)
+        raise
+
+
+def _allowed(bridge: Bridge, redirect: Any) -> bool:
+    if not isinstance(redirect, str):
+        return False
+    try:
+        parts = urlsplit(redirect)
+    except ValueError:
+        return False
+    return f"{parts.scheme}://{parts.netloc}".lower() in bridge.settings.redirect_origins
+
+
+def _shown(user: User) -> dict[str, Any]:
+    return {
+        "activated": user.activated,
+        "created": fields.iso_date(user.created),
+        "email": user.email,
+        "id": user.email,
+    }

@@ -1,0 +1,33 @@
+"""What the bridge knows, in an SQL database: users, keys, buckets, tokens, files. See `schema.py` for the tables."""
+
+from __future__ import annotations
+
+from .buckets import Bucket, Buckets
+from .contents import Shard, Stored
+from .files import Entry, Files
+from .schema import Database
+from .tokens import Tokens
+from .users import Replayed, User, Users
+
+__all__ = ["Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User"]
+
+
+class Store:
+    """The database of a bridge, by subject. Its methods block, and threads may share it."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self._database.create()
+        self.users = Users(self._database)
+        self.buckets = Buckets(self._database)
+        self.tokens = Tokens(self._database)
+        self.files = Files(self._database)
+
+    def check(self) -> None:
+        """Ask the database for a sign of life; `Unavailable` where it gives none."""
+        with self._database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()

@@ -1,0 +1,86 @@
+"""Contents and their shards: kept once, counted, and given up when nothing points to them.
+
+Each upload writes blobs of its own, under names that nobody else uses, and its last step is one transaction that
+lists the file. That transaction uses a shard that is there already, and gives up its own copy, or puts in its own.
+So a blob that was given up is never pointed to again, and may be removed at any later time by anyone.
+
+Rows are changed before they are looked at, and in one order, so that transactions wait for each other where they
+must, and never in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from .schema import content_shards, contents, garbage, shards
+
+__all__ = ["Shard", "Stored", "discard", "keep", "throw_away"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard in the store: its hash, its size in bytes, and the name of the blob that holds it."""
+
+    hash: str
+    size: int
+    blob: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file whose shards, in order, are in the store."""
+
+    hash: str
+    size: int
+    shards: tuple[Shard, ...]
+
+
+def keep(connection: sa.Connection, stored: Stored) -> None:
+    """Count one more entry of a content; put it in if it is new."""
+    own = {shard.hash: shard for shard in stored.shards}
+    if _count(connection, contents, stored.hash, 1):
+        throw_away(connection, {shard.blob for shard in stored.shards})
+        return
+    connection.execute(contents.insert().values(hash=stored.hash, size=stored.size, references=1))
+    for name in sorted(own):
+        if _count(connection, shards, name, 1):
+            throw_away(connection, {own[name].blob})
+        else:
+            row = {"hash": name, "size": own[name].size, "blob": own[name].blob, "references": 1}
+            connection.execute(shards.insert().values(row))
+    rows = [
+        {"content": stored.hash, "position": position, "shard": shard.hash}
+        for position, shard in enumerate(stored.shards)
+    ]
+    if rows:
+        connection.execute(content_shards.insert(), rows)
+
+
+def discard(connection: sa.Connection, content: str) -> None:
+    """Count one entry of a content less. Without any it goes, and so does each shard that nothing else is made of."""
+    _count(connection, contents, content, -1)
+    unused = contents.c.hash == content, contents.c.references == 0
+    if connection.execute(sa.select(contents.c.hash).where(*unused)).one_or_none() is None:
+        return
+    made_of = content_shards.delete().where(content_shards.c.content == content)
+    names = set(connection.execute(made_of.returning(content_shards.c.shard)).scalars())
+    connection.execute(contents.delete().where(*unused))
+    for name in sorted(names):
+        _count(connection, shards, name, -1)
+        gone = shards.delete().where(shards.c.hash == name, shards.c.references == 0)
+        throw_away(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
+
+
+def throw_away(connection: sa.Connection, blobs: Iterable[str]) -> None:
+    """Note blobs as to be removed."""
+    rows = [{"blob": blob} for blob in blobs]
+    if rows:
+        connection.execute(garbage.insert(), rows)
+
+
+def _count(connection: sa.Connection, table: sa.Table, name: str, by: int) -> bool:
+    change = table.update().where(table.c.hash == name).values(references=table.c.references + by)
+    return bool(connection.execute(change).rowcount)

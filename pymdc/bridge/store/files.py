@@ -1,0 +1,247 @@
+"""Files: which ones a bucket lists, their uploads and their pointers, and what is to be cleaned away."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ..errors import Refused
+from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE, UPLOAD_LEASE_SECONDS
+from .contents import Shard, Stored, discard, keep, throw_away
+from .schema import (
+    Database,
+    buckets,
+    channel_tokens,
+    content_shards,
+    contents,
+    entries,
+    garbage,
+    shards,
+    token_hash,
+    tokens,
+    uploads,
+)
+from .tokens import spend_token
+
+__all__ = ["Entry", "Files"]
+
+_STORAGE_FULL = "The storage limit of the bucket is exceeded"
+_TRANSFER_USED = "The transfer limit of the bucket is exceeded"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file as a bucket lists it."""
+
+    bucket: str
+    mimetype: str
+    filename: str
+    size: int
+    hash: str
+
+
+class Files:
+    """What the database knows of files. Every method may raise `Unavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, token: str, bucket: str, size: float, now: int) -> str:
+        """Begin an upload of `size` bytes: spend its token, and return the id of the upload.
+
+        Raises:
+            Refused: the token has been spent, or it can be known that the bucket cannot hold the file. Then the
+                token is not spent.
+        """
+        upload = secrets.token_hex(16)
+        with self._database.write() as connection:
+            spend_token(connection, token, now)
+            _check_storage(connection, bucket, size)
+            connection.execute(uploads.insert().values(id=upload, touched=now, dead=False))
+        return upload
+
+    def touch(self, upload: str, now: int) -> None:
+        """Give a sign of life of an upload."""
+        with self._database.write() as connection:
+            connection.execute(uploads.update().where(uploads.c.id == upload).values(touched=now))
+
+    def commit(self, upload: str, entry: Entry, stored: Stored) -> None:
+        """List an uploaded file: from here on it is there.
+
+        Raises:
+            Refused: the bucket is gone, or full, or the upload was given up as dead.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            alive = uploads.delete().where(uploads.c.id == upload, uploads.c.dead.is_(False))
+            if not connection.execute(alive).rowcount:
+                raise Refused(503, "The upload stalled and was given up, try again")
+            if _renamed(connection, entry):
+                throw_away(connection, {shard.blob for shard in stored.shards})
+                return
+            _occupy(connection, entry.bucket, stored.size)
+            keep(connection, stored)
+            values = {"filename": entry.filename, "mimetype": entry.mimetype}
+            connection.execute(entries.insert().values(bucket=entry.bucket, content=stored.hash, **values))
+
+        self._database.settle(work)
+
+    def abandon(self, upload: str) -> None:
+        """Give up an upload: its blobs may be removed."""
+        with self._database.write() as connection:
+            connection.execute(uploads.update().where(uploads.c.id == upload).values(dead=True))
+
+    def of_bucket(self, bucket: str) -> list[Entry]:
+        """Return the files of a bucket, oldest first."""
+        query = sa.select(entries, contents.c.size).join(contents).where(entries.c.bucket == bucket)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(entries.c.number)).all()
+        return [Entry(row.bucket, row.mimetype, row.filename, row.size, row.content) for row in rows]
+
+    def delete(self, bucket: str, content: str) -> None:
+        """Remove a file from a bucket.
+
+        Raises:
+            Refused: the bucket has no such file.
+        """
+        with self._database.write() as connection:
+            size = sa.select(contents.c.size).where(contents.c.hash == content).scalar_subquery()
+            freed = buckets.update().where(buckets.c.id == bucket, _holds(bucket, content))
+            if not connection.execute(freed.values(stored=buckets.c.stored - size)).rowcount:
+                raise Refused(404, "File not found")
+            mine = entries.c.bucket == bucket, entries.c.content == content
+            connection.execute(entries.delete().where(*mine))
+            discard(connection, content)
+
+    def pointers(self, token: str, bucket: str, content: str, now: int) -> list[tuple[str, str]]:
+        """Spend a token on the shards of a file: return their hashes, each with a channel token.
+
+        Raises:
+            Refused: the token has been spent, the file is unknown, or the bucket's transfer is used up.
+        """
+        with self._database.write() as connection:
+            spend_token(connection, token, now)
+        with self._database.write() as connection:
+            hashes = _shards_to_send(connection, bucket, content)
+            pointers = [(shard, secrets.token_hex(20)) for shard in hashes]
+            _add_channel_tokens(connection, bucket, pointers, now)
+        return pointers
+
+    def open_channel(self, token: str, shard: str, now: int) -> Shard:
+        """Spend a channel token on its shard.
+
+        Raises:
+            Refused: the token is not valid, or not for this shard, or the bucket's transfer is used up.
+        """
+        valid = sa.and_(
+            channel_tokens.c.token == token_hash(token),
+            channel_tokens.c.spent.is_(None),
+            channel_tokens.c.expires > now,
+        )
+        with self._database.write() as connection:
+            bound = connection.execute(channel_tokens.select().where(valid)).one_or_none()
+            if bound is None:
+                raise Refused(400, "The supplied token is not accepted")
+            if bound.shard != shard:
+                raise Refused(400, "Token not valid for hash")
+            if not connection.execute(channel_tokens.update().where(valid).values(spent=now)).rowcount:
+                raise Refused(400, "The supplied token is not accepted")
+            return _send(connection, bound.bucket, shard)
+
+    def sweep(self, now: int) -> None:
+        """Forget tokens that expired, and give up uploads that belonged to a process that died."""
+        lease = now - UPLOAD_LEASE_SECONDS * 1000
+        with self._database.write() as connection:
+            connection.execute(tokens.delete().where(tokens.c.expires <= now))
+            connection.execute(channel_tokens.delete().where(channel_tokens.c.expires <= now))
+            connection.execute(uploads.update().where(uploads.c.touched < lease).values(dead=True))
+
+    def dead_uploads(self) -> Sequence[str]:
+        """Return the uploads whose blobs are to be removed."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(uploads.c.id).where(uploads.c.dead.is_(True))).scalars().all()
+
+    def unused_blobs(self) -> Sequence[str]:
+        """Return the blobs that are to be removed."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(garbage.c.blob)).scalars().all()
+
+    def removed_upload(self, upload: str) -> None:
+        """Forget an upload whose blobs were removed."""
+        with self._database.write() as connection:
+            connection.execute(uploads.delete().where(uploads.c.id == upload))
+
+    def removed_blob(self, blob: str) -> None:
+        """Forget a blob that was removed."""
+        with self._database.write() as connection:
+            connection.execute(garbage.delete().where(garbage.c.blob == blob))
+
+
+def _check_storage(connection: sa.Connection, bucket: str, size: float) -> None:
+    known = sa.exists().where(entries.c.bucket == bucket, entries.c.content == contents.c.hash, contents.c.size == size)
+    row = connection.execute(
+        sa.select(buckets.c.stored, buckets.c.storage, known).where(buckets.c.id == bucket)
+    ).first()
+    if row is None:
+        raise Refused(404, "Bucket not found")
+    stored, storage, may_be_known = row
+    # A file of that size may be one that the bucket holds: then it takes no more room.
+    if stored + size > storage * GIGABYTE and not may_be_known:
+        raise Refused(403, _STORAGE_FULL)
+
+
+def _renamed(connection: sa.Connection, entry: Entry) -> bool:
+    same = entries.update().where(entries.c.bucket == entry.bucket, entries.c.content == entry.hash)
+    values = {"filename": entry.filename, "mimetype": entry.mimetype}
+    return bool(connection.execute(same.values(values)).rowcount)
+
+
+def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
+    mine = buckets.c.id == bucket
+    fits = buckets.c.stored + size <= buckets.c.storage * float(GIGABYTE)
+    if connection.execute(buckets.update().where(mine, fits).values(stored=buckets.c.stored + size)).rowcount:
+        return
+    if connection.execute(sa.select(buckets.c.id).where(mine)).one_or_none() is None:
+        raise Refused(404, "Bucket not found")
+    raise Refused(403, _STORAGE_FULL)
+
+
+def _holds(bucket: str, content: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(entries.c.bucket == bucket, entries.c.content == content)
+
+
+def _shards_to_send(connection: sa.Connection, bucket: str, content: str) -> Sequence[str]:
+    query = sa.select(contents.c.size, buckets.c.sent, buckets.c.transfer).select_from(
+        entries.join(contents).join(buckets, buckets.c.id == entries.c.bucket)
+    )
+    row = connection.execute(query.where(entries.c.bucket == bucket, entries.c.content == content)).one_or_none()
+    if row is None:
+        raise Refused(404, "The requested file was not found")
+    if row.sent + row.size > row.transfer * GIGABYTE:
+        raise Refused(403, _TRANSFER_USED)
+    of_content = content_shards.c.content == content
+    query_shards = sa.select(content_shards.c.shard).where(of_content).order_by(content_shards.c.position)
+    return connection.execute(query_shards).scalars().all()
+
+
+def _add_channel_tokens(connection: sa.Connection, bucket: str, pointers: Sequence[tuple[str, str]], now: int) -> None:
+    expires = now + CHANNEL_TOKEN_SECONDS * 1000
+    rows = [
+        {"token": token_hash(token), "bucket": bucket, "shard": shard, "expires": expires} for shard, token in pointers
+    ]
+    if rows:
+        connection.execute(channel_tokens.insert(), rows)
+
+
+def _send(connection: sa.Connection, bucket: str, shard: str) -> Shard:
+    row = connection.execute(shards.select().where(shards.c.hash == shard)).one_or_none()
+    if row is None:
+        raise Refused(404, "The requested shard was not found")
+    sent = buckets.c.sent + row.size
+    fits = buckets.c.id == bucket, sent <= buckets.c.transfer * float(GIGABYTE)
+    if not connection.execute(buckets.update().where(*fits).values(sent=sent)).rowcount:
+        raise Refused(403, _TRANSFER_USED)
+    return Shard(row.hash, row.size, row.blob)

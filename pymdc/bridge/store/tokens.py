@@ -1,0 +1,76 @@
+"""The tokens that open a bucket for one transfer. Only their hashes are kept."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from ..errors import Refused
+from ..settings import TOKEN_SECONDS
+from .buckets import Bucket, load_bucket
+from .schema import Database, signatures, token_hash, tokens
+from .users import Replayed
+
+__all__ = ["Tokens", "spend_token"]
+
+
+class Tokens:
+    """What the database knows of bucket tokens. Every method may raise `Unavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, token: str, bucket: str, operation: str, signature: str | None, now: int) -> int:
+        """Keep a new token and return when it expires.
+
+        Arguments:
+            signature: the hash of the signature of the request for it. Such a request serves once, even where nothing
+                else tells it from a replay: a key of the bucket's list may ask without a nonce.
+
+        Raises:
+            Replayed: the request was accepted before.
+        """
+        expires = now + TOKEN_SECONDS * 1000
+        row = {"token": token_hash(token), "bucket": bucket, "operation": operation, "expires": expires}
+        with self._database.write() as connection:
+            if signature is not None:
+                _accept(connection, bucket, signature)
+            connection.execute(tokens.insert().values(row))
+        return expires
+
+    def check(self, token: str, bucket: str, operation: str, now: int) -> Bucket:
+        """Return the bucket that a token opens for `operation`. The token is not spent.
+
+        Raises:
+            Refused: the token is not valid, there is no such bucket, or the token is for something else.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(tokens.select().where(_unspent(token, now))).one_or_none()
+            if row is None:
+                raise Refused(401, "Invalid or expired token")
+            found = load_bucket(connection, bucket, None)
+        if (row.bucket, row.operation) != (found.id, operation):
+            verb = "store in" if operation == "PUSH" else "retrieve from"
+            raise Refused(401, f"Not authorized to {verb} bucket")
+        return found
+
+
+def spend_token(connection: sa.Connection, token: str, now: int) -> None:
+    """Spend a token. Of all who try at once, one succeeds.
+
+    Raises:
+        Refused: it is spent, or expired.
+    """
+    if not connection.execute(tokens.update().where(_unspent(token, now)).values(spent=now)).rowcount:
+        raise Refused(401, "Invalid or expired token")
+
+
+def _unspent(token: str, now: int) -> sa.ColumnElement[bool]:
+    return sa.and_(tokens.c.token == token_hash(token), tokens.c.spent.is_(None), tokens.c.expires > now)
+
+
+def _accept(connection: sa.Connection, bucket: str, signature: str) -> None:
+    try:
+        connection.execute(signatures.insert().values(subject=bucket, signature=signature, nonce=0))
+    except exc.IntegrityError as error:
+        raise Replayed from error

@@ -1,0 +1,180 @@
+"""A body of any size, hashed and cut into shards as it comes.
+
+The parts are pure but for the last: `FilePart` finds the file in a multipart body, `file_name` reads a name as the
+bridges of 2016 did, and `ShardWriter` hashes, cuts and stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from multipart import (  # type: ignore[import-untyped]
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,
+)
+
+from ..hashes import content_hash
+from .context import Bridge
+from .errors import Refused
+from .settings import SHARD_BYTES
+from .store import Shard, Stored
+
+__all__ = ["FilePart", "ShardWriter", "boundary", "file_name"]
+
+_HEADER_BYTES = 16 * 1024  # a file name may be long; more than this is no name
+_PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"\s]*)', re.ASCII | re.DOTALL)
+
+
+def boundary(content_type: str | None) -> str:
+    """Return the boundary that the Content-Type header of a multipart body names.
+
+    Raises:
+        Refused: the body is no multipart/form-data, or its header names no boundary.
+    """
+    kind, options = parse_options_header(content_type or "")
+    if kind != "multipart/form-data":
+        raise Refused(400, "The body is not multipart/form-data")
+    if not options.get("boundary"):
+        raise Refused(400, "The Content-Type of the body names no multipart boundary")
+    return str(options["boundary"])
+
+
+def file_name(disposition: str) -> str | None:
+    """Return the file name in a Content-Disposition header (read as Latin-1), without folders; `None` without one.
+
+    Names are UTF-8 and kept as they are, percent signs included. A backslash before a quote escapes it, any other is
+    a folder's end, as Windows has it. The encoded form (RFC 5987) counts where it is the only one.
+    """
+    parameters = {name.lower(): value for name, value in _PARAMETER.findall(disposition)}
+    if "filename" in parameters:
+        value = parameters["filename"]
+        if value.startswith('"'):
+            value = re.sub(r'\\(["\\])', r"\1", value[1:-1])
+        raw = value.encode("latin-1")
+    elif "filename*" in parameters:
+        raw = unquote_to_bytes(parameters["filename*"].rpartition("'")[2])
+    else:
+        return None
+    name = re.split(r"[/\\]", raw.decode("utf-8", "replace"))[-1]
+    return "" if name in (".", "..") else name
+
+
+class FilePart:
+    """Finds the first file in a multipart body that is fed to it in pieces.
+
+    Attributes:
+        name: the file's name; empty where it has none.
+        mimetype: its MIME type, in lower case, without parameters.
+        found: whether the file has begun.
+    """
+
+    def __init__(self, boundary: str) -> None:
+        try:
+            self._parser = PushMultipartParser(
+                boundary, header_charset="latin-1", max_header_size=_HEADER_BYTES, max_header_count=32
+            )
+        except MultipartError as error:
+            raise Refused(400, f"Malformed multipart data: {error}") from None
+        self.name = ""
+        self.mimetype = "text/plain"
+        self.found = False
+        self._inside = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take the next piece of the body, and yield what of it belongs to the file.
+
+        Raises:
+            Refused: this is no multipart body.
+        """
+        if self._parser.closed or not data:
+            return  # what follows the last boundary does not count
+        try:
+            for event in self._parser.parse(data):
+                if isinstance(event, MultipartSegment):
+                    self._begin(event)
+                elif event is None:
+                    self._inside = False
+                elif self._inside:
+                    yield event
+        except MultipartError as error:
+            raise Refused(400, f"Malformed multipart data: {error}") from None
+
+    def finish(self) -> None:
+        """Take the end of the body.
+
+        Raises:
+            Refused: the body ended too early, or there was no file in it.
+        """
+        try:
+            self._parser.close()
+        except MultipartError:
+            raise Refused(400, "Unexpected end of multipart data") from None
+        if not self.found:
+            raise Refused(400, "No file in the multipart data")
+
+    def _begin(self, segment: MultipartSegment) -> None:
+        name = file_name(segment.header("Content-Disposition", ""))
+        kind = segment.content_type
+        # Without a file name a part is a field, unless it says that it is bytes.
+        if self.found or (name is None and kind != "application/octet-stream"):
+            return
+        self.found = self._inside = True
+        self.name = name or ""
+        self.mimetype = kind or self.mimetype
+
+
+class ShardWriter:
+    """Hashes what is added to it, cuts it into shards of exactly 8 MiB, and stores each as it completes.
+
+    At most one shard is in memory: `add` returns when a completed one is stored, and so holds back its sender.
+    """
+
+    def __init__(self, bridge: Bridge, upload: str) -> None:
+        self._bridge = bridge
+        self._upload = upload
+        self._file = hashlib.sha256()
+        self._buffer = bytearray()
+        self._shards: list[Shard] = []
+        self._blobs: dict[str, str] = {}
+        self.size = 0
+
+    async def add(self, data: bytes) -> None:
+        """Add a piece of the file.
+
+        Raises:
+            Unavailable: the store failed.
+        """
+        self.size += len(data)
+        room = SHARD_BYTES - len(self._buffer)
+        self._buffer += data[:room]
+        if len(self._buffer) == SHARD_BYTES:
+            await self._flush()
+            self._buffer += data[room:]
+
+    async def finish(self) -> Stored:
+        """Store the last shard and return the file.
+
+        Raises:
+            Unavailable: the store failed.
+        """
+        if self._buffer:
+            await self._flush()
+        return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards))
+
+    async def _flush(self) -> None:
+        buffer, self._buffer = self._buffer, bytearray()
+        self._shards.append(await self._bridge.write(self._store, buffer))
+
+    def _store(self, data: bytearray) -> Shard:
+        self._file.update(data)
+        name = content_hash(hashlib.sha256(data).hexdigest())
+        if name not in self._blobs:  # a file may repeat itself
+            blob = f"{self._upload}/{len(self._shards)}"
+            self._bridge.blobs.put(blob, data)
+            self._blobs[name] = blob
+        return Shard(name, len(data), self._blobs[name])

@@ -1,0 +1,93 @@
+"""What holds for every request, whatever its route: CORS, paths, and replies that come before the body was read."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .errors import Refused
+from .settings import DRAIN_BYTES, DRAIN_SECONDS, READ_SECONDS
+
+__all__ = ["Conventions"]
+
+_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
+
+
+class Conventions:
+    """An ASGI application that gives another the manners of the bridges of 2016.
+
+    OPTIONS on any path is 204. A slash at the end of a path is tolerated. Each reply carries the CORS headers. A body
+    that stalls is refused. Where a reply is made before the body was read, it goes out at once, and the rest of the
+    body is read and thrown away, within bounds: closing a connection on unread data would take the reply with it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(Headers(scope=scope), receive, send)
+        if scope["method"] == "OPTIONS":
+            await exchange.preflight()
+            return
+        path = scope["path"]
+        trimmed = path[:-1] if path != "/" and path.endswith("/") else path
+        await self._app({**scope, "path": trimmed}, exchange.receive, exchange.send)
+
+
+class _Exchange:
+    def __init__(self, request: Headers, receive: Receive, send: Send) -> None:
+        self._request = request
+        self._receive = receive
+        self._send = send
+        self._unread = request.get("content-length", "0") != "0" or "transfer-encoding" in request
+        self._draining = False
+
+    async def receive(self) -> Message:
+        message: Message = {}
+        with anyio.move_on_after(READ_SECONDS):
+            message = await self._receive()
+        if not message:
+            raise Refused(408, "The body of the request did not come in time")
+        self._unread = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._add_headers(MutableHeaders(scope=message))
+            await self._send(message)
+        elif self._draining and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            await self._send({"type": "http.response.body"})
+        else:
+            await self._send(message)
+
+    async def preflight(self) -> None:
+        headers = [(b"access-control-allow-methods", _METHODS.encode())]
+        asked = self._request.get("access-control-request-headers")
+        if asked:
+            headers.append((b"access-control-allow-headers", asked.encode("latin-1")))
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body"})
+
+    def _add_headers(self, headers: MutableHeaders) -> None:
+        headers.setdefault("Vary", "Origin")
+        headers["Access-Control-Allow-Credentials"] = "true"
+        origin = self._request.get("origin")
+        if origin:
+            headers["Access-Control-Allow-Origin"] = origin
+        if self._unread:
+            self._draining = True
+            headers["Connection"] = "close"
+
+    async def _drain(self) -> None:
+        drained = 0
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while self._unread and drained < DRAIN_BYTES:
+                message = await self._receive()
+                drained += len(message.get("body", b""))
+                self._unread = message["type"] == "http.request" and message.get("more_body", False)
