@@ -187,6 +187,23 @@ class _ReplyFirstTransport(httpx.HTTPTransport):
         # httpx has no argument for httpcore's network backend, whatever the kind of its pool.
         self._pool._network_backend = _ReplyFirstBackend(self._pool._network_backend)
 
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        return _FinalResponse(
+            response.status_code, headers=response.headers, stream=response.stream, extensions=response.extensions
+        )
+
+
+class _FinalResponse(httpx.Response):
+    """A response that httpx does not take for a redirect.
+
+    It would prepare the next request though it is not to send it, and raise where the location is no URL.
+    """
+
+    @property
+    def has_redirect_location(self) -> bool:
+        return False
+
 
 class _ReplyFirstBackend(httpcore.NetworkBackend):
     def __init__(self, backend: httpcore.NetworkBackend) -> None:
