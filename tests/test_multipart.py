@@ -14,7 +14,7 @@ from typing import BinaryIO
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multipart import MultipartSegment, PushMultipartParser
+from multipart import MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
 from pymdc import config, multipart
 

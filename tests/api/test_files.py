@@ -1,0 +1,210 @@
+"""The files in a bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from multipart import PushMultipartParser  # type: ignore[import-untyped]
+
+from pymdc import Client, api
+from pymdc.api.files import Files
+from pymdc.errors import IntegrityError
+from pymdc.hashes import content_hash
+from pymdc.keypair import ECDSA
+
+from ..test_wire import verify
+from . import positional
+from .conftest import Ask, Scripted
+
+PAIR = ECDSA(private_key="11" * 32)
+ID = "56ef0d0656ea9c0d1f8e4e1a"
+DATA = b"some content\r\n--"
+HASH = content_hash(hashlib.sha256(DATA).hexdigest())
+STORED = {"bucket": ID, "mimetype": "text/plain", "filename": "a.txt", "size": len(DATA), "hash": HASH}
+CREDENTIALS = {"authorization", "x-signature", "x-pubkey"}
+
+
+@pytest.fixture
+def files(client: Client) -> Files:
+    return Files(ID, PAIR, client=client)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a.txt"
+    path.write_bytes(DATA)
+    return path
+
+
+def test_the_signatures_are_those_of_2016() -> None:
+    assert api.Files is Files
+    assert positional(Files) == "bucket_id, key_pair"
+    assert positional(Files.list) == "self, callback=None"
+    assert positional(Files.token) == "self, operation, callback=None"
+    assert positional(Files.upload) == "self, path, token, callback=None"
+    assert positional(Files.download) == "self, file_hash, token, callback=None"
+
+
+@pytest.mark.parametrize("bucket_id", [ID, {"id": ID, "name": "photos"}, ID.encode()])
+def test_the_bucket_is_known_by_its_id_or_by_what_create_gave(bucket_id: Any) -> None:
+    assert Files(bucket_id, PAIR).bucket_id == Files(bucket_id=bucket_id, key_pair=PAIR).bucket_id == ID
+
+
+@pytest.mark.parametrize("wrong", [None, "", {}, {"error": "no"}, OSError("x")])
+def test_what_is_no_id_raises_at_once(wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="expected a bucket's id"):
+        Files(wrong, PAIR)
+
+
+def test_listing_is_signed(bridge: Scripted, files: Files, ask: Ask) -> None:
+    value = bridge.says([STORED])
+    assert ask(files.list) == value
+    assert bridge.line == ("GET", f"/base/buckets/{ID}/files")
+    verify(bridge.request)
+
+
+@pytest.mark.parametrize("operation", ["PUSH", "PULL"])
+def test_a_token_is_asked_for_by_its_operation(bridge: Scripted, files: Files, ask: Ask, operation: str) -> None:
+    value = bridge.says({"bucket": ID, "operation": operation, "expires": "2016", "token": "t", "id": "t"})
+    assert ask(files.token, operation) == value
+    assert bridge.line == ("POST", f"/base/buckets/{ID}/tokens")
+    body = json.loads(bridge.request.content)
+    assert isinstance(body.pop("__nonce"), int)
+    assert body == {"operation": operation}
+    verify(bridge.request)
+
+
+# Uploads
+
+
+def parts(request: Any) -> list[tuple[str | None, str | None, str | None, bytes]]:
+    parser = PushMultipartParser(request.headers["content-type"].partition("boundary=")[2], strict=True)
+    found: list[list[Any]] = []
+    for event in (*parser.parse(request.content), *parser.parse(b"")):
+        if isinstance(event, bytes | bytearray):
+            found[-1][3] += event
+        elif event is not None:
+            found.append([event.name, event.filename, event.content_type, b""])
+    return [(name, file_name, kind, content) for name, file_name, kind, content in found]
+
+
+@pytest.mark.parametrize("token", ["t0ken", {"token": "t0ken", "operation": "PUSH", "id": "x"}, b"t0ken"])
+def test_an_upload_puts_the_file_with_its_token_and_no_other_credentials(
+    bridge: Scripted, files: Files, ask: Ask, file: Path, token: Any
+) -> None:
+    value = bridge.says(STORED)
+    assert ask(files.upload, file, token) == value
+    assert bridge.line == ("PUT", f"/base/buckets/{ID}/files")
+    assert bridge.request.url.query == b""
+    headers = bridge.request.headers
+    assert (headers["x-token"], headers["x-filesize"]) == ("t0ken", str(len(DATA)))
+    assert headers["content-length"] == str(len(bridge.request.content))
+    assert "transfer-encoding" not in headers
+    assert not CREDENTIALS & set(headers)
+    nonce, id_, sent = parts(bridge.request)
+    assert (nonce[0], nonce[3].isdigit()) == ("__nonce", True)
+    assert (id_[0], id_[3]) == ("id", ID.encode())
+    assert sent == ("file", "a.txt", "text/plain", DATA)
+    assert os.fspath(file.parent).encode() not in bridge.request.content
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+def test_the_path_may_be_text_bytes_or_a_path(bridge: Scripted, files: Files, file: Path, kind: Any) -> None:
+    bridge.says(STORED)
+    assert files.upload(path=kind(os.fspath(file)), token="t") == STORED
+
+
+def test_an_empty_file_can_be_uploaded(bridge: Scripted, files: Files, ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    value = bridge.says({"hash": content_hash(hashlib.sha256(b"").hexdigest()), "size": 0})
+    assert ask(files.upload, tmp_path / "empty", "t") == value
+    assert bridge.request.headers["x-filesize"] == "0"
+    assert parts(bridge.request)[-1] == ("file", "empty", "application/octet-stream", b"")
+
+
+def test_a_bridge_that_stored_something_else_is_an_integrity_error(
+    bridge: Scripted, files: Files, ask: Ask, file: Path
+) -> None:
+    bridge.says({**STORED, "hash": "00" * 20})
+    value = ask(files.upload, file, "t")
+    assert isinstance(value, IntegrityError)
+    assert HASH in str(value)
+    assert "00" * 20 in str(value)
+
+
+def test_a_refused_upload_is_the_documented_dict(bridge: Scripted, files: Files, ask: Ask, file: Path) -> None:
+    bridge.says({"error": "Invalid token"}, 401)
+    assert ask(files.upload, file, "t") == {"error": "Invalid token"}
+
+
+def test_a_file_that_cannot_be_read_is_a_value(bridge: Scripted, files: Files, ask: Ask, tmp_path: Path) -> None:
+    assert isinstance(ask(files.upload, tmp_path / "missing", "t"), FileNotFoundError)
+    assert isinstance(ask(files.upload, tmp_path, "t"), IsADirectoryError)
+    assert isinstance(ask(files.upload, os.devnull, "t"), OSError)
+    assert bridge.asked == []
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {}])
+def test_a_path_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask: Ask, wrong: Any) -> None:
+    with pytest.raises(TypeError):
+        ask(files.upload, wrong, "t")
+    assert bridge.asked == []
+
+
+@pytest.mark.parametrize("wrong", [None, "", 5, {}, {"error": "Not authorized"}, OSError("x"), "t\r\nx: y", "é"])
+def test_a_token_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask: Ask, file: Path, wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="token"):
+        ask(files.upload, file, wrong)
+    with pytest.raises((TypeError, ValueError), match="token"):
+        ask(files.download, HASH, wrong)
+    assert bridge.asked == []
+
+
+def test_each_upload_has_a_nonce_of_its_own(bridge: Scripted, files: Files, file: Path) -> None:
+    bridge.says(STORED)
+    files.upload(file, "t")
+    files.upload(file, "t")
+    first, second = (int(parts(request)[0][3]) for request in bridge.asked)
+    assert first < second
+
+
+# Downloads, which give the pointers
+
+
+@pytest.mark.parametrize("file_hash", [HASH, STORED, HASH.encode()])
+@pytest.mark.parametrize("token", ["t0ken", {"token": "t0ken", "operation": "PULL"}])
+def test_a_download_asks_for_the_pointers_with_its_token_alone(
+    bridge: Scripted, files: Files, ask: Ask, file_hash: Any, token: Any
+) -> None:
+    value = bridge.says([{"hash": HASH, "token": "x", "operation": "PULL", "channel": "ws://h"}])
+    assert ask(files.download, file_hash, token) == value
+    assert bridge.line == ("GET", f"/base/buckets/{ID}/files/{HASH}")
+    assert bridge.request.headers["x-token"] == "t0ken"
+    assert not CREDENTIALS & set(bridge.request.headers)
+
+
+@pytest.mark.parametrize("wrong", [None, "", {}, {"error": "no"}, IntegrityError("x")])
+def test_a_hash_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask: Ask, wrong: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="expected a file's hash"):
+        ask(files.download, wrong, "t")
+    assert bridge.asked == []
+
+
+def test_a_callback_that_cannot_be_called_raises_at_once(bridge: Scripted, files: Files, file: Path) -> None:
+    with pytest.raises(TypeError, match="the callback must be callable"):
+        files.upload(file, "t", callback="f")  # type: ignore[arg-type]
+    assert bridge.asked == []
+
+
+def test_an_upload_without_a_client_uses_the_default_one(
+    bridge: Scripted, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORJ_BRIDGE", "http://bridge.test:6382")
+    bridge.says(STORED)
+    assert Files(ID, PAIR).upload(file, "t") == STORED
+    assert bridge.line == ("PUT", f"/buckets/{ID}/files")
