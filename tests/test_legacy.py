@@ -1,0 +1,64 @@
+"""Programs of 2016 run as they are: against a real bridge, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .bridges import LONG, running_bridge
+
+PROGRAMS = Path(__file__).parent / "legacy"
+
+
+def run(program: str, data: Path) -> str:
+    """Run a program against a bridge, type the mailed token into it, and return what it printed."""
+    with running_bridge(data) as bridge:
+        environment = {**os.environ, "STORJ_BRIDGE": bridge.url}
+        with subprocess.Popen(
+            [sys.executable, "-W", "error", PROGRAMS / program],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            out, err = process.communicate(bridge.mailed_token() + "\n", timeout=LONG)
+        assert err == ""
+        assert process.returncode == 0
+    return out
+
+
+def test_a_blocking_program_of_2016_runs_unmodified(tmp_path: Path) -> None:
+    expected = [
+        "False",
+        "True",
+        "True",
+        "True",
+        "True",
+        "True",
+        "[]",
+        "True",
+        "True",
+        "True",
+        "True",
+        "True",
+        "''",
+        "''",
+    ]
+    assert run("blocking.py", tmp_path).splitlines() == expected
+
+
+def test_a_callback_program_of_2016_runs_unmodified_though_its_main_thread_ends_at_once(tmp_path: Path) -> None:
+    assert run("callbacks.py", tmp_path).splitlines() == [
+        "False",
+        "{'error': 'Email is already registered'}",
+        "True",
+        "True",
+        "My cat pictures",
+        "PUSH",
+        "d72d91d8ec94f89f5b6b84be2a03ba661a34c1e2",
+        "image/jpeg",
+        "''",
+    ]
