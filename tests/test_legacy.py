@@ -62,3 +62,7 @@ def test_a_callback_program_of_2016_runs_unmodified_though_its_main_thread_ends_
         "image/jpeg",
         "''",
     ]
+
+
+def test_fifty_callbacks_start_each_other_after_the_main_thread_has_ended(tmp_path: Path) -> None:
+    assert run("chain.py", tmp_path).splitlines() == ["registered", "True"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from .extras import needs_bridge
+
 __all__ = ["bridge"]
 
 
@@ -44,9 +46,10 @@ def bridge(
 
     Each option can be set by an environment variable too: PYMDC_BRIDGE_PORT and so on.
     """
-    from ..bridge.errors import Unavailable
-    from ..bridge.server import serve
-    from ..bridge.settings import Settings
+    with needs_bridge():
+        from ..bridge.errors import Unavailable
+        from ..bridge.server import serve
+        from ..bridge.settings import Settings
 
     settings = Settings(data, host, port, database, store, public_url, redirect_origin)
     try:

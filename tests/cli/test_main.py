@@ -1,0 +1,78 @@
+"""The command: what it offers, and what it says where an extra is not installed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import pymdc
+from pymdc.__main__ import main
+from pymdc.cli.extras import needs_bridge
+from pymdc.cli.main import cli
+
+README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_module_is_the_command() -> None:
+    ran = subprocess.run([sys.executable, "-m", "pymdc", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"pymdc, version {pymdc.__version__}\n"
+
+
+def test_main_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["pymdc", "--help"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 0
+    assert "quickstart" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_is_in_the_readme_and_has_help(name: str) -> None:
+    assert re.search(rf"\bpymdc {name}\b", README)
+    ran = CliRunner().invoke(cli, [name, "--help"])
+    assert ran.exit_code == 0
+    assert ran.output.startswith("Usage: ")
+
+
+def test_without_the_cli_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "click", None)
+    for module in [name for name in sys.modules if name.startswith("pymdc.cli")]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 'The command needs more than the library: pip install "pymdc-metadisk[cli,bridge]"'
+
+
+def test_a_defect_of_the_command_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith("pymdc.cli")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "pymdc.cli.quickstart", None)
+    with pytest.raises(ModuleNotFoundError, match="quickstart"):
+        main()
+
+
+@pytest.mark.parametrize("command", [["quickstart"], ["bridge"]])
+def test_without_the_bridge_extra_one_line_says_what_to_install(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    for module in [name for name in sys.modules if name.startswith("pymdc.bridge")]:
+        monkeypatch.delitem(sys.modules, module)
+    ran = CliRunner().invoke(cli, command)
+    assert ran.exit_code == 1
+    assert ran.output.startswith("Error: a bridge needs more than the client (starlette")
+    assert ran.output.endswith('pip install "pymdc-metadisk[bridge]"\n')
+    assert ran.output.count("\n") == 1
+
+
+def test_a_defect_of_the_bridge_is_not_taken_for_a_missing_extra() -> None:
+    with pytest.raises(ModuleNotFoundError), needs_bridge():
+        raise ModuleNotFoundError("no such module", name="pymdc.bridge.nothing")
+    with pytest.raises(click.ClickException), needs_bridge():
+        raise ModuleNotFoundError("no such module", name="sqlalchemy")
