@@ -94,10 +94,10 @@ class Client:
 
     def _with_exchange(self, work: Callable[[Exchange], Any]) -> Any:
         try:
-            endpoint = config.parse_endpoint(self.endpoint)
-        except ValueError as error:
+            exchange = self._exchange_with(config.parse_endpoint(self.endpoint))
+        except ValueError as error:  # the endpoint is no URL, or its proxy is none
             return caused_by(URLError(str(error)), error)
-        return work(self._exchange_with(endpoint))
+        return work(exchange)
 
     def _exchange_with(self, endpoint: SplitResult) -> Exchange:
         with self._lock:

@@ -6,6 +6,7 @@ The only file that knows httpx, and httpcore under it.
 from __future__ import annotations
 
 import logging
+import re
 import selectors
 import socket
 import ssl
@@ -29,6 +30,8 @@ from .wire import Reply, Request
 
 __all__ = ["Transport"]
 
+_INTERIM = re.compile(rb"(HTTP/1\.1 1\d\d.*?\r\n\r\n)+", re.DOTALL)
+
 _Options = typing.Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
 
@@ -40,6 +43,9 @@ class Transport:
         timeout: limits on silence.
         verify: `True` for the certificates that the system trusts, or an `ssl.SSLContext`.
         user_agent: what the requests say that they come from.
+
+    Raises:
+        ValueError: the environment names a proxy that is none.
     """
 
     def __init__(
@@ -145,25 +151,37 @@ def _anywhere(error: Exception) -> Exception:
     return error
 
 
-def _proxy_for(endpoint: SplitResult) -> str | None:
-    """Return the proxy that the environment names for the endpoint, by the rules of urllib, which the original used."""
-    host = endpoint.hostname or ""
-    if urllib.request.proxy_bypass(host):
+def _proxy_for(endpoint: SplitResult) -> httpx.Proxy | None:
+    """Return the proxy that the environment names for the endpoint, by the rules of urllib, which the original used.
+
+    Raises:
+        ValueError: what is named is no proxy. The message does not repeat it: it may hold a password.
+    """
+    if urllib.request.proxy_bypass(endpoint.netloc):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(endpoint.scheme) or proxies.get("all")
+    named = proxies.get(endpoint.scheme) or proxies.get("all")
+    if not named:
+        return None
+    try:
+        return httpx.Proxy(named if "://" in named else f"http://{named}")
+    except (ValueError, httpx.InvalidURL):
+        raise ValueError("malformed proxy in the environment: expected something like http://127.0.0.1:3128") from None
 
 
-# httpx logs each request's URL, and the URL of an activation holds its token. The filter keeps our requests out of
-# httpx's log and leaves alone those that the program makes by itself.
+# httpx logs each request's URL, and the URL of an activation holds its token; httpcore logs the headers of replies,
+# cookies and redirects of an activation among them. The filter keeps these records of our requests out of the logs, and
+# leaves alone those of requests that the program makes by itself.
 _ours = threading.local()
 
 
-def _not_ours(_record: logging.LogRecord) -> bool:
-    return not getattr(_ours, "sending", False)
+def _not_ours(record: logging.LogRecord) -> bool:
+    tells = record.name == "httpx" or "receive_response_headers" in str(record.msg)
+    return not (tells and getattr(_ours, "sending", False))
 
 
-logging.getLogger("httpx").addFilter(_not_ours)
+for _name in ("httpx", "httpcore.http11"):
+    logging.getLogger(_name).addFilter(_not_ours)
 
 
 @contextmanager
@@ -182,7 +200,7 @@ class _ReplyFirstTransport(httpx.HTTPTransport):
     write times out, with the refusal unread.
     """
 
-    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits, proxy: str | None) -> None:
+    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits, proxy: httpx.Proxy | None) -> None:
         super().__init__(verify=verify, limits=limits, proxy=proxy, trust_env=False)
         # httpx has no argument for httpcore's network backend, whatever the kind of its pool.
         self._pool._network_backend = _ReplyFirstBackend(self._pool._network_backend)
@@ -227,7 +245,8 @@ class _ReplyFirstStream(httpcore.NetworkStream):
     """A stream whose write ends in `httpcore.WriteError` as soon as the other side has sent something, or closed.
 
     httpcore answers a WriteError by reading the reply. Readiness of the socket is not enough to tell: under TLS 1.3
-    session tickets come unasked. So what is there is read, decrypted, and kept for the next read.
+    session tickets come unasked, and so may interim replies, after which a server still wants the rest. So what is
+    there is read, decrypted, looked at, and kept for the next read.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -239,9 +258,12 @@ class _ReplyFirstStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         early, self._early = self._early, None
         data = self._stream.read(max_bytes, timeout) if early is None else early
-        if not data and self._failure is not None:  # the write met a reset; no reply had come before it
-            raise httpcore.ReadError(str(self._failure)) from self._failure
-        return data
+        if data or self._failure is None:
+            return data
+        try:  # the write met a reset; no reply had come before it
+            raise self._failure
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         try:
@@ -265,8 +287,10 @@ class _ReplyFirstStream(httpcore.NetworkStream):
 
     def _look_for_a_reply(self) -> None:
         with suppress(BlockingIOError, ssl.SSLWantReadError):
-            self._early = self._socket.recv(config.CHUNK_BYTES)
-            raise httpcore.WriteError("the other side has already replied")
+            data = self._socket.recv(config.CHUNK_BYTES)
+            self._early = (self._early or b"") + data
+            if not data or not _INTERIM.fullmatch(self._early):
+                raise httpcore.WriteError("the other side has already replied")
 
     def close(self) -> None:
         self._stream.close()
