@@ -1,0 +1,134 @@
+"""What can be imported from where: a change here is a change for every program that uses the library."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pymdc
+
+EXPORTS = {
+    "pymdc": ["Client", "Timeout", "__version__", "api", "configure", "errors", "keypair", "rest", "unwrap"],
+    "pymdc.__main__": ["main"],
+    "pymdc.api": [
+        "ECDSA",
+        "REST",
+        "Bucket",
+        "Buckets",
+        "Files",
+        "Keys",
+        "Users",
+        "buckets",
+        "files",
+        "keys",
+        "users",
+    ],
+    "pymdc.api.buckets": ["Bucket", "Buckets"],
+    "pymdc.api.files": ["Files"],
+    "pymdc.api.keys": ["Keys"],
+    "pymdc.api.results": ["text_of"],
+    "pymdc.api.users": ["Users"],
+    "pymdc.client": ["Client", "configure", "default_client"],
+    "pymdc.config": ["ENDPOINT_VARIABLE", "RETIRED_ENDPOINT", "Timeout"],
+    "pymdc.dispatch": ["Callback", "Dispatcher", "Handle", "Scheduler"],
+    "pymdc.errors": ["IntegrityError", "MetadiskError", "unwrap"],
+    "pymdc.exchange": ["Exchange"],
+    "pymdc.hashes": ["content_hash", "ripemd160"],
+    "pymdc.keypair": ["ECDSA"],
+    "pymdc.multipart": ["Form", "form", "opened"],
+    "pymdc.rest": ["REST"],
+    "pymdc.transport": ["Transport"],
+    "pymdc.version": ["__version__"],
+    "pymdc.wire": [
+        "Account",
+        "Call",
+        "Reply",
+        "Request",
+        "call",
+        "came_too_late",
+        "decode",
+        "next_nonce",
+        "path",
+        "prepare",
+        "prepare_upload",
+        "redirected",
+    ],
+}
+
+# Programs, which have their own tests: they are not imported, they are run.
+PROGRAMS = {"bridge", "cli"}
+
+# The lines that the documentation of 2016 shows, and those that programs of that time are known to hold.
+HISTORIC = [
+    "import pymdc; pymdc.api.Users, pymdc.keypair.ECDSA, pymdc.rest.REST",
+    "import pymdc; pymdc.api.Keys, pymdc.api.Buckets, pymdc.api.Bucket, pymdc.api.Files",
+    "import pymdc; pymdc.api.users.Users, pymdc.api.keys.Keys, pymdc.api.files.Files",
+    "import pymdc; pymdc.api.buckets.Buckets, pymdc.api.buckets.Bucket",
+    "import pymdc; pymdc.api.ECDSA, pymdc.api.REST",
+    "import pymdc.api; pymdc.api.Users",
+    "import pymdc.keypair as k; k.ECDSA",
+    "from pymdc import api, keypair, rest",
+    "from pymdc.api import Users, Keys, Buckets, Bucket, Files",
+    "from pymdc.api.users import Users",
+    "from pymdc.api.keys import Keys",
+    "from pymdc.api.buckets import Buckets, Bucket",
+    "from pymdc.api.files import Files",
+    "from pymdc.keypair import ECDSA",
+    "from pymdc.rest import REST",
+]
+
+
+def test_every_module_of_the_library_is_in_the_list() -> None:
+    found = {"pymdc"} | {module.name for module in pkgutil.walk_packages(pymdc.__path__, "pymdc.")}
+    assert {name for name in found if not PROGRAMS & {*name.split(".")[1:2]}} == EXPORTS.keys()
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_a_module_exports_what_the_list_says(name: str) -> None:
+    assert importlib.import_module(name).__all__ == EXPORTS[name]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_what_a_module_exports_exists_and_is_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__
+    for exported in module.__all__:
+        value = getattr(module, exported)
+        if callable(value) and getattr(value, "__module__", "").startswith("pymdc"):
+            assert value.__doc__, exported
+
+
+def test_every_historic_import_works_in_a_fresh_interpreter() -> None:
+    """Each in a namespace of its own, so that none of them lives on what another one imported."""
+    for line in HISTORIC:
+        exec(line, {})
+    script = "import pymdc; pymdc.api.users.Users; pymdc.keypair.ECDSA; pymdc.rest.REST"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_classes_are_the_same_wherever_they_are_imported_from() -> None:
+    assert pymdc.api.Users is pymdc.api.users.Users
+    assert pymdc.api.Keys is pymdc.api.keys.Keys
+    assert pymdc.api.Buckets is pymdc.api.buckets.Buckets
+    assert pymdc.api.Bucket is pymdc.api.buckets.Bucket
+    assert pymdc.api.Files is pymdc.api.files.Files
+    assert pymdc.api.ECDSA is pymdc.keypair.ECDSA
+    assert pymdc.api.REST is pymdc.rest.REST
+
+
+def test_the_version_is_said_once() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.?(a|b|rc|dev)\d+)?", pymdc.__version__)
+    text = (Path(__file__).parents[1] / "setup.cfg").read_text(encoding="utf-8")
+    assert "version = attr: pymdc.version.__version__" in text
+    assert pymdc.__version__ not in text
+
+
+def test_the_package_is_marked_as_typed() -> None:
+    assert (Path(pymdc.__file__).parent / "py.typed").is_file()

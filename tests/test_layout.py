@@ -1,0 +1,191 @@
+"""The rooms of the house: imports run one way, and each dependency has one file that knows it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import pymdc
+
+ROOT = Path(pymdc.__file__).parent
+
+# From the ground up: a module imports only from the floors below its own.
+FLOORS = [
+    ["config", "errors", "hashes", "version", "binarypack"],
+    ["keypair", "multipart", "job"],
+    ["wire"],
+    ["transport", "shards"],
+    ["exchange", "dispatch"],
+    ["client"],
+    ["rest"],
+    ["api.results"],
+    ["api.users", "api.keys"],
+    ["api.files"],
+    ["api.buckets"],
+    ["api"],
+    ["schedulers"],
+    [""],  # the package itself
+    ["bridge"],
+    ["cli"],
+    ["__main__"],
+]
+
+# Who may know what. The bridge and the command line have libraries of their own, and threads of their own.
+ONLY = {
+    "httpx": {"transport"},
+    "httpcore": {"transport"},
+    "ecdsa": {"keypair"},
+    "websockets": {"shards", "bridge"},
+    "concurrent": {"dispatch", "bridge", "cli"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "starlette": {"bridge"},
+    "uvicorn": {"bridge", "cli"},
+    "sqlalchemy": {"bridge"},
+    "obstore": {"bridge"},
+    "multipart": {"bridge"},
+}
+
+
+def name_of(path: Path) -> str:
+    """Give a module's name below the package: "wire", "api", "api.users", "" for the package itself."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(path): path for path in ROOT.rglob("*.py")}
+LIBRARY = sorted(name for name in FILES if name.split(".")[0] not in ("bridge", "cli"))
+
+
+def room(name: str) -> str:
+    """Give the room that a module is in: itself, but for the bridge and the command line, which are one room each."""
+    first = name.split(".")[0]
+    return first if first in ("bridge", "cli") else name
+
+
+def floor(name: str) -> int:
+    return next(i for i, rooms in enumerate(FLOORS) if room(name) in rooms)
+
+
+def imports(name: str, *, late: bool = True) -> Iterator[str]:
+    """Give what a module imports, names of modules and of what is in them, in full: "pymdc.wire.path", "json".
+
+    Late imports are those within functions, and those for type checkers alone.
+    """
+    tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if late else iter(tree.body)
+    package = ["pymdc", *name.split(".")] if name else ["pymdc"]
+    if FILES[name].name != "__init__.py":
+        package = package[:-1]
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(name: str, *, late: bool = True) -> set[str]:
+    """Give the modules of the package that a module imports, by their names below the package."""
+    found = set()
+    for full in imports(name, late=late):
+        parts = full.split(".")
+        if parts[0] == "pymdc":
+            inner = ".".join(parts[1:])
+            found.add(inner if inner in FILES else ".".join(parts[1:-1]))
+    return found
+
+
+def test_every_module_has_its_floor() -> None:
+    placed = {room for rooms in FLOORS for room in rooms}
+    assert {room(name) for name in FILES} <= placed
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_imports_run_one_way(name: str) -> None:
+    for imported in imported_modules(name):
+        within = room(name) == room(imported) and name != imported
+        assert within or floor(imported) < floor(name), f"{name or 'pymdc'} imports {imported or 'pymdc'}"
+
+
+def test_there_are_no_circles() -> None:
+    list(TopologicalSorter({name: imported_modules(name, late=False) - {name} for name in FILES}).static_order())
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_each_dependency_has_one_file_that_knows_it(library: str) -> None:
+    knowing = {
+        room(name)
+        for name in FILES
+        if any(full.split(".")[0] == library for full in imports(name) if not is_value(full))
+    }
+    assert knowing <= ONLY[library]
+
+
+def is_value(full: str) -> bool:
+    return full == "concurrent.futures.CancelledError"  # an error value, which needs no thread
+
+
+def test_httpx_the_curve_and_the_threads_are_where_they_should_be() -> None:
+    """Or the rule above would hold for want of anything to find."""
+    for library, name in [
+        ("httpx", "transport"),
+        ("httpcore", "transport"),
+        ("ecdsa", "keypair"),
+        ("concurrent", "dispatch"),
+    ]:
+        assert any(full.split(".")[0] == library for full in imports(name))
+
+
+def test_nothing_but_the_command_line_reaches_the_bridge() -> None:
+    for name in FILES:
+        if room(name) not in ("bridge", "cli"):
+            assert "bridge" not in {room(imported) for imported in imported_modules(name)}, name
+
+
+def test_only_the_command_itself_reaches_the_command_line() -> None:
+    for name in FILES:
+        if room(name) not in ("cli", "__main__"):
+            assert "cli" not in {room(imported) for imported in imported_modules(name)}, name
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_the_library_needs_httpx_and_a_curve_and_nothing_else(name: str) -> None:
+    known = {*sys.stdlib_module_names, "pymdc", "httpx", "httpcore", "ecdsa"}
+    allowed = known | ({"websockets"} if name == "shards" else set())
+    assert {full.split(".")[0] for full in imports(name)} <= allowed
+
+
+@pytest.mark.parametrize("name", ["wire", "errors", "hashes", "keypair"])
+def test_rules_have_neither_input_nor_output(name: str) -> None:
+    doors = {"socket", "subprocess", "pathlib", "logging", "selectors", "http.client", "urllib.request", "os"}
+    for full in imports(name):
+        assert not any(full == door or full.startswith(door + ".") for door in doors), full
+
+
+def modules_after(statement: str) -> set[str]:
+    script = f"import sys; {statement}; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+EXTRAS = {"starlette", "uvicorn", "sqlalchemy", "obstore", "click", "rich", "websockets", "pymdc.bridge", "pymdc.cli"}
+
+
+def test_importing_pymdc_imports_nothing_of_the_extras() -> None:
+    loaded = modules_after("import pymdc")
+    assert "pymdc.transport" in loaded
+    assert not (loaded - modules_after("import httpx")) & EXTRAS  # httpx has a command of its own, with click and rich
+
+
+def test_importing_the_command_line_does_not_import_the_bridge() -> None:
+    loaded = modules_after("import pymdc.cli.main")
+    assert "click" in loaded
+    assert not loaded & {"starlette", "uvicorn", "sqlalchemy", "obstore", "pymdc.bridge"}
