@@ -63,7 +63,7 @@ ROUTES = (
     ),
     Operation(
         "GET", "/activations/{token}", users.activate,
-        Description("Activate a user", reply="User", refusals=(302, 400), query=("redirect",)),
+        Description("Activate a user", reply="User", refusals=(400,), query=("redirect",), redirects=True),
         head=False,  # programs that look at links in mails would use the token up
     ),
     Operation("GET", "/keys", keys.index, Description("List public keys", "user", reply="[Key]")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 __all__ = ["SCHEMAS", "Description", "describe"]
@@ -90,6 +90,7 @@ class Description:
         refusals: the statuses that it is refused with, besides those of its credentials.
         query: the names of its query parameters.
         headers: the names of its header parameters, all required.
+        redirects: whether it may redirect instead.
     """
 
     summary: str
@@ -99,7 +100,8 @@ class Description:
     status: int = 200
     refusals: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
-    headers: tuple[str, ...] = field(default=())
+    headers: tuple[str, ...] = ()
+    redirects: bool = False
 
 
 class Described(Protocol):
@@ -161,9 +163,10 @@ def _responses(about: Description) -> dict[str, Any]:
         done["content"] = {"application/json": {"schema": _reference(about.reply)}}
     refusals = {*about.refusals, 503} | ({401} if about.credentials != "none" else set())
     error = {"application/json": {"schema": _reference("Error")}}
-    return {str(about.status): done} | {
-        str(status): {"description": "Refused.", "content": error} for status in sorted(refusals)
-    }
+    responses = {str(status): {"description": "Refused.", "content": error} for status in sorted(refusals)}
+    if about.redirects:
+        responses["302"] = {"description": "Redirected."}
+    return {str(about.status): done} | responses
 
 
 def _reference(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -131,7 +132,16 @@ class _Channel(WebSocketsSansIOProtocol):
 
 def _bind(settings: Settings) -> tuple[socket.socket, Settings]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    # The protocol is named, so that asyncio sees TCP and lets replies go out undelayed.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        reuse = int(os.name == "posix")  # a port that was just left; elsewhere two bridges could share one
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
     return listener, replace(settings, port=listener.getsockname()[1])
 
 

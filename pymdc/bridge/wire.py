@@ -78,7 +78,7 @@ class _Exchange:
         headers.setdefault("Vary", "Origin")
         headers["Access-Control-Allow-Credentials"] = "true"
         origin = self._request.get("origin")
-        if origin:
+        if origin and origin.isprintable():  # no header can be made of anything else
             headers["Access-Control-Allow-Origin"] = origin
         if self._unread:
             self._draining = True

@@ -63,7 +63,8 @@ def _allowed(bridge: Bridge, redirect: Any) -> bool:
         parts = urlsplit(redirect)
     except ValueError:
         return False
-    return f"{parts.scheme}://{parts.netloc}".lower() in bridge.settings.redirect_origins
+    allowed = {origin.rstrip("/").lower() for origin in bridge.settings.redirect_origins}
+    return f"{parts.scheme}://{parts.netloc}".lower() in allowed
 
 
 def _shown(user: User) -> dict[str, Any]:

@@ -1,0 +1,155 @@
+"""A running bridge, and people who use it with plain HTTP: no code of the client under test."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import connect
+
+from pymdc.bridge.mail import Mail
+from pymdc.bridge.server import BridgeThread
+from pymdc.bridge.settings import Settings
+from pymdc.keypair import ECDSA
+
+BOUNDARY = "----rb7MA4YWxk"
+PASSWORD = hashlib.sha256(b"password").hexdigest()
+_numbers = itertools.count(1)
+_nonces = itertools.count(time.time_ns() // 1_000_000)
+
+
+def file_hash(data: bytes) -> str:
+    """The hash of a file, computed without the code under test."""
+    digest = hashlib.new("ripemd160", usedforsecurity=False)
+    digest.update(hashlib.sha256(data).hexdigest().encode())
+    return digest.hexdigest()
+
+
+def multipart(data: bytes, name: str | None = "hello.txt", kind: str | None = "text/plain") -> bytes:
+    """A multipart body with one file in it."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="data"'
+    head += "" if name is None else f'; filename="{name}"'
+    head += "" if kind is None else f"\r\nContent-Type: {kind}"
+    return head.encode() + b"\r\n\r\n" + data + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+@dataclass
+class Person:
+    """Somebody with an account, a password and a key pair."""
+
+    bridge: Running
+    email: str
+    key: ECDSA = field(default_factory=ECDSA)
+
+    @property
+    def basic(self) -> tuple[str, str]:
+        return self.email, PASSWORD
+
+    def signed(
+        self, method: str, path: str, sent: dict[str, Any] | None = None, key: ECDSA | None = None
+    ) -> httpx.Request:
+        """A signed request, with a nonce unless `sent` holds one."""
+        sent = {"__nonce": next(_nonces), **(sent or {})}
+        sent = {name: value for name, value in sent.items() if value is not None}
+        in_body = method in ("POST", "PATCH", "PUT")
+        payload = json.dumps(sent) if in_body else "&".join(f"{name}={value}" for name, value in sent.items())
+        key = key or self.key
+        headers = {"x-pubkey": key.get_public_key(), "x-signature": key.sign(f"{method}\n{path}\n{payload}")}
+        url = path if in_body or not payload else f"{path}?{payload}"
+        return self.bridge.http.build_request(method, url, content=payload if in_body else None, headers=headers)
+
+    def send(
+        self, method: str, path: str, sent: dict[str, Any] | None = None, key: ECDSA | None = None
+    ) -> httpx.Response:
+        """Send a signed request."""
+        return self.bridge.http.send(self.signed(method, path, sent, key))
+
+    def bucket(self, **fields: Any) -> str:
+        """Make a bucket and return its id."""
+        return str(self.send("POST", "/buckets", {"name": "a bucket", **fields}).json()["id"])
+
+    def token(self, bucket: str, operation: str) -> str:
+        """Return a token."""
+        return str(self.send("POST", f"/buckets/{bucket}/tokens", {"operation": operation}).json()["token"])
+
+    def put(
+        self, bucket: str, body: bytes, size: int | str | None, token: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """Upload a multipart body."""
+        sent = {
+            "x-token": self.token(bucket, "PUSH") if token is None else token,
+            "content-type": f"multipart/form-data; boundary={BOUNDARY}",
+            **({} if size is None else {"x-filesize": str(size)}),
+            **headers,
+        }
+        return self.bridge.http.put(f"/buckets/{bucket}/files", content=body, headers=sent)
+
+    def upload(self, bucket: str, data: bytes, name: str = "hello.txt") -> httpx.Response:
+        """Upload a file."""
+        return self.put(bucket, multipart(data, name), len(data))
+
+    def pointers(self, bucket: str, content: str, token: str | None = None) -> httpx.Response:
+        """Ask for the pointers of a file."""
+        token = self.token(bucket, "PULL") if token is None else token
+        return self.bridge.http.get(f"/buckets/{bucket}/files/{content}", headers={"x-token": token})
+
+    def download(self, bucket: str, content: str) -> bytes:
+        """Fetch a file over the data channel."""
+        return b"".join(fetch(pointer) for pointer in self.pointers(bucket, content).json())
+
+
+@dataclass
+class Running:
+    """A bridge, and the mails that it has sent."""
+
+    thread: BridgeThread
+    http: httpx.Client
+    data: Path
+    mails: list[Mail]
+
+    def person(self) -> Person:
+        """Register and activate somebody new, with one key."""
+        person = Person(self, f"person{next(_numbers)}@example.com")
+        self.http.post("/users", json={"email": person.email, "password": PASSWORD}).raise_for_status()
+        self.http.get(self.mails[-1].link).raise_for_status()
+        key = {"key": person.key.get_public_key()}
+        self.http.post("/keys", json=key, auth=person.basic).raise_for_status()
+        return person
+
+    def sql(self, statement: str, *values: Any) -> list[Any]:
+        """Run a statement on the bridge's database, from outside."""
+        with closing(sqlite3.connect(self.data / "bridge.sqlite", timeout=30)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def blobs(self) -> list[Path]:
+        """The files that hold shards."""
+        return [path for path in (self.data / "shards").rglob("*") if path.is_file()]
+
+
+@contextmanager
+def running(data: Path, **settings: Any) -> Iterator[Running]:
+    """Run a bridge with its data in `data`."""
+    mails: list[Mail] = []
+    with (
+        BridgeThread(Settings(**{"data": data, "port": 0, "on_mail": mails.append, **settings})) as thread,
+        httpx.Client(base_url=thread.url, timeout=30, trust_env=False) as http,
+    ):
+        yield Running(thread, http, data, mails)
+
+
+def fetch(pointer: dict[str, str]) -> bytes:
+    """Fetch the shard of a pointer; the channel must end with close 1000."""
+    with connect(pointer["channel"], compression=None, proxy=None) as socket:
+        socket.send(json.dumps(pointer))
+        received = b"".join(message for message in socket if isinstance(message, bytes))
+        assert socket.close_code == 1000
+    return received
