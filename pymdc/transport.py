@@ -5,6 +5,7 @@ The only file that knows httpx, and httpcore under it.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import selectors
@@ -147,6 +148,8 @@ def _anywhere(error: Exception) -> Exception:
         under = os_error_under(error)
         if under is None:
             return caused_by(ConnectionError(str(error)), error)
+        if isinstance(under, ssl.SSLEOFError):  # OpenSSL's word for a reset that a write met
+            return caused_by(ConnectionResetError(errno.ECONNRESET, "the bridge reset the connection"), error)
         return caused_by(type(under)(*under.args), error)
     return error
 

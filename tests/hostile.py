@@ -198,6 +198,7 @@ class Server:
 
     def _serve(self, sock: socket.socket, script: Script) -> None:
         with suppress(OSError), sock:  # an OSError: the client has gone
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what was sent is sent, even before a reset
             if self._context is None:
                 script(Connection(sock, self))
                 return
