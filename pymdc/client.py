@@ -15,6 +15,7 @@ from . import config, wire
 from .dispatch import Callback, Dispatcher, Scheduler
 from .errors import caused_by
 from .exchange import Exchange
+from .job import Job
 from .transport import Transport
 from .version import __version__
 
@@ -65,11 +66,11 @@ class Client:
 
     def call(self, call: wire.Call, callback: Callback | None) -> Any:
         """Make a call: return its value, or a `Handle` where a callback is given."""
-        return self.run(lambda exchange: exchange.perform(call), callback)
+        return self.run(lambda exchange, job: exchange.perform(call, job), callback)
 
-    def run(self, work: Callable[[Exchange], Any], callback: Callback | None) -> Any:
+    def run(self, work: Callable[[Exchange, Job], Any], callback: Callback | None) -> Any:
         """Run `work`, which may make several exchanges: return its value, or a `Handle` where a callback is given."""
-        return self._dispatcher.run(lambda: self._with_exchange(work), callback, self._scheduler)
+        return self._dispatcher.run(lambda job: self._with_exchange(work, job), callback, self._scheduler)
 
     def close(self) -> None:
         """Close the connections. What is still under way fails; a later call opens new ones."""
@@ -92,18 +93,18 @@ class Client:
         except ValueError:
             return "<Client with a malformed endpoint>"
 
-    def _with_exchange(self, work: Callable[[Exchange], Any]) -> Any:
+    def _with_exchange(self, work: Callable[[Exchange, Job], Any], job: Job) -> Any:
         try:
             exchange = self._exchange_with(config.parse_endpoint(self.endpoint))
         except ValueError as error:  # the endpoint is no URL, or its proxy is none
             return caused_by(URLError(str(error)), error)
-        return work(exchange)
+        return work(exchange, job)
 
     def _exchange_with(self, endpoint: SplitResult) -> Exchange:
         with self._lock:
             if self._exchange is None:
                 self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
-                self._exchange = Exchange(endpoint, self._transport)
+                self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
             return self._exchange
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = ["ENDPOINT_VARIABLE", "RETIRED_ENDPOINT", "Timeout"]
@@ -45,6 +45,15 @@ that meets a connection just closed by the server is lost, and only some may be 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """The largest reply that is read. A listing of a million files is about half of it; more is a hostile server."""
 
+MAX_SHARD_BYTES = 64 * 1024 * 1024
+"""The largest shard that is taken. A bridge of 2016 cut one when 8 MiB had gathered; more is a hostile farmer."""
+
+POLL_SECONDS = 0.2
+"""How long a transfer waits at a time before it looks whether it was cancelled: it is to stop within a second."""
+
+SHARDS_AHEAD = 4
+"""How many shards of a download are under way at once: enough to keep several farmers busy, in 32 MiB."""
+
 CHUNK_BYTES = 256 * 1024
 """How much of a file is read and sent at a time: large enough that the cost per chunk vanishes, small beside 32 MiB."""
 
@@ -62,6 +71,7 @@ class Timeout:
             guards against a defect.
         transfer: for the reply to an upload, which a bridge may give only after it has stored the file. The bridges of
             2016 closed a connection that they could not answer after 120 s.
+        channel: for a farmer's next message on a data channel. The farmers of v0.6.6 never answer a bad token.
     """
 
     connect: float | None = 10.0
@@ -69,6 +79,7 @@ class Timeout:
     write: float | None = 60.0
     pool: float | None = 10.0
     transfer: float | None = 150.0
+    channel: float | None = 15.0
 
     @classmethod
     def of(cls, timeout: float | Timeout | None) -> Timeout:
@@ -77,7 +88,7 @@ class Timeout:
             return timeout
         if timeout is not None and not timeout > 0:
             raise ValueError(f"a timeout is a positive number of seconds, or None for no limit, not {timeout!r}")
-        return cls(timeout, timeout, timeout, timeout, timeout)
+        return cls(*[timeout] * len(fields(cls)))
 
 
 def choose_endpoint(endpoint: str | None) -> str:

@@ -13,6 +13,8 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import Any
 
+from .job import Job
+
 __all__ = ["Callback", "Dispatcher", "Handle", "Scheduler"]
 
 Callback = Callable[[Any], object]
@@ -38,15 +40,15 @@ class Handle(Future[Any]):
     daemon = False
     """The process does not end before the call has been answered and its callback has run."""
 
-    def __init__(self, call: Callable[[], Any], callback: Callback, scheduler: Scheduler | None) -> None:
+    def __init__(self, call: Callable[[Job], Any], callback: Callback, scheduler: Scheduler | None) -> None:
         super().__init__()
         self.name = f"pymdc-call-{next(_numbers)}"
         self._call = call
         self._callback = callback
-        self._scheduler = scheduler
+        self._deliver = _delivery(scheduler)
+        self._job = Job(self._deliver)
         self._begun = threading.Lock()  # held from the moment when somebody begins, for ever
         self._delivered = threading.Event()
-        self._cancelled = False
         self._runner: int | None = None
 
     def join(self, timeout: float | None = None) -> None:
@@ -81,16 +83,20 @@ class Handle(Future[Any]):
         return super().exception(timeout)
 
     def cancel(self) -> bool:
-        """Cancel the call if it has not begun: its value is then a `CancelledError`. Return whether it did."""
-        if not self._begun.acquire(blocking=False):
-            return self._cancelled
-        self._cancelled = True
-        _start(self._finish, self.name, CancelledError())
+        """Cancel the call: its value is then a `CancelledError`. Return whether there was still something to cancel.
+
+        A call that has begun stops within a second, its sockets and files closed; what it had asked of the bridge may
+        have been done or not. It may also have come to its end in that moment: then its value is what it gave.
+        """
+        if self.done():
+            return self.cancelled()
+        self._job.cancel()
+        self._begin_now()
         return True
 
     def cancelled(self) -> bool:
-        """Tell whether the call was cancelled."""
-        return self._cancelled
+        """Tell whether the value is a `CancelledError`."""
+        return self.done() and isinstance(super().result(), CancelledError)
 
     def run(self) -> None:
         """Make the call and deliver its value, unless somebody has begun to."""
@@ -104,7 +110,8 @@ class Handle(Future[Any]):
     def _make(self) -> None:
         self.set_running_or_notify_cancel()
         try:
-            value = self._call()
+            self._job.check()
+            value = self._call(self._job)
         except BaseException as error:  # noqa: BLE001 - errors are values, and a worker has nobody to raise to
             value = error
         self._finish(value)
@@ -113,16 +120,8 @@ class Handle(Future[Any]):
         self._runner = threading.get_ident()
         self.set_result(value)
         once = threading.Lock()  # a scheduler may be wrong, the promise "exactly once" holds
-
-        def deliver() -> None:
-            if once.acquire(blocking=False):
-                _reporting(self._callback, value)
-
         try:
-            if self._scheduler is None:
-                deliver()
-            else:
-                _reporting(self._scheduler, deliver)
+            self._deliver(lambda: once.acquire(blocking=False) and self._callback(value))
         finally:
             self._delivered.set()
 
@@ -140,8 +139,8 @@ class Dispatcher:
         self._waiting: deque[Handle] = deque()
         self._working = 0
 
-    def run(self, call: Callable[[], Any], callback: Callback | None, scheduler: Scheduler | None) -> Any:
-        """Return the value of `call()` if `callback` is `None`; else return a `Handle` and call `callback` with it.
+    def run(self, call: Callable[[Job], Any], callback: Callback | None, scheduler: Scheduler | None) -> Any:
+        """Return the value of `call(job)` if `callback` is `None`; else return a `Handle` and call `callback` with it.
 
         What `call` raises is its value. The callback is called exactly once, by a thread of the pool, or by way of the
         scheduler; what it raises goes to `threading.excepthook`.
@@ -151,7 +150,7 @@ class Dispatcher:
         """
         if callback is None:
             try:
-                return call()
+                return call(Job(_delivery(scheduler)))
             except Exception as error:  # noqa: BLE001 - errors are values
                 return error
         if not callable(callback):
@@ -186,16 +185,23 @@ class Dispatcher:
             del handle  # or an idle worker would keep the last value alive
 
 
-def _start(function: Callable[..., None], name: str, *args: object) -> None:
+def _start(function: Callable[[], None], name: str) -> None:
     try:
-        threading.Thread(target=function, args=args, name=name).start()
+        threading.Thread(target=function, name=name).start()
     except RuntimeError:  # the interpreter is shutting down, or the system has no thread left: this thread does it
-        function(*args)
+        function()
 
 
-def _reporting(function: Callable[[Any], object], argument: Any) -> None:
+def _delivery(scheduler: Scheduler | None) -> Callable[[Callable[[], object]], None]:
+    """Return what runs a function where callbacks belong."""
+    if scheduler is None:
+        return _reporting
+    return lambda function: _reporting(lambda: scheduler(lambda: _reporting(function)))
+
+
+def _reporting(function: Callable[[], object]) -> None:
     try:
-        function(argument)
+        function()
     except BaseException as error:  # noqa: BLE001 - nothing that a callback raises may end a worker
         arguments = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
         with suppress(BaseException):  # nor what a program's own hook raises

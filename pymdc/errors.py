@@ -15,6 +15,7 @@ Nothing that happens while a call runs is raised: the call's value is one of the
     │   └── http.client.BadStatusLine         a reply that is not HTTP
     ├── concurrent.futures.CancelledError     the call was cancelled
     ├── IntegrityError                        content that does not match its hash
+    ├── ChannelError                          a farmer refused, or does not speak the protocol of the data channel
     └── MetadiskError                         raised by `unwrap` for a refusal: `{"error": "..."}`
 """
 
@@ -22,13 +23,17 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-__all__ = ["IntegrityError", "MetadiskError", "unwrap"]
+__all__ = ["ChannelError", "IntegrityError", "MetadiskError", "unwrap"]
 
 _E = TypeVar("_E", bound=BaseException)
 
 
 class IntegrityError(Exception):
     """Content whose hash is not the one that it is known by."""
+
+
+class ChannelError(Exception):
+    """A farmer that refused to give a shard, or that does not speak the protocol of the data channel."""
 
 
 class MetadiskError(Exception):

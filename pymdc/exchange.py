@@ -8,18 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from http.client import IncompleteRead
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.parse import SplitResult
 
 from . import config, wire
 from .errors import IntegrityError
 from .hashes import content_hash
+from .job import Job, Progress
 from .multipart import Form
 from .transport import Transport
 
-__all__ = ["Exchange"]
+if TYPE_CHECKING:
+    from .shards import Farmers
+
+__all__ = ["Exchange", "back_off"]
 
 
 class Exchange:
@@ -28,14 +33,26 @@ class Exchange:
     Arguments:
         endpoint: the bridge's URL, split.
         transport: the connections to it.
+        timeout, verify: as for `Client`; for the data channels.
     """
 
-    def __init__(self, endpoint: SplitResult, transport: Transport) -> None:
+    def __init__(
+        self, endpoint: SplitResult, transport: Transport, timeout: config.Timeout, verify: ssl.SSLContext | bool
+    ) -> None:
+        self._timeout = timeout
+        self._verify = verify
         self._endpoint = endpoint
         self._transport = transport
         self._order = _SignedOrder()
 
-    def perform(self, call: wire.Call) -> Any:
+    @cached_property
+    def farmers(self) -> Farmers:
+        """The data channels; who downloads nothing does not load what they need."""
+        from .shards import Farmers
+
+        return Farmers(self._timeout, self._verify)
+
+    def perform(self, call: wire.Call, job: Job) -> Any:
         """Send `call` and return its value: the decoded reply, or an exception value.
 
         Sent again, up to `MAX_ATTEMPTS` times in all: what never reached the bridge, and a GET whose reply was lost.
@@ -44,7 +61,7 @@ class Exchange:
         """
         nonces = redirects = 1
         while True:
-            reply = _attempt(call, lambda call=call: self._send(call))  # type: ignore[misc]
+            reply = _attempt(call, lambda call=call: self._send(call, job))  # type: ignore[misc]
             if isinstance(reply, Exception):
                 return reply
             there = wire.redirected(call, self._endpoint, reply)
@@ -56,13 +73,13 @@ class Exchange:
             if not wire.came_too_late(call, value) or nonces == config.MAX_NONCE_ATTEMPTS:
                 return value
             self._order.keep()
-            _back_off(nonces)
+            back_off(nonces)
             nonces += 1
 
-    def upload(self, call: wire.Call, form: Form) -> Any:
+    def upload(self, call: wire.Call, form: Form, job: Job, progress: Progress) -> Any:
         """Send `form` and return the value of the reply, or an `IntegrityError` if the bridge stored something else."""
         request = wire.prepare_upload(call, self._endpoint.path, form.content_type, length=form.length, size=form.size)
-        reply = _attempt(call, lambda: self._transport.send(request, form))
+        reply = _attempt(call, lambda: self._transport.send(request, job, _Watched(form, job, progress)))
         value = reply if isinstance(reply, Exception) else wire.decode(reply)
         if isinstance(value, dict) and "hash" in value and value["hash"] != content_hash(form.sha256):
             return IntegrityError(
@@ -70,9 +87,26 @@ class Exchange:
             )
         return value
 
-    def _send(self, call: wire.Call) -> wire.Reply | Exception:
+    def _send(self, call: wire.Call, job: Job) -> wire.Reply | Exception:
         with self._order.turn(call):
-            return self._transport.send(wire.prepare(call, self._endpoint.path, wire.next_nonce()))
+            return self._transport.send(wire.prepare(call, self._endpoint.path, wire.next_nonce()), job)
+
+
+class _Watched:
+    """A form that tells how much of it was sent, and ends when nobody wants it any more."""
+
+    def __init__(self, form: Form, job: Job, progress: Progress) -> None:
+        self._form = form
+        self._job = job
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent = -len(self._form.head)
+        for piece in self._form:
+            self._job.check()
+            yield piece
+            sent += len(piece)
+            self._progress.reached(min(max(sent, 0), self._form.size), last=sent >= self._form.size)
 
 
 class _SignedOrder:
@@ -104,7 +138,7 @@ def _attempt(call: wire.Call, send: Callable[[], wire.Reply | Exception]) -> wir
         reply = send()
         if not isinstance(reply, Exception) or not _may_repeat(call, reply):
             return reply
-        _back_off(attempt)
+        back_off(attempt)
     return send()
 
 
@@ -114,5 +148,6 @@ def _may_repeat(call: wire.Call, error: Exception) -> bool:
     return call.repeatable and isinstance(error, ConnectionError | IncompleteRead)
 
 
-def _back_off(attempt: int) -> None:
+def back_off(attempt: int) -> None:
+    """Wait before the attempt that follows the given one: each time longer, and never in step with others."""
     time.sleep(config.BACKOFF_SECONDS * 2 ** min(attempt - 1, 3) * random.uniform(0.5, 1))  # noqa: S311 - no secret

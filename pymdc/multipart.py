@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import mimetypes
 import os
 import re
@@ -12,11 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Union
 
 from . import config
 
-__all__ = ["Form", "form", "opened"]
+__all__ = ["Form", "Source", "check", "form", "name_of", "opened"]
+
+Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
+"""What may be uploaded: a path, content, or an open binary file."""
+
+_NAMELESS = "untitled"  # content that has no name of its own; without any the bridges of 2016 answer nonsense
 
 # What would end the header or the quoted name, as browsers escape it (HTML, "multipart/form-data encoding algorithm").
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
@@ -29,11 +35,12 @@ class Form:
     Iterate over it once, to send it; then `sha256` is the hash of the file's bytes as they were sent.
 
     Attributes:
+        file, start, size: what is sent: so many bytes of the file, from that position.
         content_type, length: of the whole body; `length` in bytes, exact.
-        size: of the file, in bytes.
     """
 
     file: BinaryIO
+    start: int
     size: int
     head: bytes = field(repr=False)
     tail: bytes = field(repr=False)
@@ -46,7 +53,8 @@ class Form:
 
     def __iter__(self) -> Iterator[bytes]:
         digest = hashlib.sha256()
-        before = os.fstat(self.file.fileno())
+        self.file.seek(self.start)
+        before = _state(self.file)
         yield self.head
         missing = self.size
         while missing:
@@ -56,37 +64,77 @@ class Form:
             digest.update(chunk)
             missing -= len(chunk)
             yield chunk
-        after = os.fstat(self.file.fileno())
-        if (self.size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        if _state(self.file) != (self.start + self.size, before[1]):
             raise OSError("the file changed while it was sent")
         self.sha256 = digest.hexdigest()
         yield self.tail
 
 
+def _state(file: BinaryIO) -> tuple[int, int]:
+    """Return the size of a file, and when it was changed, where that can be known."""
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, AttributeError):  # not a file of the system's, but of memory
+        position = file.tell()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(position)
+        return size, 0
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("not a regular file")
+    return status.st_size, status.st_mtime_ns
+
+
+def check(source: object) -> None:
+    """Raise a `TypeError` for what cannot be uploaded: in the thread of the caller, who wrote it."""
+    file_like = all(hasattr(source, name) for name in ("read", "seek", "tell")) and not isinstance(
+        source, io.TextIOBase
+    )
+    if not file_like and not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
+        raise TypeError(f"a file is a path, an open binary file, or bytes, not {type(source).__name__}")
+
+
+def name_of(source: Source) -> str:
+    """Return the file's own name, never its path."""
+    path = source if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
+    return Path(os.fsdecode(path)).name if isinstance(path, str | bytes | os.PathLike) else _NAMELESS
+
+
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a regular file for reading.
+def opened(source: Source) -> Iterator[BinaryIO]:
+    """Open what is to be uploaded; an open file is taken as it is, from its position on, and left open.
 
     Raises:
         OSError: its subclass for a file that is missing, unreadable or a directory; `OSError` itself for a pipe, a
             socket or a device, which have no size.
     """
-    mode = Path(path).stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # open() has the right error for a directory
-        raise OSError(f"not a regular file: {os.fspath(path)!r}")
-    with Path(path).open("rb") as file:
-        yield file
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source)
+    elif isinstance(source, str | os.PathLike):
+        mode = Path(source).stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # open() has the right error for a directory
+            raise OSError(f"not a regular file: {os.fspath(source)!r}")
+        with Path(source).open("rb") as file:
+            yield file
+    else:
+        yield source
 
 
-def form(file: BinaryIO, name: str, fields: dict[str, str]) -> Form:
-    """Return the body of an upload of all of `file`: first the fields, then the file, under its name and MIME type."""
+def form(file: BinaryIO, name: str, mimetype: str | None, fields: dict[str, str]) -> Form:
+    """Return the body of an upload of `file`, from its position on: first the fields, then the file, under that name.
+
+    Raises:
+        OSError: the file is a pipe, a socket or a device, which have no size.
+    """
     boundary = secrets.token_hex(16)  # 128 random bits: it does not occur in the file
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = mimetype or mimetypes.guess_type(name)[0] or "application/octet-stream"
     parts = [_part(boundary, f'name="{key}"', "") + value.encode() + b"\r\n" for key, value in fields.items()]
     parts.append(_part(boundary, f'name="file"; filename="{_quoted(name)}"', f"Content-Type: {kind}\r\n"))
+    size, _ = _state(file)
+    start = file.tell()
     return Form(
         file,
-        os.fstat(file.fileno()).st_size,
+        start,
+        max(size - start, 0),
         b"".join(parts),
         f"\r\n--{boundary}--\r\n".encode("ascii"),
         f"multipart/form-data; boundary={boundary}",

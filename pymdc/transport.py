@@ -12,10 +12,11 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 import typing
 import urllib.request
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,6 +28,7 @@ import httpx
 
 from . import config
 from .errors import caused_by, os_error_under
+from .job import Job
 from .wire import Reply, Request
 
 __all__ = ["Transport"]
@@ -75,11 +77,12 @@ class Transport:
         """Close the connections. What is still under way fails."""
         self._closer()
 
-    def send(self, request: Request, body: Iterable[bytes] | None = None) -> Reply | Exception:
+    def send(self, request: Request, job: Job, body: Iterable[bytes] | None = None) -> Reply | Exception:
         """Send one request and return the reply, or the exception value that tells what went wrong.
 
         Arguments:
             request: what to send.
+            job: ends the exchange when it is cancelled.
             body: sent in place of the request's body, piece by piece; what it raises is the value.
         """
         silence = self._timeout.read if body is None else self._timeout.transfer
@@ -94,11 +97,11 @@ class Transport:
                 content=request.body or None if body is None else body,
                 timeout=timeout,
             )
-            with _unlogged():
+            with _sending(job):
                 response = self._http.send(sent, stream=True, auth=None, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - errors are values
             return _before_the_body(error)
-        with closing(response):
+        with closing(response), _sending(job):
             return _read(response)
 
 
@@ -180,7 +183,7 @@ _ours = threading.local()
 
 def _not_ours(record: logging.LogRecord) -> bool:
     tells = record.name == "httpx" or "receive_response_headers" in str(record.msg)
-    return not (tells and getattr(_ours, "sending", False))
+    return not (tells and getattr(_ours, "job", None))
 
 
 for _name in ("httpx", "httpcore.http11"):
@@ -188,12 +191,13 @@ for _name in ("httpx", "httpcore.http11"):
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    _ours.sending = True
+def _sending(job: Job) -> Iterator[None]:
+    """Say for whom this thread sends: to the filter of the logs, and to the streams, which httpx keeps out of reach."""
+    _ours.job = job
     try:
         yield
     finally:
-        _ours.sending = False
+        _ours.job = None
 
 
 class _ReplyFirstTransport(httpx.HTTPTransport):
@@ -244,6 +248,29 @@ class _ReplyFirstBackend(httpcore.NetworkBackend):
         self._backend.sleep(seconds)
 
 
+@contextmanager
+def _watching(sock: socket.socket, events: int) -> Iterator[Callable[[float | None], int]]:
+    """Give a function that waits, so many seconds, until one of the events is there; 0 says that none came.
+
+    It raises as soon as the job is cancelled for which this thread sends.
+    """
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, events)
+
+        def ready(timeout: float | None) -> int:
+            end = None if timeout is None else time.monotonic() + timeout
+            while True:
+                _ours.job.check()
+                rest = config.POLL_SECONDS if end is None else min(config.POLL_SECONDS, end - time.monotonic())
+                found = selector.select(max(rest, 0))
+                if found:
+                    return found[0][1]
+                if end is not None and time.monotonic() >= end:
+                    return 0
+
+        yield ready
+
+
 class _ReplyFirstStream(httpcore.NetworkStream):
     """A stream whose write ends in `httpcore.WriteError` as soon as the other side has sent something, or closed.
 
@@ -260,7 +287,7 @@ class _ReplyFirstStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         early, self._early = self._early, None
-        data = self._stream.read(max_bytes, timeout) if early is None else early
+        data = self._read(max_bytes, timeout) if early is None else early
         if data or self._failure is None:
             return data
         try:  # the write met a reset; no reply had come before it
@@ -275,15 +302,22 @@ class _ReplyFirstStream(httpcore.NetworkStream):
             self._failure = error
             raise httpcore.WriteError(str(error)) from error
 
+    def _read(self, max_bytes: int, timeout: float | None) -> bytes:
+        decrypted = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()
+        if not decrypted:
+            with _watching(self._socket, selectors.EVENT_READ) as ready:
+                if not ready(timeout):
+                    raise httpcore.ReadTimeout("timed out")
+        return self._stream.read(max_bytes, timeout)
+
     def _write(self, rest: memoryview, timeout: float | None) -> None:
         self._socket.settimeout(0)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        with _watching(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE) as ready:
             while rest:
-                ready = selector.select(timeout)
-                if not ready:
+                events = ready(timeout)
+                if not events:
                     raise httpcore.WriteTimeout("timed out")
-                if ready[0][1] & selectors.EVENT_READ:
+                if events & selectors.EVENT_READ:
                     self._look_for_a_reply()
                 with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     rest = rest[self._socket.send(rest) :]

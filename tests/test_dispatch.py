@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pymdc.dispatch import Dispatcher, Handle
+from pymdc.job import Job
 
 LONG = 30.0  # a bound on what should take milliseconds; reaching it is a failure
 
@@ -38,21 +39,21 @@ def _no_thread_stays_behind() -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def start(call: Callable[[], Any], callback: Callable[[Any], object], workers: int = 2, **more: Any) -> Handle:
+def start(call: Callable[[Job], Any], callback: Callable[[Any], object], workers: int = 2, **more: Any) -> Handle:
     handle = Dispatcher(workers).run(call, callback, more.get("scheduler"))
     assert isinstance(handle, Handle)
     return handle
 
 
-def failing(error: BaseException) -> Callable[[], Any]:
-    def call() -> Any:
+def failing(error: BaseException) -> Callable[..., Any]:
+    def call(*_: object) -> Any:
         raise error
 
     return call
 
 
-def giving(value: Any) -> Callable[[], Any]:
-    return lambda: value
+def giving(value: Any) -> Callable[[Job], Any]:
+    return lambda _: value
 
 
 class Gate:
@@ -62,14 +63,14 @@ class Gate:
         self.begun = threading.Event()
         self.open = threading.Event()
 
-    def __call__(self) -> str:
+    def __call__(self, _job: Job | None = None) -> str:
         self.begun.set()
         assert self.open.wait(LONG)
         return "through"
 
 
 def test_without_a_callback_the_value_is_returned_from_the_callers_thread() -> None:
-    assert Dispatcher(1).run(threading.get_ident, None, None) == threading.get_ident()
+    assert Dispatcher(1).run(lambda _: threading.get_ident(), None, None) == threading.get_ident()
 
 
 def test_without_a_callback_an_exception_is_returned_not_raised() -> None:
@@ -93,7 +94,7 @@ def test_with_a_callback_whatever_the_call_raises_is_its_value(error: BaseExcept
 
 def test_a_callback_that_cannot_be_called_raises_at_once() -> None:
     with pytest.raises(TypeError, match="callback must be callable, not str"):
-        Dispatcher(1).run(lambda: 1, "show", None)  # type: ignore[arg-type]
+        Dispatcher(1).run(lambda _: 1, "show", None)  # type: ignore[arg-type]
 
 
 def test_the_call_returns_at_once_and_the_callback_runs_in_another_thread() -> None:
@@ -116,7 +117,7 @@ def test_the_call_returns_at_once_and_the_callback_runs_in_another_thread() -> N
 
 
 def test_a_handle_is_a_thread_to_old_programs_and_a_future_to_new_ones() -> None:
-    handle = start(lambda: {"error": "no"}, lambda _: None)
+    handle = start(lambda _: {"error": "no"}, lambda _: None)
     assert isinstance(handle, concurrent.futures.Future)
     assert handle.daemon is False
     assert handle.name.startswith("pymdc-call-")
@@ -134,7 +135,7 @@ def test_join_returns_after_the_callback_has_returned() -> None:
         gate()
         finished.set()
 
-    handle = start(lambda: 1, callback)
+    handle = start(lambda _: 1, callback)
     assert gate.begun.wait(LONG)
     assert handle.result(LONG) == 1  # the value is there before the callback returns
     assert handle.is_alive()
@@ -145,7 +146,7 @@ def test_join_returns_after_the_callback_has_returned() -> None:
 
 def test_a_handle_can_be_awaited() -> None:
     async def main() -> Any:
-        return await asyncio.wait_for(asyncio.wrap_future(start(lambda: 42, lambda _: None)), LONG)
+        return await asyncio.wait_for(asyncio.wrap_future(start(lambda _: 42, lambda _: None)), LONG)
 
     assert asyncio.run(main()) == 42
 
@@ -173,8 +174,8 @@ def failing_once(values: list[int], which: int) -> Callable[[int], None]:
 def test_nothing_that_a_callback_raises_ends_a_worker(error: BaseException, reported: list[BaseException]) -> None:
     values: list[Any] = []
     dispatcher = Dispatcher(1)
-    first = dispatcher.run(lambda: 1, lambda _: failing(error)(), None)
-    second = dispatcher.run(lambda: 2, values.append, None)
+    first = dispatcher.run(lambda _: 1, lambda _: failing(error)(), None)
+    second = dispatcher.run(lambda _: 2, values.append, None)
     first.join(LONG)
     second.join(LONG)
     assert reported == [error]
@@ -185,8 +186,8 @@ def test_a_hook_that_raises_ends_no_worker_either(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(threading, "excepthook", lambda _: failing(RuntimeError("the hook"))())
     values: list[Any] = []
     dispatcher = Dispatcher(1)
-    handles = [dispatcher.run(lambda: 1, lambda _: failing(ValueError("no"))(), None)]
-    handles.append(dispatcher.run(lambda: 2, values.append, None))
+    handles = [dispatcher.run(lambda _: 1, lambda _: failing(ValueError("no"))(), None)]
+    handles.append(dispatcher.run(lambda _: 2, values.append, None))
     for handle in handles:
         handle.join(LONG)
     assert values == [2]
@@ -195,7 +196,7 @@ def test_a_hook_that_raises_ends_no_worker_either(monkeypatch: pytest.MonkeyPatc
 def test_no_more_calls_run_at_once_than_there_are_workers() -> None:
     dispatcher, lock, running, most = Dispatcher(3), threading.Lock(), 0, 0
 
-    def call() -> None:
+    def call(_: Job) -> None:
         nonlocal running, most
         with lock:
             running += 1
@@ -248,10 +249,10 @@ def test_callbacks_may_join_calls_that_they_make_at_any_depth_on_one_worker() ->
 
     def descend(depth: int) -> None:
         if depth:
-            dispatcher.run(lambda: depth - 1, descend, None).join(LONG)
+            dispatcher.run(lambda _: depth - 1, descend, None).join(LONG)
         depths.append(depth)
 
-    dispatcher.run(lambda: 200, descend, None).join(LONG)
+    dispatcher.run(lambda _: 200, descend, None).join(LONG)
     assert depths == list(range(201))
 
 
@@ -259,16 +260,16 @@ def test_callbacks_may_make_blocking_calls_and_start_many_others_and_join_them_a
     dispatcher, lock, leaves = Dispatcher(2), threading.Lock(), []
 
     def branch(depth: int) -> None:
-        assert dispatcher.run(lambda: "blocking", None, None) == "blocking"
+        assert dispatcher.run(lambda _: "blocking", None, None) == "blocking"
         if depth == 0:
             with lock:
                 leaves.append(1)
             return
-        handles = [dispatcher.run(lambda: depth - 1, branch, None) for _ in range(5)]
+        handles = [dispatcher.run(lambda _: depth - 1, branch, None) for _ in range(5)]
         for handle in handles:
             handle.join(LONG)
 
-    roots = [dispatcher.run(lambda: 2, branch, None) for _ in range(5)]
+    roots = [dispatcher.run(lambda _: 2, branch, None) for _ in range(5)]
     for root in roots:
         root.join(LONG)
     assert len(leaves) == 5 * 25
@@ -288,23 +289,65 @@ def test_a_call_that_has_not_begun_can_be_cancelled_and_its_callback_is_told() -
     dispatcher, gate = Dispatcher(1), Gate()
     blocked = dispatcher.run(gate, lambda _: None, None)
     assert gate.begun.wait(LONG)
-    handle = dispatcher.run(lambda: "never", values.append, None)
-    assert handle.cancel()
+    handle = dispatcher.run(failing(AssertionError("the call was made")), values.append, None)
     assert handle.cancel()
     handle.join(LONG)
     assert handle.cancelled()
+    assert handle.cancel()
     assert isinstance(handle.result(LONG), concurrent.futures.CancelledError)
     assert [type(value) for value in values] == [concurrent.futures.CancelledError]
-    assert not blocked.cancel()
-    assert not blocked.cancelled()
     gate.open.set()
     blocked.join(LONG)
+
+
+def test_a_call_that_has_begun_is_asked_to_stop() -> None:
+    values: list[Any] = []
+    begun = threading.Event()
+
+    def call(job: Job) -> None:
+        begun.set()
+        while True:
+            job.check()
+
+    handle = start(call, values.append)
+    assert begun.wait(LONG)
+    assert not handle.cancelled()
+    assert handle.cancel()
+    handle.join(LONG)
+    assert handle.cancelled()
+    assert [type(value) for value in values] == [concurrent.futures.CancelledError]
+
+
+def test_a_call_that_has_ended_cannot_be_cancelled() -> None:
+    handle = start(lambda _: 1, lambda _: None)
+    handle.join(LONG)
+    assert not handle.cancel()
+    assert not handle.cancelled()
+    assert handle.result() == 1
+
+
+def test_cancelling_what_awaits_a_handle_cancels_the_call() -> None:
+    def call(job: Job) -> None:
+        while True:
+            job.check()
+
+    async def main() -> Handle:
+        handle = start(call, lambda _: None)
+        future = asyncio.wrap_future(handle)
+        future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await future
+        return handle
+
+    handle = asyncio.run(main())
+    handle.join(LONG)
+    assert handle.cancelled()
 
 
 def test_a_scheduler_carries_the_callback_to_its_own_thread() -> None:
     scheduled: list[Callable[[], None]] = []
     values: list[Any] = []
-    handle = start(lambda: 7, values.append, scheduler=scheduled.append)
+    handle = start(lambda _: 7, values.append, scheduler=scheduled.append)
     handle.join(LONG)  # returns when the callback was handed over: a loop that joins must not wait for itself
     assert values == []
     assert handle.result() == 7
@@ -314,7 +357,7 @@ def test_a_scheduler_carries_the_callback_to_its_own_thread() -> None:
 
 
 def test_what_a_scheduler_raises_is_reported_and_the_value_stays_on_the_handle(reported: list[BaseException]) -> None:
-    handle = start(lambda: 7, lambda _: None, scheduler=lambda _: failing(RuntimeError("the loop is closed"))())
+    handle = start(lambda _: 7, lambda _: None, scheduler=lambda _: failing(RuntimeError("the loop is closed"))())
     handle.join(LONG)
     assert handle.result() == 7
     assert [str(error) for error in reported] == ["the loop is closed"]
@@ -322,7 +365,7 @@ def test_what_a_scheduler_raises_is_reported_and_the_value_stays_on_the_handle(r
 
 def test_an_exception_in_a_scheduled_callback_is_reported(reported: list[BaseException]) -> None:
     scheduled: list[Callable[[], None]] = []
-    start(lambda: 7, lambda _: failing(ValueError("no"))(), scheduler=scheduled.append).join(LONG)
+    start(lambda _: 7, lambda _: failing(ValueError("no"))(), scheduler=scheduled.append).join(LONG)
     scheduled[0]()
     assert [str(error) for error in reported] == ["no"]
 
@@ -337,7 +380,7 @@ class NoThreads(threading.Thread):
 def test_without_any_thread_left_a_call_runs_in_the_thread_that_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "Thread", NoThreads)
     values: list[Any] = []
-    handle = start(lambda: 1, values.append)
+    handle = start(lambda _: 1, values.append)
     assert values == [1]
     assert not handle.is_alive()
 
@@ -350,13 +393,13 @@ def test_without_any_thread_left_a_callback_leaves_its_calls_to_the_worker_that_
     def callback(value: int) -> None:
         monkeypatch.setattr(threading, "Thread", NoThreads)
         if value < 500:  # far deeper than the stack, were the calls to nest
-            dispatcher.run(lambda: value + 1, callback, None)
+            dispatcher.run(lambda _: value + 1, callback, None)
         order.append(value)
         if value == 500:
             finished.set()
 
     finished = threading.Event()
-    dispatcher.run(lambda: 0, callback, None)
+    dispatcher.run(lambda _: 0, callback, None)
     assert finished.wait(LONG)
     assert order == list(range(501))
 
@@ -367,7 +410,7 @@ def test_without_any_thread_left_joining_runs_the_call(monkeypatch: pytest.Monke
     blocked = dispatcher.run(gate, lambda _: None, None)
     assert gate.begun.wait(LONG)
     monkeypatch.setattr(threading, "Thread", NoThreads)
-    handle = dispatcher.run(lambda: 1, values.append, None)
+    handle = dispatcher.run(lambda _: 1, values.append, None)
     handle.join(LONG)
     assert values == [1]
     gate.open.set()
@@ -384,11 +427,11 @@ main = threading.current_thread()
 def step(value):
     main.join()  # from here on, the main thread has ended
     if value < 300:
-        dispatcher.run(lambda: value + 1, step, None)
+        dispatcher.run(lambda _: value + 1, step, None)
     else:
         print("the end of the chain", flush=True)
 
-dispatcher.run(lambda: 1, step, None)
+dispatcher.run(lambda _: 1, step, None)
 """
 
 
@@ -408,7 +451,7 @@ main = threading.current_thread()
 
 def later():
     main.join()
-    handles = [dispatcher.run(lambda i=i: i, values.append, None) for i in range(20)]
+    handles = [dispatcher.run(lambda _, i=i: i, values.append, None) for i in range(20)]
     for handle in handles:
         handle.join()
     print(sorted(values) == list(range(20)), flush=True)

@@ -1,0 +1,228 @@
+"""A download: shards side by side, each checked as it arrives, and the whole at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as NotYetError
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from . import config
+from .dispatch import Dispatcher, Handle
+from .errors import ChannelError, IntegrityError, MetadiskError
+from .exchange import back_off
+from .hashes import content_hash
+from .job import Job, Progress, ProgressCallback
+from .names import safe_name
+from .shards import Farmers, Pointer
+from .targets import FileTarget, MemoryTarget, Target
+
+__all__ = ["Download"]
+
+_TICK_SECONDS = 0.1  # how often progress is told, and a cancelled call noticed, while no shard is complete
+_MENDABLE = (OSError, HTTPException, ChannelError, IntegrityError)  # what another farmer or another token may mend
+
+
+@dataclass(frozen=True)
+class Download:
+    """One download.
+
+    Attributes:
+        file_hash: the hash of the file.
+        pointers: asks the bridge where the shards are; its argument tells whether it is the first time. What it raises
+            ends the download.
+        again: whether it may be asked more than once: a single token serves once.
+        entry: asks the bridge for what it knows of the file: its name, size and type.
+        farmers: the data channels.
+        job: ends the download when it is cancelled.
+        progress: called with how many bytes are there, and how many there are in all, if that is known.
+    """
+
+    file_hash: str
+    pointers: Callable[[bool], Any]
+    again: bool
+    entry: Callable[[], dict[str, Any]]
+    farmers: Farmers
+    job: Job
+    progress: ProgressCallback | None
+
+    def to(self, place: Path | None, bucket_id: str) -> Any:
+        """Fetch the file, and return its bytes; with a place, write it there, and return what it is.
+
+        Raises:
+            IntegrityError: the shards, each of them right, are together not the file.
+            Exception: a shard could not be had; the values that `Farmers.fetch` lists.
+        """
+        entry = self._known() if place is not None or self.progress is not None else {}
+        size = entry.get("size") if isinstance(entry.get("size"), int) else None
+        if place is None:
+            target: Target = MemoryTarget()
+        else:
+            place = place / safe_name(entry.get("filename"), self.file_hash) if place.is_dir() else place
+            target = FileTarget(place, self.file_hash)
+        try:
+            got, result = self._fetch(target, size)
+        finally:
+            target.close()
+        if place is None:
+            return result
+        told = {"bucket": bucket_id, "mimetype": mimetypes.guess_type(place.name)[0], "filename": place.name, **entry}
+        return {**told, "size": got, "hash": self.file_hash, "path": str(place)}
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            return self.entry()
+        except (MetadiskError, OSError, HTTPException):  # a token alone allows the download, but not to list the files
+            return {}
+
+    def _fetch(self, target: Target, size: int | None) -> tuple[int, Any]:
+        pointers = _Pointers(self.pointers, self.again)
+        progress = Progress(self.job, self.progress, size)
+        digest = hashlib.sha256()
+        done = 0
+
+        def found(body: bytes) -> None:
+            nonlocal done
+            self.job.check()
+            digest.update(body)
+            done += len(body)
+            progress.reached(done)
+
+        there = target.resume(pointers.hashes, found)
+        ahead = _Ahead(pointers, self.farmers, target, self.job, lambda more: progress.reached(done + more))
+        try:
+            for shard, body in ahead.shards(there):
+                target.append(shard, body)
+                found(body)
+        finally:
+            ahead.stop()
+        if content_hash(digest.hexdigest()) != self.file_hash or size not in (None, done):
+            target.discard()
+            raise IntegrityError(f"the shards of {self.file_hash} do not make up the file")
+        result = target.finish()
+        progress.reached(done, last=True)
+        return done, result
+
+
+class _Pointers:
+    """Where the shards are; asked for again when a channel's token is spent or a farmer fails."""
+
+    def __init__(self, ask: Callable[[bool], Any], again: bool) -> None:
+        self._ask = ask
+        self._again = again
+        self._lock = threading.Lock()
+        self._answers = 1
+        self._current = _checked(ask(True))
+        self.hashes = [str(pointer["hash"]) for pointer in self._current]
+
+    def at(self, index: int) -> tuple[Pointer, int]:
+        """Return the pointer of a shard, and which of the bridge's answers it is from."""
+        with self._lock:
+            return self._current[index], self._answers
+
+    def renew(self, answer: int) -> bool:
+        """Ask again, unless somebody did since that answer. Return whether there are other pointers now."""
+        with self._lock:
+            if self._answers == answer and self._again:
+                fresh = _checked(self._ask(False))
+                if [str(pointer["hash"]) for pointer in fresh] != self.hashes:
+                    raise IntegrityError("the file was stored anew, in other shards, while it was downloaded")
+                self._current = fresh
+                self._answers += 1
+            return self._answers != answer
+
+
+def _checked(pointers: Any) -> list[Pointer]:
+    if isinstance(pointers, list) and all(isinstance(each, dict) and _is_hash(each.get("hash")) for each in pointers):
+        return pointers
+    raise ChannelError("the bridge did not answer with pointers")
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{40}", value) is not None
+
+
+class _Ahead:
+    """Fetches shards in their order, a few of them ahead of the one that is waited for."""
+
+    def __init__(
+        self, pointers: _Pointers, farmers: Farmers, target: Target, job: Job, tell: Callable[[int], None]
+    ) -> None:
+        self._pointers = pointers
+        self._farmers = farmers
+        self._target = target
+        self._job = job
+        self._tell = tell
+        self._dispatcher = Dispatcher(config.SHARDS_AHEAD)
+        self._under_way: deque[tuple[str, Handle]] = deque()
+        self._received: dict[int, int] = {}
+
+    def shards(self, first: int) -> Iterator[tuple[str, bytes]]:
+        """Yield the hash and the bytes of each shard from the `first` on."""
+        hashes = self._pointers.hashes
+        for index in range(first, len(hashes)):
+            begun = index + len(self._under_way)
+            for begin in range(begun, min(index + config.SHARDS_AHEAD, len(hashes))):
+                self._begin(begin, hashes[begin])
+            shard, handle = self._under_way[0]
+            body = self._wait(handle)
+            self._under_way.popleft()
+            self._received.pop(index, None)
+            yield shard, body
+
+    def stop(self) -> None:
+        """Stop what is still under way; keep what had come before its turn."""
+        for shard, handle in self._under_way:
+            if not handle.cancel() and isinstance(body := handle.result(), bytes):
+                self._target.keep(shard, body)
+
+    def _begin(self, index: int, shard: str) -> None:
+        handle = self._dispatcher.run(lambda job: self._fetch(index, shard, job), _nothing, None)
+        self._under_way.append((shard, handle))
+
+    def _wait(self, handle: Handle) -> bytes:
+        while True:
+            self._job.check()
+            try:
+                body = handle.result(_TICK_SECONDS)
+            except NotYetError:
+                self._tell(sum(self._received.values()))
+                continue
+            if isinstance(body, BaseException):
+                raise body
+            assert isinstance(body, bytes)
+            return body
+
+    def _fetch(self, index: int, shard: str, job: Job) -> bytes:
+        body = self._target.kept(shard)
+        if body is not None:
+            return body
+        for attempt in range(1, config.MAX_ATTEMPTS):
+            pointer, answer = self._pointers.at(index)
+            try:
+                return self._fetch_once(index, pointer, job)
+            except _MENDABLE:
+                job.check()
+                if not self._pointers.renew(answer):
+                    raise
+                back_off(attempt)
+        return self._fetch_once(index, self._pointers.at(index)[0], job)
+
+    def _fetch_once(self, index: int, pointer: Pointer, job: Job) -> bytes:
+        self._received[index] = 0
+
+        def received(size: int) -> None:
+            self._received[index] += size
+
+        return self._farmers.fetch(pointer, job, received)
+
+
+def _nothing(_value: object) -> None:
+    pass
