@@ -33,11 +33,12 @@ class Blobs:
     def __init__(self, location: str) -> None:
         self._folder = None if "://" in location else Path(location).resolve()
         self._store: ObjectStore
-        if self._folder is None:
-            self._store = from_url(location)
-        else:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._store = LocalStore(self._folder, automatic_cleanup=True)
+        with _translated():
+            if self._folder is None:
+                self._store = from_url(location)
+            else:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._store = LocalStore(self._folder, automatic_cleanup=True)
 
     def put(self, name: str, data: bytes | bytearray) -> None:
         """Keep a blob. When this returns, it is on the disk, or in S3."""

@@ -38,7 +38,7 @@ _ATOM = r"[^\s@\"(),:;<>\[\]\\.\x00-\x1f\x7f]+"
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _EMAIL = re.compile(
     rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[ -~])+\")"  # RFC 5321: dot-string or quoted string
-    rf"@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f.:]+\]|\[IPv6:[0-9A-Fa-f.:]+\])"
+    rf"@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9.]+\]|\[ipv6:[0-9a-f.:]+\])"
 )
 _EMAIL_CHARACTERS = 254  # RFC 5321, erratum 1690
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)

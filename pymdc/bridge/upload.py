@@ -6,6 +6,7 @@ bridges of 2016 did, and `ShardWriter` hashes, cuts and stores.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterator
@@ -131,7 +132,8 @@ class FilePart:
 class ShardWriter:
     """Hashes what is added to it, cuts it into shards of exactly 8 MiB, and stores each as it completes.
 
-    At most one shard is in memory: `add` returns when a completed one is stored, and so holds back its sender.
+    One shard is stored while the next one gathers, so at most two are in memory: `add` waits for the one before, and
+    so holds back its sender. Whoever does not come to `finish` waits for `settle`: after it nothing more is written.
     """
 
     def __init__(self, bridge: Bridge, upload: str) -> None:
@@ -139,6 +141,7 @@ class ShardWriter:
         self._upload = upload
         self._file = hashlib.sha256()
         self._buffer = bytearray()
+        self._storing: asyncio.Task[Shard] | None = None
         self._shards: list[Shard] = []
         self._blobs: dict[str, str] = {}
         self.size = 0
@@ -153,7 +156,7 @@ class ShardWriter:
         room = SHARD_BYTES - len(self._buffer)
         self._buffer += data[:room]
         if len(self._buffer) == SHARD_BYTES:
-            await self._flush()
+            await self._store_buffer()
             self._buffer += data[room:]
 
     async def finish(self) -> Stored:
@@ -163,12 +166,24 @@ class ShardWriter:
             Unavailable: the store failed.
         """
         if self._buffer:
-            await self._flush()
+            await self._store_buffer()
+        await self._stored()
         return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards))
 
-    async def _flush(self) -> None:
+    async def settle(self) -> None:
+        """Wait until nothing is being written any more, whether that succeeds or not."""
+        if self._storing is not None:
+            await asyncio.gather(self._storing, return_exceptions=True)
+
+    async def _store_buffer(self) -> None:
+        await self._stored()
         buffer, self._buffer = self._buffer, bytearray()
-        self._shards.append(await self._bridge.write(self._store, buffer))
+        self._storing = asyncio.create_task(self._bridge.write(self._store, buffer))
+
+    async def _stored(self) -> None:
+        if self._storing is not None:
+            self._shards.append(await asyncio.shield(self._storing))
+            self._storing = None
 
     def _store(self, data: bytearray) -> Shard:
         self._file.update(data)

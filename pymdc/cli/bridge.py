@@ -56,5 +56,5 @@ def bridge(
         serve(settings, echo=click.echo)
     except KeyboardInterrupt:
         click.echo("Stopped.")
-    except (OSError, Unavailable) as error:
+    except (OSError, ValueError, Unavailable) as error:
         raise click.ClickException(str(error)) from error

@@ -55,17 +55,23 @@ async def upload(bridge: Bridge, request: Request) -> Response:
     size = fields.file_size(request.headers.get("x-filesize"))
     part = FilePart(boundary(request.headers.get("content-type")))
     started = await bridge.ask(bridge.store.files.begin, token, found.id, size, now())
+    writer = ShardWriter(bridge, started)
     try:
-        entry = await _store(bridge, request, started, found.id, part, size)
+        await _receive(bridge, request, started, part, writer, size)
+        stored = await writer.finish()
+        entry = Entry(found.id, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
+        await bridge.ask(bridge.store.files.commit, started, entry, stored)
     except BaseException:
         with anyio.CancelScope(shield=True):
+            await writer.settle()
             await _give_up(bridge, started)
         raise
     return Reply(_shown(entry))
 
 
-async def _store(bridge: Bridge, request: Request, upload: str, bucket: str, part: FilePart, size: float) -> Entry:
-    writer = ShardWriter(bridge, upload)
+async def _receive(
+    bridge: Bridge, request: Request, upload: str, part: FilePart, writer: ShardWriter, size: float
+) -> None:
     received, touched = 0, time.monotonic()
     async for chunk in request.stream():
         received += len(chunk)
@@ -79,14 +85,8 @@ async def _store(bridge: Bridge, request: Request, upload: str, bucket: str, par
             await bridge.ask(bridge.store.files.touch, upload, now())
             touched = time.monotonic()
     part.finish()
-    if writer.size != size:
-        raise Refused(
-            400, "File does not match the declared size" if writer.size < size else "File size exceeds declared size"
-        )
-    stored = await writer.finish()
-    entry = Entry(bucket, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
-    await bridge.ask(bridge.store.files.commit, upload, entry, stored)
-    return entry
+    if writer.size < size:
+        raise Refused(400, "File does not match the declared size")
 
 
 async def _give_up(bridge: Bridge, upload: str) -> None:

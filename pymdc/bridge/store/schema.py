@@ -165,18 +165,24 @@ garbage = sa.Table("garbage", metadata, sa.Column("blob", sa.String(64), primary
 
 
 class Database:
-    """A connection pool, and transactions in which an engine's failure is `Unavailable`. Threads may share it."""
+    """A connection pool, and transactions in which an engine's failure is `Unavailable`. Threads may share it.
+
+    Raises:
+        ValueError: the URL names no database that can be used here.
+    """
 
     def __init__(self, url: str) -> None:
-        parsed = sa.make_url(url)
-        self._engine = sa.create_engine(
-            parsed,
-            pool_size=DATABASE_THREADS,
-            max_overflow=0,
-            pool_timeout=_POOL_SECONDS,
-            pool_pre_ping=True,  # a database that went away and came back is found again
-        )
-        if parsed.get_backend_name() == "sqlite":
+        try:
+            self._engine = sa.create_engine(
+                url,
+                pool_size=DATABASE_THREADS,
+                max_overflow=0,
+                pool_timeout=_POOL_SECONDS,
+                pool_pre_ping=True,  # a database that went away and came back is found again
+            )
+        except (exc.ArgumentError, ImportError) as error:
+            raise ValueError(f"the database URL cannot be used: {error}") from error
+        if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
 

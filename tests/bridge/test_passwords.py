@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from pymdc.bridge import passwords
+from pymdc.bridge.passwords import Passwords
+
+
+def test_a_password_is_kept_under_scrypt_with_a_salt() -> None:
+    first, second = Passwords().protect("a" * 64), Passwords().protect("a" * 64)
+    assert first.startswith("scrypt$16384$8$")
+    assert first != second
+    assert "a" * 64 not in first
+
+
+def test_the_right_password_is_verified_and_no_other() -> None:
+    passwords = Passwords()
+    kept = passwords.protect("right")
+    assert passwords.verify("right", kept)
+    assert not passwords.verify("wrong", kept)
+    assert not passwords.verify("right", passwords.nobodys)
+    assert not passwords.verify("\ud800", kept)
+
+
+def test_a_verified_password_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembering, derived = Passwords(), []
+    kept = remembering.protect("right")
+    derive = passwords._derive
+    monkeypatch.setattr(passwords, "_derive", lambda *args: derived.append(args) or derive(*args))
+    for _ in range(3):
+        assert remembering.verify("right", kept)
+    assert len(derived) == 1
+    for _ in range(2):
+        assert not remembering.verify("wrong", kept)
+    assert len(derived) == 3
+    monkeypatch.setattr(passwords, "PASSWORD_CACHE_SECONDS", 0.0)
+    other = remembering.protect("other")
+    for _ in range(2):
+        assert remembering.verify("other", other)
+    assert len(derived) == 6
+
+
+def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "PASSWORD_CACHE_SIZE", 1)
+    remembering = Passwords()
+    first, second = remembering.protect("first"), remembering.protect("second")
+    assert remembering.verify("first", first)
+    assert remembering.verify("second", second)
+    assert len(remembering._verified) == 1
