@@ -84,7 +84,7 @@ class Files:
         """
         multipart.check(path)
         title = multipart.name_of(path) if name is None else name
-        given = None if token is None else text_of(token, "token", "a PUSH token")
+        given = None if token is None else self._checked(token, "a PUSH token")
 
         def work(ask: _Ask, exchange: Exchange, job: Job) -> Any:
             with multipart.opened(path) as file:
@@ -125,7 +125,7 @@ class Files:
             or falls silent, an `IntegrityError` for shards that are not the file. With a callback: a `Handle`.
         """
         wanted = text_of(file_hash, "hash", "a file's hash")
-        given = None if token is None else text_of(token, "token", "a PULL token")
+        given = None if token is None else self._checked(token, "a PULL token")
         known = dict(file_hash) if isinstance(file_hash, Mapping) else {}
         place = None if path is None else Path(path)
 
@@ -183,6 +183,12 @@ class Files:
         if token is not None:
             return wire.call(method, resource, {}, headers={"x-token": token})
         return wire.call(method, resource, {}, self.key_pair)
+
+    def _checked(self, token: str | Mapping[str, Any], what: str) -> str:
+        """Return a token's text, or raise here, in the caller's thread, for what cannot be sent as one."""
+        text = text_of(token, "token", what)
+        self._call("GET", token=text)
+        return text
 
     def _token_call(self, operation: str) -> Call:
         return wire.call(
