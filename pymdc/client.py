@@ -59,10 +59,18 @@ class Client:
         self._verify = verify
         self._scheduler = scheduler
         self._dispatcher = Dispatcher(workers)
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
+        self._endpoint = endpoint
         self._transport: Transport | None = None
         self._exchange: Exchange | None = None
-        self.endpoint = config.choose_endpoint(endpoint)
+
+    @property
+    def endpoint(self) -> str:
+        """The bridge's URL, chosen when it is first needed: settings alone ask for no bridge, and warn of none."""
+        with self._lock:
+            if self._endpoint is None:
+                self._endpoint = config.choose_endpoint(None)
+            return self._endpoint
 
     def call(self, call: wire.Call, callback: Callback | None) -> Any:
         """Make a call: return its value, or a `Handle` where a callback is given."""
@@ -143,5 +151,5 @@ def _forget_in_child() -> None:
     _default = None
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
     os.register_at_fork(after_in_child=_forget_in_child)
