@@ -244,9 +244,6 @@ class _ReplyFirstBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         return _ReplyFirstStream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
 
-    def sleep(self, seconds: float) -> None:
-        self._backend.sleep(seconds)
-
 
 @contextmanager
 def _watching(sock: socket.socket, events: int) -> Iterator[Callable[[float | None], int]]:
