@@ -144,7 +144,7 @@ ONCE: dict[str, Callable[[Client], Any]] = {
     "another method": lambda client: REST("SEARCH", "/buckets", client=client),
     "an upload": lambda client: Files("id", PAIR, client=client).upload(__file__, "token"),
     "an activation, whose token serves once": lambda client: Users("a", "b", client=client).activate("token"),
-    "a download, whose token serves once": lambda client: Files("id", PAIR, client=client).download("ff", "token"),
+    "a token's pointers, since it serves once": lambda client: Files("id", PAIR, client=client).pointers("ff", "token"),
     "any header x-token": lambda client: REST("GET", "/frames", headers={"X-Token": "token"}, client=client),
 }
 

@@ -24,8 +24,9 @@ import httpx
 import pytest
 import respx
 
-from pymdc import Client, Timeout, config
+from pymdc import Client, Timeout, config, transport
 from pymdc.api import ECDSA, REST, Bucket, Buckets, Files, Keys, Users
+from pymdc.job import Job
 from tests.hostile import (
     HOST,
     Connection,
@@ -272,6 +273,35 @@ def test_requests_say_what_they_come_from_and_ask_for_no_encoding() -> None:
     headers = server.requests[0].headers
     assert headers["user-agent"].startswith("pymdc/")
     assert headers["accept-encoding"] == "identity"
+
+
+def test_a_limit_counts_from_the_last_bytes_however_often_a_wait_looks_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait looks up now and then, to see whether the call was cancelled."""
+    monkeypatch.setattr(config, "POLL_SECONDS", 0.01)
+
+    def silent(connection: Connection) -> None:
+        connection.read_request()
+        connection.wait()
+
+    limits = Timeout(connect=20, read=0.1, write=20, pool=20, transfer=20)
+    with Server(silent) as server, client_of(server, limits) as client:
+        start = time.monotonic()
+        assert type(REST("GET", "/a", client=client)) is TimeoutError
+        assert 0.1 <= time.monotonic() - start < 10
+
+
+def test_bytes_that_tls_has_decrypted_are_read_though_the_socket_is_silent() -> None:
+    """A seam of httpcore's: a reader may ask for less than a record holds."""
+
+    def script(connection: Connection) -> None:
+        connection.send(b"reply")
+        connection.wait()
+
+    backend = transport._ReplyFirstBackend(httpcore.SyncBackend())
+    with Server(script, context=server_context()) as server, transport._sending(Job(lambda function: None)):
+        stream = backend.connect_tcp(HOST, server.port, 20).start_tls(client_context(), HOST, 20)
+        assert [stream.read(1, 20) for _ in range(5)] == [b"r", b"e", b"p", b"l", b"y"]
+        stream.close()
 
 
 # The body of a reply
@@ -647,6 +677,29 @@ def test_each_exception_of_httpcore_has_its_value(kind: type[Exception]) -> None
 def test_a_host_name_that_is_none_is_a_url_error(host: str) -> None:
     with Client(f"http://{host}") as client:
         assert type(REST("GET", "/a", client=client)) is URLError
+
+
+@pytest.mark.parametrize(
+    ("under", "expected"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), ConnectionResetError),
+        (BrokenPipeError(32, "Broken pipe"), BrokenPipeError),
+        (ConnectionAbortedError(103, "Aborted"), ConnectionAbortedError),
+        (OSError(113, "No route to host"), OSError),
+    ],
+)
+def test_what_ends_a_connection_is_the_error_of_the_system(under: OSError, expected: type[OSError]) -> None:
+    class Failing(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"{"
+            raise httpx.ReadError("words") from under
+
+    with respx.mock(using="httpx") as router, Client("http://bridge.invalid") as client:
+        router.route().mock(side_effect=lambda request: httpx.Response(200, stream=Failing()))
+        value = REST("POST", "/a", client=client)
+    assert type(value) is expected
+    assert value.errno is not None
+    assert isinstance(value.__cause__, httpx.ReadError)
 
 
 def test_an_unknown_exception_is_its_own_value() -> None:

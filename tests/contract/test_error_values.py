@@ -15,6 +15,7 @@ import pytest
 
 from pymdc import Client, Timeout
 from pymdc.api import ECDSA, REST, Bucket, Buckets, Files, Keys, Users
+from pymdc.errors import ChannelError
 from tests.hostile import (
     HOST,
     Connection,
@@ -57,6 +58,8 @@ CALLS: dict[str, Call] = {
     "Files.token": lambda client, callback: Files("id", PAIR, client=client).token("PUSH", callback),
     "Files.upload": lambda client, callback: Files("id", PAIR, client=client).upload(__file__, "token", callback),
     "Files.download": lambda client, callback: Files("id", PAIR, client=client).download("00ff", "token", callback),
+    "Files.pointers": lambda client, callback: Files("id", PAIR, client=client).pointers("00ff", "token", callback),
+    "Files.delete": lambda client, callback: Files("id", PAIR, client=client).delete("00ff", callback),
     "REST": lambda client, callback: REST("GET", "/contacts", callback=callback, client=client),
 }
 
@@ -229,18 +232,35 @@ SITUATIONS: dict[str, Situation] = {
 }
 
 
+@dataclass(frozen=True)
+class NoPointers:
+    """The value of a download for which the bridge gives something else than pointers."""
+
+    def check(self, value: Any) -> None:
+        assert type(value) is ChannelError
+
+
+def expected_of(name: str, situation: Situation) -> Failure | Result | NoPointers:
+    """Return what is documented: the same for all calls, but a download makes something of the bridge's reply."""
+    expected = situation.expected
+    if name == "Files.download" and isinstance(expected, Result) and not isinstance(expected.result, dict):
+        return NoPointers()
+    return expected
+
+
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_each_call_gives_the_documented_value_in_both_modes(call: Call, situation: Situation) -> None:
+@pytest.mark.parametrize("name", CALLS)
+def test_each_call_gives_the_documented_value_in_both_modes(name: str, situation: Situation) -> None:
+    call, expected = CALLS[name], expected_of(name, situation)
     values: list[Any] = []
     with situation.place() as endpoint, Client(endpoint, timeout=situation.timeout, verify=TRUSTS_NOBODY) as client:
         returned = call(client, None)
         handle = call(client, values.append)
         handle.join()
-    situation.expected.check(returned)
+    expected.check(returned)
     assert len(values) == 1
     assert handle.result() is values[0]
-    situation.expected.check(values[0])
+    expected.check(values[0])
 
 
 def test_every_public_call_is_in_the_table() -> None:

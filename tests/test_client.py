@@ -1,0 +1,352 @@
+"""The client: where its bridge is, its settings, its connections, and the default client."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+import pymdc
+from pymdc import Client, Timeout, client, config
+from pymdc.api import REST, Users
+from tests.hostile import Connection, Received, Server, answering, client_context, reply_bytes, server_context
+
+pytestmark = pytest.mark.usefixtures("_no_waiting")
+
+
+def echo(request: Received) -> bytes:
+    return reply_bytes(200, f'"{request.path}"')
+
+
+# Where the bridge is
+
+
+def test_the_argument_names_the_bridge_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORJ_BRIDGE", "http://environment.invalid")
+    assert Client("http://argument.invalid").endpoint == "http://argument.invalid"
+
+
+def test_the_environment_names_the_bridge_before_the_default(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("STORJ_BRIDGE", "http://environment.invalid")
+    assert Client().endpoint == "http://environment.invalid"
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_name_it_is_the_retired_bridge_and_a_warning_says_so_once(
+    value: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("STORJ_BRIDGE", value)
+    retired = Client()
+    assert [retired.endpoint, retired.endpoint] == ["https://api.metadisk.org"] * 2
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("pymdc", logging.WARNING)
+    for words in ("retired", "STORJ_BRIDGE", "pymdc.configure", "pymdc bridge"):
+        assert words in record.getMessage()
+
+
+def test_settings_of_the_default_client_warn_of_nothing_until_a_bridge_is_needed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pymdc.configure(timeout=5)
+    pymdc.configure(workers=2)
+    assert caplog.records == []
+    assert client.default_client().endpoint == config.RETIRED_ENDPOINT
+    assert len(caplog.records) == 1
+
+
+def test_the_path_of_the_endpoint_comes_before_each_resource() -> None:
+    with Server(answering(echo)) as server:
+        for base in ("/api/v1", "/api/v1/", "/api/v1//"):
+            with Client(server.url + base) as one:
+                assert REST("GET", "/buckets", client=one) == "/api/v1/buckets"
+
+
+def test_spaces_around_an_endpoint_do_not_count() -> None:
+    with Server(answering(echo)) as server, Client(f" {server.url}\n") as one:
+        assert REST("GET", "/a", client=one) == "/a"
+
+
+MALFORMED = [
+    "",
+    " ",
+    "bridge",
+    "bridge.example.com",
+    "bridge.example.com:6382",
+    "127.0.0.1:6382",
+    "//bridge.example.com",
+    "ftp://bridge.example.com",
+    "file:///etc/passwd",
+    "http://",
+    "http:///path",
+    "http:bridge",
+    "http://:6382",
+    "http://[::1",
+    "http://::1]",
+    "http://bridge:port",
+    "http://bridge:0",
+    "http://bridge:-1",
+    "http://bridge:65536",
+    "http://bridge/?key=value",
+    "http://bridge/#part",
+    "http://bridge/a b",
+    "http://bridge/../a",
+    "http://bridge/ü",
+    "http://bri dge",
+    "http://bri\x00dge",
+    "http://br\u2100idge",
+    "http://" + "a" * 64,
+    "http://me:5ecret@bridge",
+    "http://5ecret@bridge",
+    "http://me:5ecret/x@bridge",
+    "http://me:5ecret?x@bridge",
+    "http://me:5ecret#x@bridge",
+    "http://me:5ecret@bridge:port",
+    "http://me:5ecret@[::1",
+    "me:5ecret@bridge",
+    "ftp://me:5ecret@bridge",
+    "//me:5ecret@bridge",
+]
+
+
+@pytest.mark.parametrize("endpoint", MALFORMED)
+def test_a_malformed_endpoint_makes_each_calls_value_a_url_error_without_secrets(endpoint: str) -> None:
+    values: list[Any] = []
+    with Client(endpoint) as one:
+        returned = REST("GET", "/a", client=one)
+        Users("a", "b", client=one).register(values.append).join()
+        assert "5ecret" not in repr(one)
+    assert len(values) == 1
+    for value in (returned, values[0]):
+        assert type(value) is URLError
+        assert isinstance(value.__cause__, Exception)
+        error: BaseException | None = value
+        while error is not None:
+            assert "5ecret" not in f"{error} {error!r}"
+            error = error.__cause__ or error.__context__
+
+
+def test_a_malformed_endpoint_of_the_environment_is_a_value_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORJ_BRIDGE", "bridge")
+    value = REST("GET", "/a")
+    assert type(value) is URLError
+    assert "http://127.0.0.1:6382" in str(value)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"endpoint": 6382}, TypeError),
+        ({"endpoint": b"http://bridge"}, TypeError),
+        ({"timeout": 0}, ValueError),
+        ({"timeout": -1}, ValueError),
+        ({"timeout": float("nan")}, ValueError),
+        ({"timeout": "5"}, TypeError),
+        ({"workers": 0}, ValueError),
+        ({"workers": -1}, ValueError),
+        ({"workers": 1.5}, ValueError),
+        ({"workers": "2"}, ValueError),
+        ({"scheduler": 5}, TypeError),
+        ({"bridge": "http://bridge"}, TypeError),
+    ],
+)
+def test_a_setting_that_is_none_is_an_error_and_changes_nothing(
+    settings: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        Client(**{"endpoint": "http://bridge", **settings})
+    pymdc.configure(endpoint="http://before")
+    before = client.default_client()
+    with pytest.raises(error):
+        pymdc.configure(**{"endpoint": "http://after", **settings})
+    assert client.default_client() is before
+    pymdc.configure(workers=3)
+    assert client.default_client().endpoint == "http://before"
+
+
+def test_configure_keeps_what_it_does_not_name() -> None:
+    handed: list[Any] = []
+
+    def scheduler(function: Any) -> None:
+        handed.append(function)
+        function()
+
+    with Server(answering(echo)) as server:
+        pymdc.configure(endpoint=server.url)
+        pymdc.configure(scheduler=scheduler)
+        pymdc.configure(timeout=20)
+        values: list[Any] = []
+        REST("GET", "/a", callback=values.append).join()
+        client.default_client().close()
+    assert values == ["/a"]
+    assert len(handed) == 1
+
+
+def test_configure_may_set_the_endpoint_back_to_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORJ_BRIDGE", "http://environment.invalid")
+    pymdc.configure(endpoint="http://argument.invalid")
+    pymdc.configure(endpoint=None)
+    assert client.default_client().endpoint == "http://environment.invalid"
+
+
+def test_a_call_that_is_under_way_ends_as_it_began_when_the_default_client_is_configured() -> None:
+    arrived, go = threading.Event(), threading.Event()
+
+    def slow(request: Received) -> bytes:
+        arrived.set()
+        assert go.wait(20)
+        return echo(request)
+
+    with Server(answering(slow)) as server:
+        pymdc.configure(endpoint=server.url)
+        old = client.default_client()
+        values: list[Any] = []
+        handle = REST("GET", "/old", callback=values.append)
+        assert arrived.wait(20)
+        pymdc.configure(endpoint="http://nowhere.invalid")
+        go.set()
+        handle.join()
+        assert values == ["/old"]
+        assert isinstance(REST("GET", "/new"), URLError)
+        old.close()
+
+
+def test_the_default_client_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORJ_BRIDGE", "http://bridge")
+    assert client.default_client() is client.default_client()
+
+
+def test_the_limits_of_a_client_are_one_number_or_several() -> None:
+    def silent(connection: Connection) -> None:
+        connection.read_request()
+        connection.wait()
+
+    with Server(silent) as server:
+        for timeout in (0.05, Timeout(read=0.05)):
+            with Client(server.url, timeout=timeout) as one:
+                assert type(REST("GET", "/a", client=one)) is TimeoutError
+
+
+def test_a_client_without_limits_waits() -> None:
+    with Server(answering(echo)) as server, Client(server.url, timeout=None) as one:
+        assert REST("GET", "/a", client=one) == "/a"
+
+
+@pytest.mark.parametrize("insecure", [False, ssl._create_unverified_context()], ids=["False", "a context"])
+def test_a_client_may_trust_whom_it_is_told_to(insecure: ssl.SSLContext | bool) -> None:
+    with Server(answering(echo), context=server_context()) as server:
+        for verify in (insecure, client_context()):
+            with Client(server.url, verify=verify) as one:
+                assert REST("GET", "/a", client=one) == "/a"
+        with Client(server.url) as one:
+            assert isinstance(REST("GET", "/a", client=one), URLError)
+
+
+# Connections
+
+
+def test_a_closed_client_opens_new_connections_when_it_is_used_again() -> None:
+    with Server(answering(echo)) as server, Client(server.url) as one:
+        assert REST("GET", "/a", client=one) == "/a"
+        one.close()
+        one.close()
+        assert REST("GET", "/b", client=one) == "/b"
+        assert server.connections == 2
+
+
+def test_the_end_of_a_with_block_closes_the_connections() -> None:
+    ended = threading.Event()
+
+    def script(connection: Connection) -> None:
+        answering(echo)(connection)
+        ended.set()
+
+    with Server(script) as server:
+        with Client(server.url) as one:
+            assert REST("GET", "/a", client=one) == "/a"
+            assert not ended.is_set()
+        assert ended.wait(20)
+
+
+def test_a_client_that_nobody_keeps_closes_its_connections() -> None:
+    ended = threading.Event()
+
+    def script(connection: Connection) -> None:
+        answering(echo)(connection)
+        ended.set()
+
+    with Server(script) as server:
+        assert REST("GET", "/a", client=Client(server.url)) == "/a"
+        assert ended.wait(20)
+
+
+def test_threads_may_share_a_client() -> None:
+    with Server(answering(echo)) as server, Client(server.url, workers=4) as one:
+        values: list[Any] = []
+        handles = [REST("GET", f"/{n}", callback=values.append, client=one) for n in range(50)]
+        for handle in handles:
+            handle.join()
+        assert sorted(values) == sorted(f"/{n}" for n in range(50))
+
+
+def test_the_repr_of_a_client_names_its_bridge() -> None:
+    assert repr(Client("http://127.0.0.1:6382/api/")) == "<Client http://127.0.0.1:6382/api>"
+
+
+# Forks
+
+
+FORKING = """
+import os, sys
+import pymdc
+from pymdc.rest import REST
+
+assert REST("GET", "/parent") == "/parent"
+child = os.fork()
+if child == 0:
+    values = []
+    REST("GET", "/callback", callback=values.append).join()
+    os._exit(0 if [REST("GET", "/child"), *values] == ["/child", "/callback"] else 1)
+assert REST("GET", "/parent again") == "/parent%20again"
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_after_a_fork_the_default_client_works_in_parent_and_child() -> None:
+    with Server(answering(echo)) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", FORKING],
+            env={**os.environ, "STORJ_BRIDGE": server.url, "PYTHONPATH": str(Path(pymdc.__file__).parents[1])},
+            timeout=60,
+        )
+        assert done.returncode == 0
+        paths = [request.path for request in server.requests]
+        assert sorted(paths) == ["/callback", "/child", "/parent", "/parent%20again"]
+        assert server.connections >= 2  # the child made connections of its own
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_makes_a_default_client_of_its_own_with_the_same_settings() -> None:
+    """What runs in the child, called here: a child's coverage is nobody's."""
+    pymdc.configure(endpoint="http://bridge")
+    before = client.default_client()
+    with client._default_lock:  # as another thread of the parent may hold it, for ever in the child
+        client._forget_in_child()
+        after = client.default_client()
+    assert after is not before
+    assert after.endpoint == "http://bridge"
