@@ -72,7 +72,7 @@ def test_the_documentation_of_2016_holds(tmp_path: Path, monkeypatch: pytest.Mon
             elif language == "text":
                 assert printed == block
                 shown += 1
-    assert shown == 11
+    assert shown == 12
 
 
 def test_the_section_on_the_client_holds() -> None:

@@ -32,7 +32,7 @@ def quickstart(file: Path | None) -> None:
     """Run the documented flow against a bridge of its own, and check what comes back.
 
     Starts a bridge on a free port with a temporary data folder, then registers, activates, creates keys and a bucket,
-    and uploads FILE (or a small file that it makes): once blocking, once through callbacks.
+    uploads FILE (or a small file that it makes) and downloads it: once blocking, once through callbacks.
     """
     with needs_bridge():
         from ..bridge.server import BridgeThread
@@ -47,7 +47,7 @@ def quickstart(file: Path | None) -> None:
             pymdc.configure(endpoint=bridge.url)
             for tour in (_Blocking(), _Callbacks()):
                 click.echo(f"\n# {tour.title}\n")
-                _walk(tour, bridge.url, path, mails)
+                _walk(tour, bridge.url, path, Path(folder), mails)
     click.echo("\nAll of it held: every call gave what it should, in both modes.")
 
 
@@ -104,7 +104,7 @@ class _Callbacks(_Tour):
         return self.values[0]
 
 
-def _walk(tour: _Tour, url: str, path: Path, mails: list[Mail]) -> None:
+def _walk(tour: _Tour, url: str, path: Path, folder: Path, mails: list[Mail]) -> None:
     email = f"{type(tour).__name__.strip('_').lower()}@example.com"
     tour.do("import pymdc")
     tour.do(f"pymdc.configure(endpoint={url!r})")
@@ -114,7 +114,7 @@ def _walk(tour: _Tour, url: str, path: Path, mails: list[Mail]) -> None:
     click.echo("# the bridge has mailed a link; the token is at its end")
     tour.call(f"user.activate({mails[-1].token!r})", lambda value: value["activated"] is True)
     _walk_keys_and_buckets(tour)
-    _walk_files(tour, path)
+    _walk_files(tour, path, folder / "copy")
 
 
 def _walk_keys_and_buckets(tour: _Tour) -> None:
@@ -131,12 +131,15 @@ def _walk_keys_and_buckets(tour: _Tour) -> None:
     tour.call("bucket.list()", lambda value: value == tour.names["made"])
 
 
-def _walk_files(tour: _Tour, path: Path) -> None:
+def _walk_files(tour: _Tour, path: Path, copy: Path) -> None:
     expected = {"filename": path.name, "size": path.stat().st_size, "hash": _hash_of(path)}
     tour.call("bucket.files.token('PUSH')", lambda value: value["operation"] == "PUSH", name="token")
     line = f"bucket.files.upload({str(path)!r}, token)"
     tour.call(line, lambda value: expected.items() <= value.items(), name="uploaded")
     tour.call("bucket.files.list()", lambda value: value == [tour.names["uploaded"]])
+    line = f"bucket.files.download(uploaded, path={str(copy)!r})"
+    tour.call(line, lambda value: expected["hash"] == value["hash"] == _hash_of(copy))
+    copy.unlink()
 
 
 def _hash_of(path: Path) -> str:
