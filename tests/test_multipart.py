@@ -26,7 +26,7 @@ names = st.text(min_size=1, max_size=40).filter(lambda name: not re.search("[\ud
 
 def made(path: Path, name: str, fields: dict[str, str] = FIELDS) -> tuple[multipart.Form, bytes]:
     with multipart.opened(path) as file:
-        form = multipart.form(file, name, fields)
+        form = multipart.form(file, name, None, fields)
         return form, b"".join(form)
 
 
@@ -163,7 +163,7 @@ def test_a_file_is_read_and_sent_piece_by_piece(scratch: Path, size: int) -> Non
     data = os.urandom(size)
     scratch.write_bytes(data)
     with multipart.opened(scratch) as file:
-        form = multipart.form(file, "a", FIELDS)
+        form = multipart.form(file, "a", None, FIELDS)
         pieces = list(form)
     assert max(len(piece) for piece in pieces) <= config.CHUNK_BYTES
     assert len(b"".join(pieces)) == form.length
@@ -173,7 +173,7 @@ def test_a_file_is_read_and_sent_piece_by_piece(scratch: Path, size: int) -> Non
 
 def test_the_length_and_the_size_are_known_before_anything_is_read(content: Path) -> None:
     with multipart.opened(content) as file:
-        form = multipart.form(file, "a", FIELDS)
+        form = multipart.form(file, "a", None, FIELDS)
         assert form.size == 10
         assert file.tell() == 0
         assert form.sha256 == ""
@@ -183,7 +183,7 @@ def test_the_length_and_the_size_are_known_before_anything_is_read(content: Path
 def test_the_hash_is_known_when_the_last_piece_is_taken(content: Path) -> None:
     """The reply may come before the sender asks whether there is more."""
     with multipart.opened(content) as file:
-        form = multipart.form(file, "a", FIELDS)
+        form = multipart.form(file, "a", None, FIELDS)
         pieces = iter(form)
         while next(pieces) != form.tail:
             pass
@@ -209,7 +209,7 @@ def large(tmp_path: Path) -> Path:
 def upload(large: Path) -> Iterator[tuple[multipart.Form, Iterator[bytes]]]:
     """An upload of a large file, of which the head and the first piece have been sent."""
     with multipart.opened(large) as file:
-        form = multipart.form(file, "a", FIELDS)
+        form = multipart.form(file, "a", None, FIELDS)
         pieces = iter(form)
         next(pieces)
         next(pieces)
@@ -245,7 +245,7 @@ def test_a_file_that_is_written_over_ends_the_upload(large: Path, upload: Upload
 def test_a_file_that_grows_before_the_first_piece_is_sent_ends_the_upload(large: Path) -> None:
     """Between the two the connection is made, which may take seconds; half a file must not pass for the whole."""
     with multipart.opened(large) as file:
-        form = multipart.form(file, "a", FIELDS)
+        form = multipart.form(file, "a", None, FIELDS)
         with large.open("ab") as writer:
             writer.write(b"more")
         with pytest.raises(OSError, match="changed while it was sent"):
