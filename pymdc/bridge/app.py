@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import anyio
 from starlette.applications import Starlette
@@ -149,6 +150,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def _route(bridge: Bridge, operation: Operation) -> Route:
     async def serve(request: Request) -> Response:
+        request.path_params.update({name: unquote(value) for name, value in request.path_params.items()})
         try:
             return await operation.run(bridge, request)
         except Refused as refused:

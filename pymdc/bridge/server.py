@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -127,7 +128,14 @@ class _Channel(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
-        self.loop.call_later(SEND_SECONDS, self.transport.abort)
+        self.loop.call_later(SEND_SECONDS, self._drop)
+
+    def _drop(self) -> None:
+        if not self.disconnected:
+            # Reset it: else the kernel would go on offering what was sent already.
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
 
 
 def _bind(settings: Settings) -> tuple[socket.socket, Settings]:

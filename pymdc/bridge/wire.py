@@ -33,7 +33,8 @@ class Conventions:
         if scope["method"] == "OPTIONS":
             await exchange.preflight()
             return
-        path = scope["path"]
+        # Routes see the path as it was sent: an encoded slash is part of a name.
+        path = scope["raw_path"].decode("latin-1")
         trimmed = path[:-1] if path != "/" and path.endswith("/") else path
         await self._app({**scope, "path": trimmed}, exchange.receive, exchange.send)
 

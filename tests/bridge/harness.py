@@ -7,7 +7,7 @@ import itertools
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,6 +144,14 @@ def running(data: Path, **settings: Any) -> Iterator[Running]:
         httpx.Client(base_url=thread.url, timeout=30, trust_env=False) as http,
     ):
         yield Running(thread, http, data, mails)
+
+
+def until(bridge: Running, condition: Callable[[], object]) -> None:
+    """Wait for what a bridge does by itself, with requests to it as the clock."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        bridge.http.get("/nosuch")
 
 
 def fetch(pointer: dict[str, str]) -> bytes:

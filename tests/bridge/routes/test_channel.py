@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import select
+import socket
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from starlette.types import Message
+from starlette.websockets import WebSocket
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from pymdc.bridge.context import Bridge
+from pymdc.bridge.routes import channel
+from pymdc.bridge.settings import Settings
+
+from ..harness import Person, Running, file_hash
+
+DATA = Path(__file__).parent.parent.parent / "data"
+HELLO = b"Hello MetaDisk API!"
+HASH = "d72d91d8ec94f89f5b6b84be2a03ba661a34c1e2"
+
+
+@pytest.fixture(scope="module")
+def person(bridge: Running) -> tuple[Person, str]:
+    alice = bridge.person()
+    bucket = alice.bucket()
+    assert alice.upload(bucket, HELLO).json()["hash"] == HASH
+    return alice, bucket
+
+
+def pointer(person: tuple[Person, str]) -> dict[str, str]:
+    found: dict[str, str] = person[0].pointers(person[1], HASH).json()[0]
+    return found
+
+
+def opened(person: tuple[Person, str], path: str = "") -> ClientConnection:
+    url = person[0].bridge.thread.url.replace("http", "ws")
+    return connect(url + path, compression=None, proxy=None, open_timeout=30)
+
+
+def events(socket: ClientConnection) -> list[Any]:
+    """What comes, up to and with the code of the close."""
+    received: list[Any] = []
+    try:
+        while True:
+            received.append(socket.recv(timeout=30))
+    except ConnectionClosed:
+        return [*received, socket.close_code]
+
+
+def _recorded(version: str) -> list[Any]:
+    entries = json.loads((DATA / f"bridge-{version}-channel.json").read_text("utf-8"))["entries"]
+    return [
+        pytest.param(entry, id=f"{version} {entry['name']}")
+        for entry in entries
+        if "events" in entry and "shard" not in entry["name"]
+    ]
+
+
+@pytest.mark.parametrize("entry", _recorded("v0.3.0") + _recorded("v0.6.6"))
+def test_what_was_recorded_holds(
+    person: tuple[Person, str], entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages and closes, but for `{"code": 200}` (v0.6.6) and silence; every error is a text, then a close."""
+    monkeypatch.setattr(channel, "CHANNEL_REQUEST_SECONDS", 0.2)
+    fresh = pointer(person)
+    if "reused" in entry["name"]:
+        with opened(person) as socket:
+            socket.send(json.dumps(fresh))
+            events(socket)
+    with opened(person, "/some/path?a=b" if "path" in entry["name"] else "") as socket:
+        for event in entry["events"]:
+            if "send" in event:
+                data = event.get("data") or bytes.fromhex(event["hex"]).decode()
+                sent = _mapped(data, fresh, entry["name"])
+                socket.send(sent if event["send"] == "text" else sent.encode())
+        received = events(socket)
+    expected = [event for event in entry["events"] if "recv" in event]
+    if expected and expected[0]["recv"] == "binary":
+        size = int(expected[0]["bytes"])
+        assert received == [HELLO, 1000] if size == 19 else [1008]
+    else:
+        message = json.loads(received[0])
+        assert set(message) == {"code", "message"}
+        assert message["code"] >= 400
+        assert received[1:] == [1008]
+        if expected and expected[0]["recv"] == "text":
+            assert message == json.loads(expected[0]["data"])
+
+
+def _mapped(data: str, fresh: dict[str, str], name: str) -> str:
+    try:
+        sent = json.loads(data)
+    except ValueError:
+        return data
+    if "token" in sent and "bad token" not in name:
+        sent["token"] = fresh["token"]
+    return json.dumps(sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ("[]", "Failed to parse message"),
+        (b"\xff\xfe", "Failed to parse message"),
+        ('{"token": 5}', "You did not supply a token"),
+        ('{"token": "t", "hash": {}}', "You did not supply the data hash"),
+        ('{"token": "\\ud800", "hash": "h", "operation": "PULL"}', "The supplied token is not accepted"),
+        ('{"token": "t", "hash": "h", "operation": "PUSH"}', "The operation is not supported"),
+    ],
+)
+def test_a_message_that_asks_for_nothing_is_refused(
+    person: tuple[Person, str], sent: str | bytes, message: str
+) -> None:
+    with opened(person) as socket:
+        socket.send(sent)
+        assert events(socket) == [json.dumps({"code": 400, "message": message}, separators=(",", ":")), 1008]
+
+
+def test_a_message_that_is_too_large_closes_the_channel(person: tuple[Person, str]) -> None:
+    with opened(person) as socket:
+        socket.send("x" * 100_000)
+        assert events(socket) == [1009]
+
+
+def test_a_client_that_goes_before_it_asks_does_no_harm(person: tuple[Person, str]) -> None:
+    with opened(person):
+        pass
+    assert person[0].bridge.http.get("/health").status_code == 200
+
+
+def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr("pymdc.bridge.server.SEND_SECONDS", 0.2)
+    alice = bridge.person()
+    bucket, data = alice.bucket(), bytes(8 << 20)
+    found = alice.upload(bucket, data).json()["hash"]
+    asked = alice.pointers(bucket, found).json()[0]
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    url = httpx.URL(bridge.thread.url)
+    raw.connect((url.host, url.port))
+    with connect(asked["channel"], sock=raw, compression=None, proxy=None, max_queue=1) as slow:
+        slow.send(json.dumps(asked))
+        watched = select.poll()
+        watched.register(raw, select.POLLHUP | select.POLLERR)
+        assert watched.poll(30_000), "the bridge has dropped the connection"
+        received = events(slow)
+    assert sum(len(message) for message in received[:-1]) < len(data)
+    assert received[-1] != 1000
+
+
+def test_a_shard_that_the_store_cannot_give_is_an_error(bridge: Running) -> None:
+    alice = bridge.person()
+    bucket, data = alice.bucket(), b"a file that gets lost"
+    found = alice.upload(bucket, data).json()["hash"]
+    asked = alice.pointers(bucket, found).json()[0]
+    (blob,) = bridge.sql("SELECT blob FROM shards WHERE hash = ?", file_hash(data))[0]
+    (bridge.data / "shards" / blob).unlink()
+    with connect(asked["channel"], compression=None, proxy=None) as socket:
+        socket.send(json.dumps(asked))
+        message, code = events(socket)
+    assert json.loads(message) == {"code": 503, "message": "The store is not available, try again later"}
+    assert code == 1011
+
+
+def test_a_defect_is_logged_and_answered(
+    person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(channel, "decode_object", None)
+    with opened(person) as socket:
+        socket.send("{}")
+        assert events(socket) == ['{"code":500,"message":"Internal error"}', 1011]
+    assert "Traceback" in caplog.text
+
+
+def test_an_error_to_a_client_that_is_gone_does_no_harm(tmp_path: Path) -> None:
+    arriving: list[Message] = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "{bad"}]
+
+    async def receive() -> Message:
+        return arriving.pop(0)
+
+    async def send(message: Message) -> None:
+        if message["type"] != "websocket.accept":
+            raise OSError("gone")
+
+    async def serve() -> None:
+        bridge = Bridge.open(Settings(tmp_path))
+        await channel.serve(bridge, WebSocket({"type": "websocket", "headers": []}, receive, send))
+        bridge.store.close()
+
+    anyio.run(serve)
+    assert not arriving

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.store import Store, schema
+from pymdc.bridge.store.schema import Database, garbage
+
+
+def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        Store(f"sqlite:///{tmp_path / 'missing' / 'bridge.sqlite'}")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nonsense://host/name"])
+def test_a_url_that_cannot_be_used_is_an_error_that_says_so(url: str) -> None:
+    with pytest.raises(ValueError, match="the database URL cannot be used"):
+        Database(url)
+
+
+def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_BUSY_MILLISECONDS", 10)
+    impatient = Store(f"sqlite:///{tmp_path / 'bridge.sqlite'}")
+    with closing(sqlite3.connect(tmp_path / "bridge.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            impatient.users.activate("activation")
+        impatient.check()
+        other.rollback()
+    assert impatient.users.activate("activation").activated
+    impatient.close()
+
+
+def test_what_two_made_at_once_is_found_on_the_next_attempt(tmp_path: Path) -> None:
+    database, attempts = Database(f"sqlite:///{tmp_path / 'bridge.sqlite'}"), []
+    database.create()
+
+    def work(connection: sa.Connection) -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise exc.IntegrityError("statement", None, Exception())
+        connection.execute(garbage.insert().values(blob="b"))
+        return "done"
+
+    assert database.settle(work) == "done"
+    assert len(attempts) == 2
+
+    def hopeless(connection: sa.Connection) -> None:
+        connection.execute(garbage.insert().values(blob="b"))
+
+    with pytest.raises(Unavailable, match="busy"):
+        database.settle(hopeless)
+    database.close()
+
+
+def test_text_of_any_kind_is_kept(store: Store) -> None:
+    name = '\0 ☃ \N{GRINNING FACE} "quoted"'
+    made = store.buckets.create("a@example.com", {"name": name, "storage": 1, "transfer": 1}, [], 1)
+    assert store.buckets.get(made.id).name == name

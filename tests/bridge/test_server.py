@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pymdc.bridge import cleaning, server
+from pymdc.bridge.blobs import Blobs
+from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.mail import Mail
+from pymdc.bridge.server import BridgeThread, serve
+from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
+from pymdc.bridge.store import Store
+
+from .harness import PASSWORD, Person, Running, multipart, running
+from .test_wire import connected, head
+
+
+def test_a_bridge_serves_until_it_is_stopped_and_then_again(tmp_path: Path) -> None:
+    with BridgeThread(Settings(tmp_path, port=0)) as bridge:
+        assert httpx.get(f"{bridge.url}/health").status_code == 200
+        port = bridge.settings.port
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{bridge.url}/health")
+    bridge.stop()
+    with BridgeThread(Settings(tmp_path, port=port)) as again:
+        assert again.url == bridge.url
+
+
+def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+    with BridgeThread(Settings(tmp_path / "one", port=0)) as bridge:
+        other = BridgeThread(Settings(tmp_path / "other", port=bridge.settings.port))
+        with pytest.raises(OSError, match="in use"):
+            other.start()
+        other.stop()
+
+
+def test_a_bridge_whose_database_cannot_be_opened_does_not_keep_its_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(Unavailable):
+        BridgeThread(Settings(tmp_path, port=port, database="sqlite:////nowhere/at/all")).start()
+    with BridgeThread(Settings(tmp_path, port=port)) as bridge:
+        assert bridge.settings.port == port
+
+
+def test_a_bridge_listens_on_ipv6(tmp_path: Path) -> None:
+    with BridgeThread(Settings(tmp_path, host="::1", port=0)) as bridge:
+        assert bridge.url.startswith("http://[::1]:")
+        assert httpx.get(f"{bridge.url}/health").status_code == 200
+
+
+def test_a_connection_that_never_sends_anything_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.05)
+    with running(tmp_path) as bridge, connected(bridge) as silent:
+        assert silent.recv(1) == b""
+
+
+def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "STOP_SECONDS", 1)
+    with running(tmp_path) as bridge:
+        alice = bridge.person()
+        bucket, body = alice.bucket(), multipart(bytes(20 << 20))
+        with connected(bridge) as connection:
+            connection.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH")) + body[:-100])
+            bridge.thread.stop()
+        assert bridge.sql("SELECT * FROM entries") == []
+    cleaned(tmp_path)
+    assert bridge.blobs() == []
+
+
+def cleaned(data: Path) -> None:
+    """Clean up as any bridge on the same data will do, once what is left there is old enough."""
+    store, later = Store(f"sqlite:///{data / 'bridge.sqlite'}"), (UPLOAD_LEASE_SECONDS + 60) * 1000
+    cleaning.sweep(store, Blobs(str(data / "shards")), time.time_ns() // 1_000_000 + later)
+    store.close()
+
+
+def test_whoever_starts_a_bridge_is_told_what_to_do(tmp_path: Path) -> None:
+    lines: list[str] = []
+    mails: list[Mail] = []
+
+    def use() -> None:
+        url = lines[2].partition("=")[2]
+        httpx.post(f"{url}/users", json={"email": "a@example.com", "password": PASSWORD}, timeout=30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def echo(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 3:
+            threading.Thread(target=use).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        serve(Settings(tmp_path, port=0, on_mail=mails.append), echo)
+    assert lines[0] == f"Data: {tmp_path}"
+    assert lines[1] == f"Mail: {tmp_path / 'outbox'}"
+    assert lines[2].startswith("export STORJ_BRIDGE=http://127.0.0.1:")
+    assert lines[3] == f"To activate a@example.com: {mails[0].link}"
+
+
+@contextmanager
+def process(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A bridge in a process of its own, and its URL."""
+    code = (
+        "import sys; from pathlib import Path; from pymdc.bridge.server import serve;"
+        "from pymdc.bridge.settings import Settings;"
+        "serve(Settings(Path(sys.argv[1]), port=0), lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        try:
+            url = next(line for line in running.stdout if "STORJ_BRIDGE" in line).strip().partition("=")[2]
+            yield running, url
+        finally:
+            running.kill()
+
+
+def test_a_bridge_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    with process(tmp_path) as (running, url):
+        assert httpx.get(f"{url}/health").status_code == 200
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == -signal.SIGTERM
+
+
+def test_a_bridge_killed_at_any_moment_loses_no_acknowledged_file_and_lists_no_half_one(tmp_path: Path) -> None:
+    choose = random.Random(7)
+    acknowledged: dict[str, bytes] = {}
+    with running(tmp_path) as first:
+        alice = first.person()
+        bucket = alice.bucket(storage=1000, transfer=1000)
+
+    def upload(url: str) -> None:
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+            person = Person(Running(first.thread, http, tmp_path, []), alice.email, alice.key)
+            while True:
+                data = choose.randbytes(choose.choice([10, 1000, 9 << 20]))
+                reply = person.upload(bucket, data)
+                if reply.status_code == 200:
+                    acknowledged[reply.json()["hash"]] = data
+
+    for _ in range(4):
+        goal = len(acknowledged) + choose.randint(1, 20)
+        with process(tmp_path) as (victim, url), ThreadPoolExecutor(3) as pool:
+            uploads = [pool.submit(upload, url) for _ in range(3)]
+            while len(acknowledged) < goal:
+                time.sleep(0)  # nothing waits for this: the moment of the kill is to be random
+            victim.kill()
+            assert all(isinstance(one.exception(), httpx.TransportError) for one in uploads)
+
+    cleaned(tmp_path)
+    with running(tmp_path) as again:
+        person = Person(again, alice.email, alice.key)
+        listed = {entry["hash"] for entry in person.send("GET", f"/buckets/{bucket}/files").json()}
+        assert set(acknowledged) <= listed
+        for content in listed:
+            data = person.download(bucket, content)
+            assert acknowledged.get(content, data) == data
+        kept = {blob for (blob,) in again.sql("SELECT blob FROM shards")}
+        assert {str(path.relative_to(tmp_path / "shards")) for path in again.blobs()} == kept
