@@ -32,7 +32,8 @@ class Client:
         workers: how many callback calls are under way at once.
         scheduler: a callable that takes a function of no arguments and runs it later, in the thread in which
             callbacks belong. Without one, a callback runs in the thread that made the call.
-        verify: `True` to trust the certificates that the system trusts, or an `ssl.SSLContext`.
+        verify: `True` to trust the usual authorities (those that certifi lists, or those that `SSL_CERT_FILE` or
+            `SSL_CERT_DIR` names), or an `ssl.SSLContext`.
 
     Raises:
         TypeError, ValueError: an argument is not as described.
@@ -55,6 +56,8 @@ class Client:
             raise ValueError(f"workers is a number of threads, 1 or more, not {workers!r}")
         if scheduler is not None and not callable(scheduler):
             raise TypeError(f"the scheduler must be callable, not {type(scheduler).__name__}")
+        if not isinstance(verify, bool | ssl.SSLContext):
+            raise TypeError(f"verify is True, False or an ssl.SSLContext, not {type(verify).__name__}")
         self._timeout = config.Timeout.of(timeout)
         self._verify = verify
         self._scheduler = scheduler
@@ -104,7 +107,7 @@ class Client:
     def _with_exchange(self, work: Callable[[Exchange, Job], Any], job: Job) -> Any:
         try:
             exchange = self._exchange_with(config.parse_endpoint(self.endpoint))
-        except ValueError as error:  # the endpoint is no URL, or its proxy is none
+        except (ValueError, ImportError) as error:  # the endpoint is no URL, or its proxy is none that can be used
             return caused_by(URLError(str(error)), error)
         return work(exchange, job)
 

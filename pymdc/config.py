@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = ["ENDPOINT_VARIABLE", "RETIRED_ENDPOINT", "Timeout"]
@@ -81,13 +82,16 @@ class Timeout:
     transfer: float | None = 150.0
     channel: float | None = 15.0
 
+    def __post_init__(self) -> None:
+        for limit in astuple(self):
+            if limit is not None and not 0 < limit < math.inf:
+                raise ValueError(f"a timeout is a positive number of seconds, or None for no limit, not {limit!r}")
+
     @classmethod
     def of(cls, timeout: float | Timeout | None) -> Timeout:
         """Return `timeout` as a `Timeout`: one number, or `None`, stands for every limit."""
         if isinstance(timeout, Timeout):
             return timeout
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"a timeout is a positive number of seconds, or None for no limit, not {timeout!r}")
         return cls(*[timeout] * len(fields(cls)))
 
 

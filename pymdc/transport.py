@@ -16,7 +16,7 @@ import time
 import typing
 import urllib.request
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -44,11 +44,12 @@ class Transport:
     Arguments:
         endpoint: the bridge's URL, split.
         timeout: limits on silence.
-        verify: `True` for the certificates that the system trusts, or an `ssl.SSLContext`.
+        verify: as for `Client`.
         user_agent: what the requests say that they come from.
 
     Raises:
         ValueError: the environment names a proxy that is none.
+        ImportError: it names a SOCKS proxy, and the package for those is not installed.
     """
 
     def __init__(
@@ -89,6 +90,13 @@ class Transport:
         timeout = httpx.Timeout(
             connect=self._timeout.connect, read=silence, write=self._timeout.write, pool=self._timeout.pool
         )
+        tunnelling = False  # whether a proxy was asked for a tunnel, and nothing was sent through it
+
+        def trace(event: str, details: Mapping[str, typing.Any]) -> None:
+            nonlocal tunnelling
+            if event == "http11.send_request_headers.started":
+                tunnelling = details["request"].method == b"CONNECT"
+
         try:
             sent = self._http.build_request(
                 request.method,
@@ -96,11 +104,12 @@ class Transport:
                 headers=dict(request.headers),
                 content=request.body or None if body is None else body,
                 timeout=timeout,
+                extensions={"trace": trace},
             )
             with _sending(job):
                 response = self._http.send(sent, stream=True, auth=None, follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - errors are values
-            return _before_the_body(error)
+            return _in_a_tunnel(error) if tunnelling else _before_the_body(error)
         with closing(response), _sending(job):
             return _read(response)
 
@@ -118,13 +127,21 @@ def _read(response: httpx.Response) -> Reply | Exception:
     return Reply(str(response.url), response.status_code, response.reason_phrase, headers, bytes(body))
 
 
+def _in_a_tunnel(error: Exception) -> Exception:
+    """Turn what went wrong with a proxy, before anything was sent to the bridge, into the documented value."""
+    if isinstance(error, httpx.TimeoutException):
+        return caused_by(URLError(TimeoutError("timed out")), error)
+    if isinstance(error, httpx.TransportError):
+        return caused_by(URLError(os_error_under(error) or str(error)), error)
+    return error
+
+
 def _before_the_body(error: Exception) -> Exception:
     """Turn what went wrong before a reply's body began into the documented value."""
     if isinstance(error, httpx.ConnectTimeout):
         return caused_by(URLError(TimeoutError("timed out")), error)
     if isinstance(
-        error,
-        httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol | httpx.InvalidURL | UnicodeError,
+        error, httpx.ConnectError | httpx.ProxyError | httpx.UnsupportedProtocol | httpx.InvalidURL | UnicodeError
     ):  # UnicodeError: a host name that is none
         return caused_by(URLError(os_error_under(error) or str(error)), error)
     if isinstance(error, httpx.RemoteProtocolError):

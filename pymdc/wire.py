@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -278,6 +279,15 @@ def _message(headers: Iterable[tuple[str, str]]) -> Message:
 
 _nonce_lock = threading.Lock()
 _last_nonce = 0
+
+
+def _renew_nonce_lock() -> None:
+    global _nonce_lock
+    _nonce_lock = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(after_in_child=_renew_nonce_lock)
 
 
 def next_nonce() -> int:

@@ -350,3 +350,8 @@ def test_a_forked_child_makes_a_default_client_of_its_own_with_the_same_settings
         after = client.default_client()
     assert after is not before
     assert after.endpoint == "http://bridge"
+
+
+def test_what_is_no_setting_of_tls_raises_at_once() -> None:
+    with pytest.raises(TypeError, match=r"verify is True, False or an ssl.SSLContext, not str"):
+        Client("http://127.0.0.1:1", verify="/etc/ssl")  # type: ignore[arg-type]

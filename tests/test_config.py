@@ -55,12 +55,12 @@ def test_without_either_the_retired_service_is_used_and_one_warning_says_how_to_
 
 
 def test_one_number_stands_for_every_limit() -> None:
-    assert limits(config.Timeout.of(5)) == [5] * 5
-    assert limits(config.Timeout.of(0.5)) == [0.5] * 5
+    assert limits(config.Timeout.of(5)) == [5] * 6
+    assert limits(config.Timeout.of(0.5)) == [0.5] * 6
 
 
 def test_none_lifts_every_limit() -> None:
-    assert limits(config.Timeout.of(None)) == [None] * 5
+    assert limits(config.Timeout.of(None)) == [None] * 6
 
 
 def test_a_timeout_is_itself() -> None:
@@ -173,3 +173,9 @@ def test_any_text_is_an_endpoint_or_a_value_error(text: str, start: str) -> None
     assert parts.hostname
     assert not parts.path.endswith("/")
     assert parts.path.isascii()
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("inf"), float("nan")])
+def test_a_limit_that_is_no_number_of_seconds_raises_at_once(limit: float) -> None:
+    with pytest.raises(ValueError, match="a timeout is a positive number of seconds"):
+        config.Timeout(read=limit)

@@ -10,9 +10,11 @@ import os
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
@@ -456,6 +458,56 @@ def test_a_proxy_that_makes_no_tunnel_is_a_url_error(status: int, monkeypatch: p
     assert type(value) is URLError
     assert str(status) in str(value)
     assert isinstance(value.__cause__, httpx.ProxyError)
+
+
+def close_it(connection: Connection) -> None:
+    connection.read_request()
+
+
+def reset_it(connection: Connection) -> None:
+    connection.read_request()
+    connection.reset()
+
+
+def garble_it(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(b"no proxy at all\r\n\r\n")
+
+
+def leave_it(connection: Connection) -> None:
+    connection.read_request()
+    connection.wait()
+
+
+@pytest.mark.parametrize("script", [close_it, reset_it, garble_it, leave_it])
+def test_a_proxy_that_fails_while_it_makes_a_tunnel_is_a_url_error(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeout = Timeout(connect=0.3, read=0.3)
+    with Server(script) as proxy, Client("https://bridge.invalid", timeout=timeout) as client:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        value = REST("POST", "/a", client=client)
+    assert type(value) is URLError
+    assert value.__cause__ is not None
+
+
+def test_a_defect_while_a_tunnel_is_made_is_the_exception_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(leave_it) as proxy, Client("https://bridge.invalid", timeout=30) as client:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        handle = REST("POST", "/a", client=client, callback=lambda _: None)
+        while not proxy.requests:
+            time.sleep(0.01)
+        handle.cancel()
+        assert isinstance(handle.result(10), CancelledError)
+
+
+def test_a_socks_proxy_without_its_package_is_a_url_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with Client("http://bridge.invalid") as client:
+        value = REST("GET", "/a", client=client)
+    assert type(value) is URLError
+    assert "socksio" in str(value)
 
 
 @pytest.mark.parametrize(
