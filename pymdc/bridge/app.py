@@ -6,7 +6,7 @@ import html
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -129,11 +129,11 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(cleaning.run, bridge)
-            yield
-            tasks.cancel_scope.cancel()
-        bridge.store.close()
+        with closing(bridge.store):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cleaning.run, bridge)
+                yield
+                tasks.cancel_scope.cancel()
 
     async def serve_channel(socket: WebSocket) -> None:
         await channel.serve(bridge, socket)

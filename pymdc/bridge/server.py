@@ -92,9 +92,9 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
     """
 
     def show(mail: Mail) -> None:
+        echo(f"To activate {mail.to}: {mail.link}")
         if settings.on_mail is not None:
             settings.on_mail(mail)
-        echo(f"To activate {mail.to}: {mail.link}")
 
     listener, bound = _bind(settings)
     with listener:
@@ -131,11 +131,12 @@ class _Channel(WebSocketsSansIOProtocol):
         self.loop.call_later(SEND_SECONDS, self._drop)
 
     def _drop(self) -> None:
-        if not self.disconnected:
-            # Reset it: else the kernel would go on offering what was sent already.
-            connection = self.transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
+        if self.disconnected:
+            return
+        # Reset it: else the kernel would go on offering what was sent already.
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 def _bind(settings: Settings) -> tuple[socket.socket, Settings]:

@@ -24,6 +24,11 @@ def test_a_mail_is_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
     assert "http://127.0.0.1/activations/abc" in message.get_content()
 
 
+def test_nobody_needs_to_be_told_of_a_mail(tmp_path: Path) -> None:
+    Outbox(tmp_path).send(activation_mail("a@example.com", "http://link", "token"))
+    assert len(list(tmp_path.glob("*.eml"))) == 1
+
+
 def test_an_outbox_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("in the way")
     with pytest.raises(Unavailable):

@@ -88,7 +88,8 @@ def cleaned(data: Path) -> None:
     store.close()
 
 
-def test_whoever_starts_a_bridge_is_told_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_whoever_starts_a_bridge_is_told_what_to_do(tmp_path: Path, told: bool) -> None:
     lines: list[str] = []
     mails: list[Mail] = []
 
@@ -103,11 +104,12 @@ def test_whoever_starts_a_bridge_is_told_what_to_do(tmp_path: Path) -> None:
             threading.Thread(target=use).start()
 
     with pytest.raises(KeyboardInterrupt):
-        serve(Settings(tmp_path, port=0, on_mail=mails.append), echo)
+        serve(Settings(tmp_path, port=0, on_mail=mails.append if told else None), echo)
     assert lines[0] == f"Data: {tmp_path}"
     assert lines[1] == f"Mail: {tmp_path / 'outbox'}"
     assert lines[2].startswith("export STORJ_BRIDGE=http://127.0.0.1:")
-    assert lines[3] == f"To activate a@example.com: {mails[0].link}"
+    assert lines[3].startswith(f"To activate a@example.com: {lines[2].partition('=')[2]}/activations/")
+    assert [mail.link for mail in mails] == [lines[3].split()[-1]] * told
 
 
 @contextmanager

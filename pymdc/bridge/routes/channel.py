@@ -32,7 +32,6 @@ async def serve(bridge: Bridge, socket: WebSocket) -> None:
     try:
         shard = await _open(bridge, socket)
         await _send(bridge, socket, shard)
-        await socket.close(_DONE)
     except Refused as refused:
         await _fail(socket, refused.status, refused.message)
     except (WebSocketDisconnect, TimeoutError) as error:
@@ -73,6 +72,7 @@ async def _send(bridge: Bridge, socket: WebSocket, shard: Shard) -> None:
     async for piece in bridge.blobs.read(shard.blob):
         with anyio.fail_after(SEND_SECONDS):
             await socket.send_bytes(piece)
+    await socket.close(_DONE)
 
 
 async def _fail(socket: WebSocket, code: int, message: str) -> None:

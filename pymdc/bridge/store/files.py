@@ -142,13 +142,13 @@ class Files:
             channel_tokens.c.expires > now,
         )
         with self._database.write() as connection:
-            bound = connection.execute(channel_tokens.select().where(valid)).one_or_none()
+            # A refusal takes it back that the token is spent.
+            spend = channel_tokens.update().where(valid).values(spent=now)
+            bound = connection.execute(spend.returning(channel_tokens.c.bucket, channel_tokens.c.shard)).one_or_none()
             if bound is None:
                 raise Refused(400, "The supplied token is not accepted")
             if bound.shard != shard:
                 raise Refused(400, "Token not valid for hash")
-            if not connection.execute(channel_tokens.update().where(valid).values(spent=now)).rowcount:
-                raise Refused(400, "The supplied token is not accepted")
             return _send(connection, bound.bucket, shard)
 
     def sweep(self, now: int) -> None:

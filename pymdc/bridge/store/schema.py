@@ -182,9 +182,8 @@ class Database:
             )
         except (exc.ArgumentError, ImportError) as error:
             raise ValueError(f"the database URL cannot be used: {error}") from error
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            sa.event.listen(self._engine, "begin", _begin_sqlite)
+        for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
+            sa.event.listen(self._engine, event, listener)
 
     def create(self) -> None:
         """Make the tables that are missing."""
@@ -249,3 +248,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that begins as a reader and then writes can fail for good where another wrote in between.
     reading = connection.get_execution_options().get("reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+_LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
+    "sqlite": {"connect": _prepare_sqlite, "begin": _begin_sqlite},
+}  # what an engine needs besides what SQLAlchemy does

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from pymdc.bridge import server
 from pymdc.bridge.context import Bridge
 from pymdc.bridge.routes import channel
 from pymdc.bridge.settings import Settings
 
-from ..harness import Person, Running, file_hash
+from ..harness import Person, Running, fetch, file_hash
 
 DATA = Path(__file__).parent.parent.parent / "data"
 HELLO = b"Hello MetaDisk API!"
@@ -136,7 +138,7 @@ def test_a_client_that_goes_before_it_asks_does_no_harm(person: tuple[Person, st
 
 def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "SEND_SECONDS", 0.2)
-    monkeypatch.setattr("pymdc.bridge.server.SEND_SECONDS", 0.2)
+    monkeypatch.setattr(server, "SEND_SECONDS", 0.2)
     alice = bridge.person()
     bucket, data = alice.bucket(), bytes(8 << 20)
     found = alice.upload(bucket, data).json()["hash"]
@@ -153,6 +155,20 @@ def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: py
         received = events(slow)
     assert sum(len(message) for message in received[:-1]) < len(data)
     assert received[-1] != 1000
+
+
+def test_a_channel_that_has_ended_is_left_alone(person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at, drop = threading.Event(), server._Channel._drop
+
+    def noted(self: server._Channel) -> None:
+        assert self.disconnected
+        drop(self)
+        looked_at.set()
+
+    monkeypatch.setattr(server._Channel, "_drop", noted)
+    monkeypatch.setattr(server, "SEND_SECONDS", 0.5)
+    assert fetch(pointer(person)) == HELLO
+    assert looked_at.wait(30)
 
 
 def test_a_shard_that_the_store_cannot_give_is_an_error(bridge: Running) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from pymdc.bridge import cleaning
-from pymdc.bridge.blobs import Blobs
 from pymdc.bridge.routes import files
-from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS
-from pymdc.bridge.store import Store, schema
+from pymdc.bridge.store import schema
 
 from ..harness import Running, multipart, running, until
+from ..test_server import cleaned
 from ..test_wire import connected, head
 
 
@@ -80,12 +77,7 @@ def test_an_upload_that_cannot_be_given_up_is_cleaned_away_later(
             until(bridge, lambda: "is left to the next clean-up" in caplog.text)
             other.rollback()
         assert len(bridge.blobs()) == 1
-        store, later = (
-            Store(f"sqlite:///{tmp_path / 'bridge.sqlite'}"),
-            time.time_ns() // 1_000_000 + UPLOAD_LEASE_SECONDS * 1000,
-        )
-        cleaning.sweep(store, Blobs(str(tmp_path / "shards")), later + 60_000)
-        store.close()
+        cleaned(tmp_path)
         assert empty(bridge)
 
 

@@ -208,12 +208,9 @@ def test_a_channel_token_serves_once_for_its_shard(store: Store) -> None:
     with pytest.raises(Refused, match=r"^Token not valid for hash$"):
         store.files.open_channel(token, "t", NOW)
     assert store.files.open_channel(token, shard, NOW).hash == shard
-    for again in (
-        lambda: store.files.open_channel(token, shard, NOW),
-        lambda: store.files.open_channel(late, "t", NOW + CHANNEL_TOKEN_SECONDS * 1000),
-    ):
+    for again, wanted, when in ((token, shard, NOW), (late, "t", NOW + CHANNEL_TOKEN_SECONDS * 1000)):
         with pytest.raises(Refused, match=r"^The supplied token is not accepted$"):
-            again()
+            store.files.open_channel(again, wanted, when)
 
 
 def test_of_many_who_open_a_channel_with_one_token_one_gets_the_shard(store: Store) -> None:
@@ -264,7 +261,8 @@ def test_uploads_and_deletes_of_the_same_content_at_once_leave_nothing_wrong(sto
                 else:
                     store.files.delete(bucket, content)
             except Refused as refused:
-                assert refused.message == "File not found"
+                if refused.message != "File not found":
+                    raise
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))

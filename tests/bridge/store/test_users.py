@@ -18,7 +18,8 @@ def accepted(store: Store, nonce: float, signature: str | None = None) -> bool:
     try:
         store.users.accept("a@example.com", nonce, signature or f"signature of {nonce}", NOW)
     except Refused as refused:
-        assert (refused.status, refused.message) == (401, "Invalid nonce supplied")
+        if (refused.status, refused.message) != (401, "Invalid nonce supplied"):
+            raise
         return False
     return True
 
