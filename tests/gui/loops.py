@@ -1,0 +1,360 @@
+"""A program that makes calls from within a real loop, of a toolkit named on the command line; prints what came of it.
+
+It is run by `test_schedulers.py` in an interpreter that has the toolkit, so it imports nothing of the tests.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import itertools
+import json
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pymdc import schedulers
+from pymdc.dispatch import Dispatcher, Handle, Scheduler
+
+LONG = 60.0
+
+
+class Tk:
+    """A main window and a second one; `show` touches a window, and fails when it is dead."""
+
+    def __init__(self) -> None:
+        tkinter = importlib.import_module("tkinter")
+        self.main = tkinter.Tk()
+        self.second = tkinter.Toplevel(self.main)
+        self.things = [tkinter.StringVar(self.main, "text"), tkinter.PhotoImage(master=self.main, width=2, height=2)]
+
+    def schedulers(self) -> tuple[Scheduler, Scheduler]:
+        return schedulers.tk(self.main), schedulers.tk(self.second)
+
+    def show(self, window: Any) -> None:
+        window.title("shown")
+        window.nametowidget(".").update_idletasks()
+
+    def soon(self, function: Callable[[], Any]) -> None:
+        self.main.after(1, function)
+
+    def run(self) -> None:
+        self.main.mainloop()
+
+    def end(self) -> None:
+        self.main.destroy()
+
+    def close(self, window: Any) -> None:
+        window.destroy()
+
+
+class Qt:
+    def __init__(self, binding: str) -> None:
+        self.core = importlib.import_module(f"{binding}.QtCore")
+        widgets = importlib.import_module(f"{binding}.QtWidgets")
+        self.deleted = (
+            (lambda each: not importlib.import_module("shiboken6").isValid(each))
+            if binding == "PySide6"
+            else importlib.import_module("PyQt6.sip").isdeleted
+        )
+        self.app = widgets.QApplication([])
+        self.main = widgets.QLabel("main")
+        self.second = widgets.QLabel("second")
+        self.main.show()
+        self.second.show()
+        self.things: list[Any] = [widgets.QLabel("one more")]
+
+    def schedulers(self) -> tuple[Scheduler, Scheduler]:
+        return schedulers.qt(), schedulers.qt(self.second)
+
+    def show(self, window: Any) -> None:
+        window.setText("shown")
+
+    def soon(self, function: Callable[[], Any]) -> None:
+        self.core.QTimer.singleShot(1, function)
+
+    def run(self) -> None:
+        self.app.exec()
+
+    def end(self) -> None:
+        self.app.quit()
+
+    def close(self, window: Any) -> None:
+        window.deleteLater()
+
+
+class GLib:
+    def __init__(self) -> None:
+        self.glib = importlib.import_module("gi.repository.GLib")
+        self.loop = self.glib.MainLoop()
+        self.main = self.second = None
+        self.things: list[Any] = []
+
+    def schedulers(self) -> tuple[Scheduler, Scheduler]:
+        return schedulers.glib(), schedulers.glib()
+
+    def show(self, window: Any) -> None:
+        pass
+
+    def soon(self, function: Callable[[], Any]) -> None:
+        self.glib.timeout_add(1, lambda: bool(function()) and False)
+
+    def run(self) -> None:
+        self.loop.run()
+
+    def end(self) -> None:
+        self.loop.quit()
+
+
+class Gtk(GLib):
+    def __init__(self) -> None:
+        importlib.import_module("gi").require_version("Gtk", "3.0")
+        self.gtk = importlib.import_module("gi.repository.Gtk")
+        super().__init__()
+        self.main, self.second = self.gtk.Window(title="main"), self.gtk.Window(title="second")
+        self.things = [self.gtk.Label(label="text")]
+        self.main.show_all()
+        self.second.show_all()
+
+    def schedulers(self) -> tuple[Scheduler, Scheduler]:
+        return schedulers.glib(), schedulers.glib(self.second)
+
+    def show(self, window: Any) -> None:
+        window.set_title("shown")
+
+    def close(self, window: Any) -> None:
+        window.destroy()
+
+
+class Wx:
+    def __init__(self) -> None:
+        self.wx = importlib.import_module("wx")
+        self.app = self.wx.App()
+        self.main, self.second = self.wx.Frame(None, title="main"), self.wx.Frame(None, title="second")
+        self.main.Show()
+        self.second.Show()
+        self.things = [self.wx.StaticText(self.main, label="text")]
+
+    def schedulers(self) -> tuple[Scheduler, Scheduler]:
+        return schedulers.wx(), schedulers.wx(self.second)
+
+    def show(self, window: Any) -> None:
+        window.SetTitle("shown")
+
+    def soon(self, function: Callable[[], Any]) -> None:
+        self.wx.CallLater(1, function)
+
+    def run(self) -> None:
+        self.app.MainLoop()
+
+    def end(self) -> None:
+        for window in [self.main, self.second]:
+            if window:
+                window.Destroy()
+        self.app.ExitMainLoop()
+
+    def close(self, window: Any) -> None:
+        window.Destroy()
+
+
+class Asyncio:
+    def __init__(self) -> None:
+        self.loop = importlib.import_module("asyncio").new_event_loop()
+        self.main = self.second = None
+        self.things: list[Any] = []
+
+    def schedulers(self) -> tuple[Scheduler, Scheduler]:
+        return schedulers.asyncio(self.loop), schedulers.asyncio(self.loop)
+
+    def show(self, window: Any) -> None:
+        pass
+
+    def soon(self, function: Callable[[], Any]) -> None:
+        self.loop.call_soon(function)
+
+    def run(self) -> None:
+        self.loop.run_forever()
+        self.loop.close()
+
+    def end(self) -> None:
+        self.loop.stop()
+
+
+LOOPS: dict[str, Callable[[], Any]] = {
+    "tk": Tk,
+    "pyside6": lambda: Qt("PySide6"),
+    "pyqt6": lambda: Qt("PyQt6"),
+    "glib": GLib,
+    "gtk": Gtk,
+    "wx": Wx,
+    "asyncio": Asyncio,
+}
+
+
+def numbered(scheduler: Scheduler, ran: list[int]) -> Scheduler:
+    """Return a scheduler that notes the order in which what it is given is run: 0, 1, 2, ... if it is the same."""
+    lock, numbers = threading.Lock(), itertools.count()
+
+    def schedule(function: Callable[[], None]) -> None:
+        with lock:
+            number = next(numbers)
+            scheduler(lambda: (ran.append(number), function())[1])
+
+    return schedule
+
+
+def thousand(loop: Any) -> dict[str, Any]:
+    scheduler = loop.schedulers()[0]
+    ran: list[int] = []
+    values: list[int] = []
+    threads = set()
+    dispatcher = Dispatcher(16)
+
+    def callback(value: int) -> None:
+        values.append(value)
+        threads.add(threading.get_ident())
+        loop.show(loop.main)
+        if len(values) == 1000:
+            loop.soon(loop.soon_end)
+
+    loop.soon_end = lambda: loop.soon(loop.end)  # one more turn, for a callback too many
+    ordered = numbered(scheduler, ran)
+    loop.soon(lambda: [dispatcher.run(lambda _, i=i: i, callback, ordered) for i in range(1000)])
+    loop.run()
+    return {
+        "in order": ran == list(range(1000)),
+        "each once": sorted(values) == list(range(1000)),
+        "in the loop's thread": threads == {threading.get_ident()},
+    }
+
+
+def raising(loop: Any) -> dict[str, Any]:
+    scheduler = loop.schedulers()[0]
+    reported: list[str] = []
+    threading.excepthook = lambda arguments: reported.append(str(arguments.exc_value))
+    values: list[int] = []
+
+    def callback(value: int) -> None:
+        values.append(value)
+        if value == 9:
+            loop.soon(loop.end)
+        raise ValueError(value)
+
+    dispatcher = Dispatcher(1)
+    loop.soon(lambda: [dispatcher.run(lambda _, i=i: i, callback, scheduler) for i in range(10)])
+    loop.run()
+    return {"values": values, "reported": reported}
+
+
+def held_up(dispatcher: Dispatcher, go_on: threading.Event, callback: Any, scheduler: Scheduler) -> list[Handle]:
+    return [dispatcher.run(lambda _: go_on.wait(LONG), callback, scheduler) for _ in range(8)]
+
+
+def watched() -> tuple[list[str], list[Any]]:
+    """What is reported, and what callbacks were called with: nothing, they must stay empty."""
+    reported: list[str] = []
+    threading.excepthook = lambda arguments: reported.append(repr(arguments.exc_value))
+    return reported, []
+
+
+def ended(loop: Any) -> dict[str, Any]:
+    """The loop ends with calls under way; whatever it was is let go of before they are answered."""
+    scheduler = loop.schedulers()[0]
+    reported, called = watched()
+    go_on = threading.Event()
+    handles: list[Handle] = []
+
+    def callback(value: Any, main: Any = loop.main, things: Any = loop.things) -> None:
+        called.append(value)
+        loop.show(main)
+
+    loop.soon(lambda: handles.extend(held_up(Dispatcher(8), go_on, callback, scheduler)))
+    loop.soon(lambda: loop.soon(loop.end))
+    loop.run()
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("pymdc-worker")]
+    results = [handle.cancel for handle in handles]
+    assert len(results) == len(workers) == 8
+    values: list[Any] = []
+    for handle in handles:
+        handle.add_done_callback(lambda done: values.append(done.result()))
+    del callback, scheduler, handles, results, handle
+    if not isinstance(loop, Qt):  # Qt wants its application to be the last to go
+        del loop
+    gc.collect()
+    go_on.set()
+    for worker in workers:
+        worker.join(LONG)
+    gc.collect()
+    return {"called": called, "reported": reported, "values": values, "alive": [each.is_alive() for each in workers]}
+
+
+def closed(loop: Any) -> dict[str, Any]:
+    """A window is closed with its calls under way, and the loop goes on with another."""
+    main, second = loop.schedulers()
+    reported, called = watched()
+    go_on = threading.Event()
+    handles: list[Handle] = []
+    dispatcher = Dispatcher(9)
+
+    def callback(_: Any) -> None:
+        called.append("called")
+        loop.show(loop.second)
+
+    def begin() -> None:
+        handles.extend(held_up(dispatcher, go_on, callback, second))
+        loop.soon(close)
+
+    def close() -> None:
+        loop.close(loop.second)
+        loop.soon(lambda: loop.soon(lambda: dispatcher.run(answer, last, main)))
+
+    def answer(_: Any) -> Any:
+        go_on.set()
+        for handle in handles:
+            handle.join(LONG)
+        return "last"
+
+    def last(value: str) -> None:
+        loop.show(loop.main)
+        called.append(value)
+        loop.soon(lambda: loop.soon(loop.end))
+
+    loop.soon(begin)
+    loop.run()
+    return {"called": called, "reported": reported, "values": [handle.result() for handle in handles]}
+
+
+def closing(loop: Any) -> dict[str, Any]:
+    """A callback closes its window: those behind it are not called."""
+    main, second = loop.schedulers()
+    reported, called = watched()
+
+    def callback(_: Any) -> None:
+        called.append("called")
+        loop.show(loop.second)
+        if isinstance(loop, Qt):  # "later" would be behind the others
+            name = "shiboken6" if "PySide6" in sys.modules else "PyQt6.sip"
+            module = importlib.import_module(name)
+            module.delete(loop.second)
+        else:
+            loop.close(loop.second)
+        if len(called) == 1:
+            loop.soon(lambda: Dispatcher(1).run(lambda _: "last", last, main))
+
+    def last(value: str) -> None:
+        called.append(value)
+        loop.soon(lambda: loop.soon(loop.end))
+
+    def begin() -> None:
+        handles = [Dispatcher(1).run(lambda _: "value", callback, second) for _ in range(8)]
+        for handle in handles:
+            handle.join(LONG)  # with a scheduler: until it was handed over, so all of them wait for the loop now
+    loop.soon(begin)
+    loop.run()
+    return {"called": called, "reported": reported}
+
+
+if __name__ == "__main__":
+    scenarios = {each.__name__: each for each in (thousand, raising, ended, closed, closing)}
+    print(json.dumps(scenarios[sys.argv[2]](LOOPS[sys.argv[1]]())))
