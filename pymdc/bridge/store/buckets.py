@@ -97,8 +97,7 @@ class Buckets:
             # Whoever stores a file in the bucket changes its row, and so waits for this transaction, or this for that.
             connection.execute(buckets.update().where(buckets.c.id == found.id).values(stored=0))
             held = entries.delete().where(entries.c.bucket == found.id).returning(entries.c.content)
-            for content in sorted(connection.execute(held).scalars()):
-                discard(connection, content)
+            discard(connection, connection.execute(held).scalars().all())
             connection.execute(signatures.delete().where(signatures.c.subject == found.id))
             connection.execute(buckets.delete().where(buckets.c.id == found.id))
 

@@ -10,6 +10,7 @@ must, and never in a circle.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -59,19 +60,28 @@ def keep(connection: sa.Connection, stored: Stored) -> None:
         connection.execute(content_shards.insert(), rows)
 
 
-def discard(connection: sa.Connection, content: str) -> None:
-    """Count one entry of a content less. Without any it goes, and so does each shard that nothing else is made of."""
-    _count(connection, contents, content, -1)
-    unused = contents.c.hash == content, contents.c.references == 0
-    if connection.execute(sa.select(contents.c.hash).where(*unused)).one_or_none() is None:
-        return
-    made_of = content_shards.delete().where(content_shards.c.content == content)
-    names = set(connection.execute(made_of.returning(content_shards.c.shard)).scalars())
-    connection.execute(contents.delete().where(*unused))
+def discard(connection: sa.Connection, names: Iterable[str]) -> None:
+    """Count one entry of each of these contents less.
+
+    A content without any goes, and so does each shard that nothing else is made of.
+    """
+    given_up: list[str] = []
     for name in sorted(names):
-        _count(connection, shards, name, -1)
+        _count(connection, contents, name, -1)
+        unused = contents.c.hash == name, contents.c.references == 0
+        if connection.execute(sa.select(contents.c.hash).where(*unused)).one_or_none() is not None:
+            given_up += _take_apart(connection, name)
+    for name, times in sorted(Counter(given_up).items()):
+        _count(connection, shards, name, -times)
         gone = shards.delete().where(shards.c.hash == name, shards.c.references == 0)
         throw_away(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
+
+
+def _take_apart(connection: sa.Connection, content: str) -> set[str]:
+    made_of = content_shards.delete().where(content_shards.c.content == content)
+    names = set(connection.execute(made_of.returning(content_shards.c.shard)).scalars())
+    connection.execute(contents.delete().where(contents.c.hash == content))
+    return names
 
 
 def throw_away(connection: sa.Connection, blobs: Iterable[str]) -> None:

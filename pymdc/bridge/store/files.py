@@ -108,13 +108,14 @@ class Files:
             Refused: the bucket has no such file.
         """
         with self._database.write() as connection:
+            # The bucket is changed first, by everyone: who only looked could see an entry that is just going.
             size = sa.select(contents.c.size).where(contents.c.hash == content).scalar_subquery()
-            freed = buckets.update().where(buckets.c.id == bucket, _holds(bucket, content))
-            if not connection.execute(freed.values(stored=buckets.c.stored - size)).rowcount:
+            freed = buckets.c.stored - sa.func.coalesce(size, 0)
+            connection.execute(buckets.update().where(buckets.c.id == bucket).values(stored=freed))
+            gone = entries.delete().where(entries.c.bucket == bucket, entries.c.content == content)
+            if not connection.execute(gone).rowcount:
                 raise Refused(404, "File not found")
-            mine = entries.c.bucket == bucket, entries.c.content == content
-            connection.execute(entries.delete().where(*mine))
-            discard(connection, content)
+            discard(connection, [content])
 
     def pointers(self, token: str, bucket: str, content: str, now: int) -> list[tuple[str, str]]:
         """Spend a token on the shards of a file: return their hashes, each with a channel token.
@@ -207,10 +208,6 @@ def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
     if connection.execute(sa.select(buckets.c.id).where(mine)).one_or_none() is None:
         raise Refused(404, "Bucket not found")
     raise Refused(403, _STORAGE_FULL)
-
-
-def _holds(bucket: str, content: str) -> sa.ColumnElement[bool]:
-    return sa.exists().where(entries.c.bucket == bucket, entries.c.content == content)
 
 
 def _shards_to_send(connection: sa.Connection, bucket: str, content: str) -> Sequence[str]:
