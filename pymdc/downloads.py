@@ -7,7 +7,7 @@ import mimetypes
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -22,7 +22,7 @@ from .hashes import content_hash
 from .job import Job, Progress, ProgressCallback
 from .names import safe_name
 from .shards import Farmers, Pointer
-from .targets import FileTarget, MemoryTarget, Target
+from .targets import Body, FileTarget, MemoryTarget, Target
 
 __all__ = ["Download"]
 
@@ -36,8 +36,8 @@ class Download:
 
     Attributes:
         file_hash: the hash of the file.
-        pointers: asks the bridge where the shards are; its argument tells whether it is the first time. What it raises
-            ends the download.
+        pointers: asks the bridge where the shards are; its arguments tell whether it is the first time, and for which
+            job. What it raises ends the download.
         again: whether it may be asked more than once: a single token serves once.
         entry: asks the bridge for what it knows of the file: its name, size and type.
         farmers: the data channels.
@@ -46,7 +46,7 @@ class Download:
     """
 
     file_hash: str
-    pointers: Callable[[bool], Any]
+    pointers: Callable[[bool, Job], Any]
     again: bool
     entry: Callable[[], dict[str, Any]]
     farmers: Farmers
@@ -65,8 +65,9 @@ class Download:
         if place is None:
             target: Target = MemoryTarget()
         else:
-            place = place / safe_name(entry.get("filename"), self.file_hash) if place.is_dir() else place
-            target = FileTarget(place, self.file_hash)
+            name = safe_name(self.file_hash, "file")
+            place = place / safe_name(entry.get("filename"), name) if place.is_dir() else place
+            target = FileTarget(place, name)
         try:
             got, result = self._fetch(target, size)
         finally:
@@ -83,12 +84,12 @@ class Download:
             return {}
 
     def _fetch(self, target: Target, size: int | None) -> tuple[int, Any]:
-        pointers = _Pointers(self.pointers, self.again)
+        pointers = _Pointers(self.pointers, self.again, self.job)
         progress = Progress(self.job, self.progress, size)
         digest = hashlib.sha256()
         done = 0
 
-        def found(body: bytes) -> None:
+        def found(body: Body) -> None:
             nonlocal done
             self.job.check()
             digest.update(body)
@@ -96,13 +97,12 @@ class Download:
             progress.reached(done)
 
         there = target.resume(pointers.hashes, found)
-        ahead = _Ahead(pointers, self.farmers, target, self.job, lambda more: progress.reached(done + more))
-        try:
-            for shard, body in ahead.shards(there):
-                target.append(shard, body)
+        with _Ahead(pointers, self.farmers, target, self.job, lambda more: progress.reached(done + more)) as ahead:
+            for index in range(there, len(pointers.hashes)):
+                body = ahead.shard(index)
+                target.append(pointers.hashes[index], body)
                 found(body)
-        finally:
-            ahead.stop()
+                del body  # before the next one is waited for: each is 8 MiB
         if content_hash(digest.hexdigest()) != self.file_hash or size not in (None, done):
             target.discard()
             raise IntegrityError(f"the shards of {self.file_hash} do not make up the file")
@@ -114,12 +114,12 @@ class Download:
 class _Pointers:
     """Where the shards are; asked for again when a channel's token is spent or a farmer fails."""
 
-    def __init__(self, ask: Callable[[bool], Any], again: bool) -> None:
+    def __init__(self, ask: Callable[[bool, Job], Any], again: bool, job: Job) -> None:
         self._ask = ask
         self._again = again
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the two below
         self._answers = 1
-        self._current = _checked(ask(True))
+        self._current = _checked(ask(True, job))
         self.hashes = [str(pointer["hash"]) for pointer in self._current]
 
     def at(self, index: int) -> tuple[Pointer, int]:
@@ -127,11 +127,12 @@ class _Pointers:
         with self._lock:
             return self._current[index], self._answers
 
-    def renew(self, answer: int) -> bool:
+    def renew(self, answer: int, job: Job) -> bool:
         """Ask again, unless somebody did since that answer. Return whether there are other pointers now."""
         with self._lock:
+            job.check()
             if self._answers == answer and self._again:
-                fresh = _checked(self._ask(False))
+                fresh = _checked(self._ask(False, job))
                 if [str(pointer["hash"]) for pointer in fresh] != self.hashes:
                     raise IntegrityError("the file was stored anew, in other shards, while it was downloaded")
                 self._current = fresh
@@ -159,69 +160,64 @@ class _Ahead:
         self._farmers = farmers
         self._target = target
         self._job = job
+        self._part = job.part()
         self._tell = tell
         self._dispatcher = Dispatcher(config.SHARDS_AHEAD)
-        self._under_way: deque[tuple[str, Handle]] = deque()
-        self._received: dict[int, int] = {}
+        self._under_way: deque[tuple[int, Handle]] = deque()
+        self._received = [0] * len(pointers.hashes)
 
-    def shards(self, first: int) -> Iterator[tuple[str, bytes]]:
-        """Yield the hash and the bytes of each shard from the `first` on."""
-        hashes = self._pointers.hashes
-        for index in range(first, len(hashes)):
-            begun = index + len(self._under_way)
-            for begin in range(begun, min(index + config.SHARDS_AHEAD, len(hashes))):
-                self._begin(begin, hashes[begin])
-            shard, handle = self._under_way[0]
-            body = self._wait(handle)
-            self._under_way.popleft()
-            self._received.pop(index, None)
-            yield shard, body
+    def __enter__(self) -> _Ahead:
+        return self
 
-    def stop(self) -> None:
-        """Stop what is still under way; keep what had come before its turn."""
-        for shard, handle in self._under_way:
-            if not handle.cancel() and isinstance(body := handle.result(), bytes):
-                self._target.keep(shard, body)
+    def __exit__(self, *_: object) -> None:
+        """Stop what is under way, and see it end; keep what had come before its turn."""
+        self._part.cancel()
+        for index, handle in self._under_way:
+            if isinstance(body := handle.result(), bytearray):
+                self._target.keep(self._pointers.hashes[index], body)
 
-    def _begin(self, index: int, shard: str) -> None:
-        handle = self._dispatcher.run(lambda job: self._fetch(index, shard, job), _nothing, None)
-        self._under_way.append((shard, handle))
-
-    def _wait(self, handle: Handle) -> bytes:
+    def shard(self, index: int) -> Body:
+        """Wait for a shard: the first one, or the one after that of the last time."""
+        for begin in range(index + len(self._under_way), min(index + config.SHARDS_AHEAD, len(self._received))):
+            self._begin(begin)
+        handle = self._under_way[0][1]
         while True:
             self._job.check()
             try:
                 body = handle.result(_TICK_SECONDS)
             except NotYetError:
-                self._tell(sum(self._received.values()))
+                self._tell(sum(self._received[index : index + config.SHARDS_AHEAD]))
                 continue
+            self._under_way.popleft()
             if isinstance(body, BaseException):
                 raise body
-            assert isinstance(body, bytes)
-            return body
+            return body  # type: ignore[no-any-return]
 
-    def _fetch(self, index: int, shard: str, job: Job) -> bytes:
-        body = self._target.kept(shard)
+    def _begin(self, index: int) -> None:
+        handle = self._dispatcher.run(lambda _: self._fetch(index), _nothing, None)
+        self._under_way.append((index, handle))
+
+    def _fetch(self, index: int) -> Body:
+        body = self._target.kept(self._pointers.hashes[index])
         if body is not None:
             return body
         for attempt in range(1, config.MAX_ATTEMPTS):
             pointer, answer = self._pointers.at(index)
             try:
-                return self._fetch_once(index, pointer, job)
+                return self._fetch_once(index, pointer)
             except _MENDABLE:
-                job.check()
-                if not self._pointers.renew(answer):
+                if not self._pointers.renew(answer, self._part):
                     raise
                 back_off(attempt)
-        return self._fetch_once(index, self._pointers.at(index)[0], job)
+        return self._fetch_once(index, self._pointers.at(index)[0])
 
-    def _fetch_once(self, index: int, pointer: Pointer, job: Job) -> bytes:
+    def _fetch_once(self, index: int, pointer: Pointer) -> bytearray:
         self._received[index] = 0
 
         def received(size: int) -> None:
             self._received[index] += size
 
-        return self._farmers.fetch(pointer, job, received)
+        return self._farmers.fetch(pointer, self._part, received)
 
 
 def _nothing(_value: object) -> None:

@@ -19,11 +19,17 @@ class Job:
 
     Arguments:
         deliver: runs a function of no arguments where callbacks belong.
+        whole: the work that this is a part of; a part stops when the whole is cancelled.
     """
 
-    def __init__(self, deliver: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, deliver: Callable[[Callable[[], object]], None], whole: Job | None = None) -> None:
         self.deliver = deliver
+        self._whole = whole
         self._cancelled = False
+
+    def part(self) -> Job:
+        """Return the job of a part of this work, which can be cancelled by itself."""
+        return Job(self.deliver, self)
 
     def cancel(self) -> None:
         """Ask the work to stop. It does at its next `check`."""
@@ -37,6 +43,8 @@ class Job:
         """
         if self._cancelled:
             raise CancelledError("the call was cancelled")
+        if self._whole is not None:
+            self._whole.check()
 
 
 class Progress:
@@ -51,9 +59,10 @@ class Progress:
 
     def reached(self, done: int, *, last: bool = False) -> None:
         """Tell that `done` bytes are done; `last` says that these are all."""
-        callback, now = self._callback, time.monotonic()
-        if callback is None or done <= self._told or (now < self._next and not last):
+        callback, now, total = self._callback, time.monotonic(), self._total
+        if total is not None and not last:
+            done = min(done, total - 1)  # what is there may yet turn out to be too much, or wrong
+        if callback is None or (not last and (done <= self._told or now < self._next)):
             return
         self._told, self._next = done, now + _PROGRESS_SECONDS
-        total = done if last else self._total
-        self._job.deliver(lambda: callback(done, total))
+        self._job.deliver(lambda: callback(done, done if last else total))

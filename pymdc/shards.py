@@ -7,36 +7,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from http.client import BadStatusLine, IncompleteRead
-from typing import Any, NoReturn
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
+from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
+from typing import Any
 from urllib.error import URLError
 
-from websockets.exceptions import (
-    ConnectionClosed,
-    ConnectionClosedOK,
-    InvalidMessage,
-    InvalidURI,
-    WebSocketException,
-)
-from websockets.sync.client import ClientConnection, connect
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidMessage, InvalidURI, WebSocketException
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.uri import parse_uri
 
 from . import binarypack, config
 from .errors import ChannelError, IntegrityError
 from .hashes import content_hash
 from .job import Job
+from .streams import Stream
 
 __all__ = ["Farmers", "Pointer"]
 
 Pointer = Mapping[str, Any]
 """Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`."""
 
+_SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets would log the tokens
+
 
 class _NoAnswerError(Exception):
-    """A channel that says nothing: it may speak the earlier form, or have no answer to a bad token."""
+    """A channel that says nothing: it may speak the earlier form, or have no answer to a bad token.
+
+    Attributes:
+        reason: the error to tell where it speaks neither form.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _ClosedError(Exception):
+    """The farmer has closed the channel in good order."""
 
 
 class Farmers:
@@ -49,10 +63,14 @@ class Farmers:
 
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
         self._timeout = timeout
-        self._ssl = verify if isinstance(verify, ssl.SSLContext) else None
-        self._forms: dict[str, bool] = {}  # by channel: whether it speaks the earlier form
+        self._verify = verify
+        self._forms: dict[str, _Form] = {}  # by channel: the form that it speaks
 
-    def fetch(self, pointer: Pointer, job: Job, received: Callable[[int], None]) -> bytes:
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
+
+    def fetch(self, pointer: Pointer, job: Job, received: Callable[[int], None]) -> bytearray:
         """Return the bytes of a shard.
 
         Arguments:
@@ -73,94 +91,142 @@ class Farmers:
             raise IntegrityError(f"the shard {shard_hash} came with other content")
         return body
 
-    def _read(self, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]) -> bytes:
-        earlier = self._forms.get(channel)
-        if earlier is None:
-            try:
-                body = self._speak(_later_form, channel, request, job, received)
-            except _NoAnswerError:
-                earlier = True
-            else:
-                self._forms[channel] = False
-                return body
-        form = _earlier_form if earlier else _later_form
+    def _read(self, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]) -> bytearray:
+        form = self._forms.get(channel, _later_form)
         try:
             body = self._speak(form, channel, request, job, received)
-        except _NoAnswerError as error:
-            raise TimeoutError(f"the farmer at {channel} did not answer") from error
-        self._forms[channel] = earlier
+        except _NoAnswerError as silence:
+            if channel in self._forms:
+                raise silence.reason from None
+            form = _earlier_form
+            try:
+                body = self._speak(form, channel, request, job, received)
+            except _NoAnswerError:
+                raise silence.reason from None
+        self._forms[channel] = form
         return body
 
     def _speak(
-        self,
-        form: Callable[[_Channel, dict[str, str]], Iterator[bytes]],
-        channel: str,
-        request: dict[str, str],
-        job: Job,
-        received: Callable[[int], None],
-    ) -> bytes:
+        self, form: _Form, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]
+    ) -> bytearray:
         body = bytearray()
-        with _documented(channel, body), self._open(channel, job) as connection:
-            for piece in form(_Channel(connection, job, self._timeout.channel), request):
+        with _documented(channel, body), self._open(channel, job) as opened:
+            for piece in form(opened, request):
                 body += piece
                 if len(body) > config.MAX_SHARD_BYTES:
                     raise ChannelError(f"the farmer at {channel} sent more than {config.MAX_SHARD_BYTES} bytes")
                 received(len(piece))
-        return bytes(body)
+        return body
 
     @contextmanager
-    def _open(self, channel: str, job: Job) -> Iterator[ClientConnection]:
-        job.check()
-        connecting = connect(
-            channel,
-            ssl=self._ssl if channel.startswith("wss:") else None,
-            compression=None,  # shards are random to a compressor
-            open_timeout=self._timeout.connect,
-            ping_interval=None,  # the limit on silence is ours
-            close_timeout=config.POLL_SECONDS,
-            max_size=config.MAX_SHARD_BYTES,
-        )
+    def _open(self, channel: str, job: Job) -> Iterator[_Channel]:
+        try:
+            address = parse_uri(channel)
+        except (InvalidURI, ValueError) as error:
+            raise ChannelError("the bridge gave a pointer to no channel") from error
+        tls = self._tls if address.secure else None
+        end = _after(self._timeout.connect)
         with ExitStack() as stack:
             try:
-                connection = stack.enter_context(connecting)
-            except OSError as error:
+                stream = stack.enter_context(closing(Stream.open(address.host, address.port, tls, end, job)))
+                protocol = ClientProtocol(address, max_size=config.MAX_SHARD_BYTES, logger=_SILENT)
+                opened = _Channel(stream, protocol, self._timeout.channel)
+                opened.shake_hands(end)
+            except (OSError, UnicodeError) as error:  # UnicodeError: a host name that is none
                 raise URLError(error) from error
-            yield connection
+            yield opened
 
 
 class _Channel:
-    """An open channel whose reads end: with a message, at the end of patience, or when nobody wants it any more."""
+    """An open channel.
 
-    def __init__(self, connection: ClientConnection, job: Job, silence: float | None) -> None:
-        self._connection = connection
-        self._job = job
+    Arguments:
+        stream: the connection.
+        protocol: what makes and reads the frames on it.
+        silence: how long to wait for a message, in seconds.
+    """
+
+    def __init__(self, stream: Stream, protocol: ClientProtocol, silence: float | None) -> None:
+        self._stream = stream
+        self._protocol = protocol
         self._silence = silence
+        self._events: deque[Any] = deque()  # the reply to the request, then frames
         self._answered = False
 
+    def shake_hands(self, end: float | None) -> None:
+        self._protocol.send_request(self._protocol.connect())
+        self._flush(end)
+        while not self._events and self._protocol.handshake_exc is None:
+            self._advance(end)
+        if self._protocol.handshake_exc is not None:
+            raise self._protocol.handshake_exc
+        self._events.popleft()  # the reply to the request; the protocol has judged it
+
     def send(self, message: str | bytes) -> None:
-        self._connection.send(message)
+        if isinstance(message, str):
+            self._protocol.send_text(message.encode())
+        else:
+            self._protocol.send_binary(message)
+        self._flush(_after(self._silence))
 
     def receive(self) -> str | bytes:
-        give_up = None if self._silence is None else time.monotonic() + self._silence
-        while True:
-            self._job.check()
-            try:
-                message = self._connection.recv(timeout=config.POLL_SECONDS)
-            except TimeoutError:
-                if give_up is not None and time.monotonic() >= give_up:
-                    self._fell_silent()
-            except ConnectionClosed as error:
-                if not self._answered and not isinstance(error, ConnectionClosedOK):
-                    raise _NoAnswerError from error
-                raise
-            else:
-                self._answered = True
-                return message
+        """Return the next message.
 
-    def _fell_silent(self) -> NoReturn:
-        if not self._answered:
-            raise _NoAnswerError
-        raise TimeoutError("the farmer fell silent in the middle of a shard")
+        Raises:
+            _ClosedError: there is none: the farmer has closed the channel.
+            _NoAnswerError: the channel failed before the farmer had said anything.
+            OSError, HTTPException, WebSocketException: the channel failed.
+        """
+        frame = self._next_frame()
+        pieces = [frame.data]
+        text = frame.opcode is Opcode.TEXT
+        while not frame.fin:
+            frame = self._next_frame()
+            pieces.append(frame.data)
+        message = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return str(message, "utf-8", "replace") if text else bytes(message)
+
+    def _next_frame(self) -> Frame:
+        end = _after(self._silence)
+        while True:
+            while self._events:
+                frame: Frame = self._events.popleft()
+                if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                    self._answered = True
+                    return frame
+            self._stop_where_it_ends()
+            try:
+                self._advance(end)
+            except TimeoutError:
+                words = "fell silent in the middle of a shard" if self._answered else "did not answer"
+                raise self._failure(TimeoutError(f"the farmer {words}")) from None
+            except OSError as error:
+                raise self._failure(error) from error
+
+    def _stop_where_it_ends(self) -> None:
+        closed, broken = self._protocol.close_rcvd, self._protocol.parser_exc
+        if closed is not None and closed.code == CloseCode.NORMAL_CLOSURE:
+            raise _ClosedError
+        if closed is not None or isinstance(broken, EOFError):
+            raise self._failure(IncompleteRead(b""))
+        if broken is not None:
+            raise broken
+
+    def _failure(self, error: Exception) -> Exception:
+        return error if self._answered else _NoAnswerError(error)
+
+    def _advance(self, end: float | None) -> None:
+        data = self._stream.receive(end)
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        self._events += self._protocol.events_received()
+        self._flush(end)
+
+    def _flush(self, end: float | None) -> None:
+        for data in self._protocol.data_to_send():
+            self._stream.send(data, end)  # b"" says that no more follows: the stream is closed soon enough
 
 
 def _later_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
@@ -169,7 +235,7 @@ def _later_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
     while True:
         try:
             message = channel.receive()
-        except ConnectionClosedOK:
+        except _ClosedError:
             return
         if isinstance(message, bytes):
             yield message
@@ -183,8 +249,10 @@ def _earlier_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]
     channel.send(binarypack.pack([new, request, 0]))
     while True:
         message = channel.receive()
+        if isinstance(message, str):  # it speaks the later form, then, and gave no answer before for another reason
+            raise _NoAnswerError(ChannelError(str(_json_object(message).get("message", "the farmer refused"))))
         try:
-            kind, payload, _ = binarypack.unpack(message if isinstance(message, bytes) else message.encode())
+            kind, payload, _ = binarypack.unpack(message)
         except (ValueError, TypeError) as error:
             raise ChannelError("the farmer sent what is neither form of the channel") from error
         if kind == data and isinstance(payload, bytes):
@@ -210,16 +278,23 @@ def _text(pointer: Pointer, name: str) -> str:
     return value
 
 
+_Form = Callable[[_Channel, dict[str, str]], Iterator[bytes]]
+
+
+def _after(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
+
+
 @contextmanager
-def _documented(channel: str, body: bytes | bytearray) -> Iterator[None]:
+def _documented(channel: str, body: bytearray) -> Iterator[None]:
     """Turn what websockets raises into what `pymdc.errors` lists."""
     try:
         yield
-    except ConnectionClosed as error:
+    except IncompleteRead as error:
         raise IncompleteRead(bytes(body)) from error
     except InvalidMessage as error:
+        if isinstance(error.__cause__, EOFError):
+            raise RemoteDisconnected(f"the farmer at {channel} closed the connection without a reply") from error
         raise BadStatusLine(f"the farmer at {channel} does not speak HTTP") from error
-    except InvalidURI as error:
-        raise ChannelError("the bridge gave a pointer to no channel") from error
-    except WebSocketException as error:
+    except (WebSocketException, _ClosedError) as error:
         raise ChannelError(f"the farmer at {channel} does not speak the protocol: {error}") from error

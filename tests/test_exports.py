@@ -48,7 +48,8 @@ EXPORTS = {
     "pymdc.names": ["safe_name"],
     "pymdc.rest": ["REST"],
     "pymdc.shards": ["Farmers", "Pointer"],
-    "pymdc.targets": ["FileTarget", "MemoryTarget", "Target"],
+    "pymdc.streams": ["Stream"],
+    "pymdc.targets": ["Body", "FileTarget", "MemoryTarget", "Target"],
     "pymdc.transport": ["Transport"],
     "pymdc.version": ["__version__"],
     "pymdc.wire": [
@@ -59,6 +60,7 @@ EXPORTS = {
         "call",
         "came_too_late",
         "decode",
+        "forked",
         "next_nonce",
         "path",
         "prepare",

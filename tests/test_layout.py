@@ -18,7 +18,7 @@ ROOT = Path(pymdc.__file__).parent
 # From the ground up: a module imports only from the floors below its own.
 FLOORS = [
     ["config", "errors", "hashes", "version", "binarypack", "names", "job"],
-    ["keypair", "multipart", "targets", "dispatch"],
+    ["keypair", "multipart", "targets", "dispatch", "streams"],
     ["wire"],
     ["transport", "shards"],
     ["exchange"],

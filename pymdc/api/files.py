@@ -90,7 +90,7 @@ class Files:
             with multipart.opened(path) as file:
                 fields = {wire.NONCE: str(wire.next_nonce()), "id": self.bucket_id}
                 form = multipart.form(file, title, mimetype, fields)
-                pass_ = given or text_of(ask(self._token_call("PUSH")), "token", "a PUSH token")
+                pass_ = given or self._own_token("PUSH", ask, job)
                 call = self._call("PUT", "files", token=pass_)
                 return exchange.upload(call, form, job, Progress(job, progress, form.size))
 
@@ -107,9 +107,9 @@ class Files:
     ) -> Any:
         """Download a file. Every shard is checked by its hash as it arrives, and the file by its own at the end.
 
-        With `path`, the file stands there when it is whole, and not before, and memory does not grow with it. A download
-        that was interrupted goes on when it is called again, with the shards that it lacks; until then a folder
-        `.pymdc-HASH` beside the file keeps the others.
+        With `path`, the file stands there when it is whole, and not before, and memory does not grow with it. A
+        download that was interrupted goes on when it is called again, with the shards that it lacks; until then a
+        folder `.pymdc-HASH` beside the file keeps the others.
 
         Arguments:
             file_hash: the file's hash, or the dict that `upload` or `list` gave.
@@ -132,12 +132,12 @@ class Files:
         def work(ask: _Ask, exchange: Exchange, job: Job) -> Any:
             from ..downloads import Download  # who downloads nothing does not load what the channels need
 
-            def pointers(first: bool) -> Any:
-                pass_ = given if first and given else text_of(ask(self._token_call("PULL")), "token", "a PULL token")
-                return ask(self._call("GET", "files", wanted, token=pass_))
+            def pointers(first: bool, job: Job) -> Any:
+                pass_ = given if first and given else self._own_token("PULL", ask, job)
+                return ask(self._call("GET", "files", wanted, token=pass_), job)
 
             def entry() -> dict[str, Any]:
-                return known if "size" in known else _entry(ask(self._call("GET", "files")), wanted)
+                return known if "size" in known else _entry(ask(self._call("GET", "files"), job), wanted)
 
             signs = isinstance(self.key_pair, ECDSA | Account)
             return Download(wanted, pointers, signs, entry, exchange.farmers, job, progress).to(place, self.bucket_id)
@@ -190,6 +190,9 @@ class Files:
         self._call("GET", token=text)
         return text
 
+    def _own_token(self, operation: str, ask: _Ask, job: Job) -> str:
+        return text_of(ask(self._token_call(operation), job), "token", f"a {operation} token")
+
     def _token_call(self, operation: str) -> Call:
         return wire.call(
             "POST", wire.path("buckets", self.bucket_id, "tokens"), {"operation": operation}, self.key_pair
@@ -200,14 +203,14 @@ class Files:
 
         def whole(exchange: Exchange, job: Job) -> Any:
             try:
-                return work(lambda call: unwrap(exchange.perform(call, job)), exchange, job)
+                return work(lambda call, job: unwrap(exchange.perform(call, job)), exchange, job)
             except MetadiskError as refusal:
                 return refusal.value
 
         return self._client_now.run(whole, callback)
 
 
-_Ask = Callable[[Call], Any]
+_Ask = Callable[[Call, Job], Any]
 
 
 def _entry(listed: Any, file_hash: str) -> dict[str, Any]:

@@ -1,0 +1,169 @@
+"""A connection whose every wait ends: with what it waits for, at the end of patience, or when nobody wants it any more.
+
+Over TCP or TLS, and through the proxy that the environment names.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import selectors
+import socket
+import ssl
+import time
+import urllib.request
+from collections.abc import Callable
+from http.client import BadStatusLine
+from typing import TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from . import config
+from .job import Job
+
+__all__ = ["Stream"]
+
+_T = TypeVar("_T")
+
+_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", None))
+_MAX_HEAD_BYTES = 64 * 1024  # a proxy's reply to CONNECT: some send a page along
+
+
+class Stream:
+    """An open connection.
+
+    Arguments:
+        sock: the connection; closed with the stream.
+        job: when it is cancelled, whatever waits ends with a `CancelledError`.
+    """
+
+    def __init__(self, sock: socket.socket, job: Job) -> None:
+        self._sock = sock
+        self._job = job
+        sock.settimeout(config.POLL_SECONDS)
+
+    @classmethod
+    def open(cls, host: str, port: int, tls: ssl.SSLContext | None, end: float | None, job: Job) -> Stream:
+        """Connect, by way of a proxy where the environment names one.
+
+        Arguments:
+            tls: how to verify the other side; `None` for plain TCP.
+            end: when patience ends, by `time.monotonic()`.
+
+        Raises:
+            OSError: there is no connection; `TimeoutError`: not in time.
+            http.client.BadStatusLine: the proxy does not speak HTTP.
+            CancelledError: the job was cancelled.
+        """
+        proxy = _proxy_for(host, "https" if tls else "http")
+        if proxy is None:
+            stream = cls(_connected(host, port, end, job), job)
+        else:
+            stream = cls(_connected(proxy.hostname or "", proxy.port or 80, end, job), job)
+        try:
+            if proxy is not None:
+                stream._tunnel(proxy, host, port, end)
+            if tls is not None:
+                stream._secure(tls, host, end)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def receive(self, end: float | None) -> bytes:
+        """Return what has come, or `b""` where the other side has closed.
+
+        Raises:
+            OSError, CancelledError: as for `open`.
+        """
+        return self._patiently(lambda: self._sock.recv(config.CHUNK_BYTES), end)
+
+    def send(self, data: bytes, end: float | None) -> None:
+        """Send all of `data`.
+
+        Raises:
+            OSError, CancelledError: as for `open`.
+        """
+        while data:
+            data = data[self._patiently(lambda data=data: self._sock.send(data), end) :]  # type: ignore[misc]
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _patiently(self, attempt: Callable[[], _T], end: float | None) -> _T:
+        while True:
+            self._job.check()
+            try:
+                return attempt()
+            except TimeoutError:  # POLL_SECONDS have passed, or the system itself has given the connection up
+                if end is not None and time.monotonic() >= end:
+                    raise
+
+    def _secure(self, tls: ssl.SSLContext, host: str, end: float | None) -> None:
+        secure = tls.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
+        self._sock = secure
+        self._patiently(secure.do_handshake, end)
+
+    def _tunnel(self, proxy: SplitResult, host: str, port: int, end: float | None) -> None:
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+        if proxy.username is not None:
+            login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+            lines.append("Proxy-Authorization: Basic " + base64.b64encode(login).decode("ascii"))
+        self.send("\r\n".join([*lines, "", ""]).encode("ascii"), end)
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < _MAX_HEAD_BYTES:
+            head += (received := self.receive(end))
+            if not received:
+                break
+        status = head.split(b"\r\n", 1)[0].decode("latin-1")
+        if not status.startswith("HTTP/1."):
+            raise BadStatusLine(status or "the proxy closed the connection without a reply")
+        if status.split(" ")[1:2] != ["200"]:
+            raise OSError(f"the proxy makes no tunnel: {status[9:]}")
+
+
+def _connected(host: str, port: int, end: float | None, job: Job) -> socket.socket:
+    """Connect to the first address of the host that answers."""
+    failure: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            _wait_until_connected(sock, sock.connect_ex(address), end, job)
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
+
+
+def _wait_until_connected(sock: socket.socket, code: int, end: float | None, job: Job) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_WRITE)
+        while code in _UNDER_WAY:
+            job.check()
+            if selector.select(config.POLL_SECONDS):
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            elif end is not None and time.monotonic() >= end:
+                raise TimeoutError("timed out")
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+def _proxy_for(host: str, scheme: str) -> SplitResult | None:
+    """Return the proxy that the environment names, by the rules of urllib, which the calls to the bridge go by, too."""
+    if urllib.request.proxy_bypass(host):
+        return None
+    proxies = urllib.request.getproxies()
+    named = proxies.get(scheme) or proxies.get("all")
+    if not named:
+        return None
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    if proxy.scheme != "http" or not proxy.hostname:
+        raise OSError("the data channel goes through proxies of the kind http://host:port only")
+    return proxy
