@@ -152,6 +152,7 @@ def _forget_in_child() -> None:
     global _default, _default_lock
     _default_lock = threading.Lock()
     _default = None
+    wire.forked()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,7 @@ __all__ = [
     "call",
     "came_too_late",
     "decode",
+    "forked",
     "next_nonce",
     "path",
     "prepare",
@@ -281,15 +281,6 @@ _nonce_lock = threading.Lock()
 _last_nonce = 0
 
 
-def _renew_nonce_lock() -> None:
-    global _nonce_lock
-    _nonce_lock = threading.Lock()  # another thread of the parent may have held it
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_renew_nonce_lock)
-
-
 def next_nonce() -> int:
     """Return a nonce: milliseconds since 1970, and higher than any that this process was given before.
 
@@ -299,3 +290,9 @@ def next_nonce() -> int:
     with _nonce_lock:
         _last_nonce = max(_last_nonce + 1, time.time_ns() // 1_000_000)
         return _last_nonce
+
+
+def forked() -> None:
+    """Begin anew in the child of a fork: another thread of the parent may have held the lock."""
+    global _nonce_lock
+    _nonce_lock = threading.Lock()

@@ -636,3 +636,9 @@ def test_any_location_is_followed_within_the_origin_or_not_at_all(location: str)
         assert (sent.url.scheme, sent.url.host, sent.url.port) == ("http", "bridge.test", 6382)
         assert sent.url.raw_path == request.target.encode("ascii")
         verify(sent)
+
+
+def test_the_child_of_a_fork_waits_for_nobody() -> None:
+    wire._nonce_lock.acquire()  # a thread of the parent holds it, and there is no such thread in the child
+    wire.forked()
+    assert wire.next_nonce() > 0
