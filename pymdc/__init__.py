@@ -5,7 +5,7 @@ call runs in the background, and the callback gets the same value. Errors are ne
 `pymdc.errors` lists.
 """
 
-from . import api, errors, keypair, rest
+from . import api, errors, keypair, rest, schedulers
 from .client import Client, configure
 from .config import Timeout
 from .errors import unwrap
@@ -20,5 +20,6 @@ __all__ = [
     "errors",
     "keypair",
     "rest",
+    "schedulers",
     "unwrap",
 ]

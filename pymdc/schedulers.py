@@ -112,7 +112,8 @@ def wx(window: Any = None) -> Scheduler:
     """Run callbacks in the main loop of wxPython.
 
     Arguments:
-        window: when it is destroyed, callbacks end. Without one, they end with the application's loop.
+        window: when it is destroyed (wx keeps a closed frame until its loop is idle), callbacks end. Without one, they
+            end with the application's loop.
 
     Raises:
         RuntimeError: there is no `wx.App` yet.
@@ -125,7 +126,7 @@ def wx(window: Any = None) -> Scheduler:
     living = None if window is None else weakref.ref(window)
 
     def run(function: Callable[[], None]) -> None:
-        if living is None or _stands(living()):
+        if living is None or living():  # a window that was destroyed is false
             function()
 
     return lambda function: toolkit.CallAfter(run, function)
@@ -175,11 +176,6 @@ def _qt_relay(core: Any) -> Any:
     relay.moveToThread(core.QCoreApplication.instance().thread())
     relay.wake.connect(relay.run, core.Qt.ConnectionType.QueuedConnection)
     return relay
-
-
-def _stands(window: Any) -> bool:
-    """Tell whether a wx window is neither destroyed, which makes it false, nor closed and about to be."""
-    return bool(window) and not window.IsBeingDeleted()
 
 
 def _unless(ended: Event, function: Callable[[], None]) -> Callable[[], None]:

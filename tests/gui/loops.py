@@ -131,16 +131,16 @@ class Wx:
     def __init__(self) -> None:
         self.wx = importlib.import_module("wx")
         self.app = self.wx.App()
-        self.main, self.second = self.wx.Frame(None, title="main"), self.wx.Frame(None, title="second")
+        self.main = self.wx.Frame(None, title="main")
+        self.second = self.wx.Panel(self.main)  # which goes at once; a frame stays until the loop is idle
         self.main.Show()
-        self.second.Show()
         self.things = [self.wx.StaticText(self.main, label="text")]
 
     def schedulers(self) -> tuple[Scheduler, Scheduler]:
         return schedulers.wx(), schedulers.wx(self.second)
 
     def show(self, window: Any) -> None:
-        window.SetTitle("shown")
+        window.SetLabel("shown")
 
     def soon(self, function: Callable[[], Any]) -> None:
         self.wx.CallLater(1, function)
@@ -149,9 +149,7 @@ class Wx:
         self.app.MainLoop()
 
     def end(self) -> None:
-        for window in [self.main, self.second]:
-            if window:
-                window.Destroy()
+        self.main.Destroy()
         self.app.ExitMainLoop()
 
     def close(self, window: Any) -> None:
@@ -350,6 +348,7 @@ def closing(loop: Any) -> dict[str, Any]:
         handles = [Dispatcher(1).run(lambda _: "value", callback, second) for _ in range(8)]
         for handle in handles:
             handle.join(LONG)  # with a scheduler: until it was handed over, so all of them wait for the loop now
+
     loop.soon(begin)
     loop.run()
     return {"called": called, "reported": reported}
