@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
     QGridLayout,
-    QGroupBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -30,6 +29,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -119,13 +119,16 @@ class Window(QMainWindow):
         self.transfers: list[Transfer] = []
         self.setWindowTitle("Files")
         self.resize(1000, 640)
-        group = QGroupBox("Transfers")
-        self.rows = QVBoxLayout(group)
-        page = QWidget()
+        page, rows = QWidget(), QWidget()
+        self.rows = QVBoxLayout(rows)
+        self.rows.addStretch()
+        scroll = QScrollArea(widgetResizable=True)
+        scroll.setWidget(rows)
         whole = QVBoxLayout(page)
         whole.addLayout(self.account_row())
-        whole.addLayout(self.browser(), 1)
-        whole.addWidget(group)
+        whole.addLayout(self.browser(), 3)
+        whole.addWidget(QLabel("Transfers"))
+        whole.addWidget(scroll, 2)
         self.setCentralWidget(page)
         self.say("Log in, or register a new account.")
 
@@ -259,7 +262,7 @@ class Window(QMainWindow):
 
     def transfer(self, title: str, call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
         row = Transfer(title, lambda **hooks: call(*arguments, **more, **hooks), self.list_files)
-        self.rows.addWidget(row)
+        self.rows.insertWidget(0, row)  # the newest above the others
         self.transfers.append(row)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name

@@ -91,32 +91,52 @@ class Window:
         root.title("Files")
         root.geometry("1000x640")
         root.protocol("WM_DELETE_WINDOW", self.close)
-        ttk.Style(root).theme_use("clam")
+        style = ttk.Style(root)
+        style.theme_use("clam")
+        style.configure("TProgressbar", background="#3584e4")
         self.status = ttk.Label(root, padding=(8, 4), relief="sunken")
         self.status.pack(side="bottom", fill="x")
-        self.rows = ttk.LabelFrame(root, text="Transfers", padding=8, height=40)
-        self.rows.pack(side="bottom", fill="x", padx=8, pady=8)
-        self.build_account(ttk.Frame(root, padding=8))
+        self.build_transfers(ttk.LabelFrame(root, text="Transfers", padding=8))
+        self.build_account(ttk.Frame(root, padding=(8, 8, 8, 4)))
+        self.build_activation(ttk.Frame(root, padding=(8, 0, 8, 8)))
         self.build_browser(ttk.Frame(root, padding=(8, 0)))
         self.say("Log in, or register a new account.")
 
     def build_account(self, frame: ttk.Frame) -> None:
-        frame.pack(fill="x")
-        self.email, self.password, self.token = ttk.Entry(frame), ttk.Entry(frame, show="•"), ttk.Entry(frame, width=12)
+        self.email, self.password = ttk.Entry(frame), ttk.Entry(frame, show="•")
         self.log_in = ttk.Button(frame, text="Log in", command=self.list_buckets)
         self.register = ttk.Button(frame, text="Register", command=self.start_registering)
+        words = ttk.Label(frame, text="E-mail"), ttk.Label(frame, text="Password")
+        self.build_line(frame, words[0], self.email, words[1], self.password, self.log_in, self.register)
+
+    def build_activation(self, frame: ttk.Frame) -> None:
+        self.token = ttk.Entry(frame)
         self.activate = ttk.Button(frame, text="Activate", command=self.start_activating)
-        parts = [ttk.Label(frame, text="E-mail"), self.email, ttk.Label(frame, text="Password"), self.password]
-        parts += [self.log_in, self.register, ttk.Label(frame, text="Token from the mail"), self.token, self.activate]
+        self.build_line(frame, ttk.Label(frame, text="Token from the mail"), self.token, self.activate)
+
+    def build_line(self, frame: ttk.Frame, *parts: ttk.Widget) -> None:
+        frame.pack(fill="x")
         for part in parts:
             part.pack(side="left", padx=(0, 8), fill="x", expand=isinstance(part, ttk.Entry))
+
+    def build_transfers(self, frame: ttk.LabelFrame) -> None:
+        frame.pack(side="bottom", fill="x", padx=8, pady=8)
+        canvas = tkinter.Canvas(frame, height=230, highlightthickness=0)  # Tk's way to have rows that scroll
+        scrollbar = ttk.Scrollbar(frame, command=canvas.yview)
+        scrollbar.pack(side="right", fill="y")
+        canvas.pack(side="left", fill="x", expand=True)
+        canvas.configure(yscrollcommand=scrollbar.set)
+        self.rows = ttk.Frame(canvas)
+        rows = canvas.create_window(0, 0, anchor="nw", window=self.rows)
+        self.rows.bind("<Configure>", lambda _: canvas.configure(scrollregion=canvas.bbox("all")))
+        canvas.bind("<Configure>", lambda event: canvas.itemconfigure(rows, width=event.width))
 
     def build_browser(self, frame: ttk.Frame) -> None:
         frame.pack(fill="both", expand=True)
         frame.columnconfigure(3, weight=1)
         frame.rowconfigure(0, weight=1)
-        self.bucket_list = ttk.Treeview(frame, show="tree", selectmode="browse")
-        self.bucket_list.heading("#0", text="Buckets")
+        self.bucket_list = ttk.Treeview(frame, selectmode="browse")
+        self.bucket_list.heading("#0", text="Bucket", anchor="w")
         self.bucket_list.bind("<<TreeviewSelect>>", lambda _: self.choose_bucket())
         self.bucket_list.grid(row=0, column=0, columnspan=2, sticky="nsew")
         self.name = ttk.Entry(frame)
@@ -235,7 +255,7 @@ class Window:
 
     def transfer(self, title: str, call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
         row = Transfer(self.rows, title, lambda **hooks: call(*arguments, **more, **hooks), self.list_files)
-        row.pack(fill="x", pady=2)
+        row.pack(side="bottom", fill="x", pady=2)  # the newest above the others
         self.transfers.append(row)
 
     def close(self) -> None:
