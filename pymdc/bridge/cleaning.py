@@ -33,6 +33,8 @@ def sweep(store: Store, blobs: Blobs, time: int) -> None:
     A blob is removed before it is forgotten, so whoever is killed in between leaves nothing that is not found again.
     """
     store.files.sweep(time)
+    store.users.sweep(time)
+    store.registrations.sweep(time)
     for upload in store.files.dead_uploads():
         blobs.delete_upload(upload)
         store.files.removed_upload(upload)

@@ -41,6 +41,7 @@ PASSWORD_CACHE_SECONDS = 60.0  # how long a verified password is remembered, so 
 PASSWORD_CACHE_SIZE = 1024
 UPLOAD_LEASE_SECONDS = 300  # an upload that gives no sign of life for so long belonged to a process that died
 UPLOAD_TOUCH_SECONDS = 60.0  # how often it gives one: often enough to survive a hiccup of the database
+MAIL_LEASE_SECONDS = 300  # a registration whose mail was not sent by then belonged to a process that died
 SWEEP_SECONDS = 60.0  # how often the bridge cleans up
 STOP_SECONDS = 5  # how long a stopping bridge waits for what is under way
 

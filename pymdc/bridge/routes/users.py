@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -48,12 +49,15 @@ async def _send_mail(bridge: Bridge, email: str, token: str, redirect: Any) -> N
     link = f"{bridge.settings.base_url}/activations/{token}"
     if _allowed(bridge, redirect):
         link += f"?redirect={quote(redirect, safe=':/')}"
-    try:
-        await bridge.write(bridge.outbox.send, activation_mail(email, link, token))
-    except Refused:
-        # Without the mail the account could never be used, and its e-mail never be registered again.
-        await bridge.ask(bridge.store.users.remove, email)
-        raise
+    mail = activation_mail(email, link, token)
+    with anyio.CancelScope(shield=True):  # a mail that went out must not be forgotten
+        try:
+            await bridge.write(bridge.outbox.send, mail)
+            await bridge.ask(bridge.store.users.mailed, email)
+        except Refused:
+            # Without the mail the account could never be used, and its e-mail never be registered again.
+            await bridge.ask(bridge.store.users.unregister, email)
+            raise
 
 
 def _allowed(bridge: Bridge, redirect: Any) -> bool:

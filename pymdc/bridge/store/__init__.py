@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from .accounts import Account, Accounts
 from .buckets import Bucket, Buckets
 from .contents import Shard, Stored
 from .files import Entry, Files
+from .inventory import Inventory
+from .registrations import Registrations
 from .schema import Database
 from .tokens import Tokens
 from .users import Replayed, User, Users
 
-__all__ = ["Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User"]
+__all__ = ["Account", "Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User"]
 
 
 class Store:
@@ -17,11 +20,18 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
-        self._database.create()
+        try:
+            self._database.migrate()
+        except BaseException:
+            self._database.close()
+            raise
         self.users = Users(self._database)
         self.buckets = Buckets(self._database)
         self.tokens = Tokens(self._database)
         self.files = Files(self._database)
+        self.registrations = Registrations(self._database)
+        self.accounts = Accounts(self._database)
+        self.inventory = Inventory(self._database)
 
     def check(self) -> None:
         """Ask the database for a sign of life; `Unavailable` where it gives none."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from .. import migrations
 from ..errors import Refused, Unavailable
 from ..settings import DATABASE_THREADS
 
@@ -25,7 +26,8 @@ __all__ = ["Database", "insert_unique", "metadata", "token_hash"]
 _log = logging.getLogger("pymdc.bridge")
 _Result = TypeVar("_Result")
 
-_BUSY_MILLISECONDS = 10_000  # how long SQLite waits for another writer before it gives up
+_BUSY_MILLISECONDS = 10_000  # how long a statement waits for another writer before it gives up
+_IDLE_MILLISECONDS = 60_000  # PostgreSQL frees the rows of a bridge that vanished in the middle of a transaction
 _POOL_SECONDS = 10.0  # how long a request waits for a free connection; there is one for each thread
 _ATTEMPTS = 8  # two transactions that made the same row: the later one finds it on its next attempt
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts up only a column of this type
@@ -60,6 +62,15 @@ activations = sa.Table(
     metadata,
     sa.Column("token", sa.String(64), primary_key=True),  # the hash of it
     sa.Column("email", sa.ForeignKey("users.email", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("mailed", sa.Boolean, nullable=False),  # until then nobody can know the token
+)
+# Who asked for mails of late, to tell a flood.
+registrations = sa.Table(
+    "registrations",
+    metadata,
+    sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("address", sa.String(64), nullable=False, index=True),
+    sa.Column("time", sa.BigInteger, nullable=False),
 )
 keys = sa.Table(
     "keys",
@@ -150,7 +161,7 @@ shards = sa.Table(
     metadata,
     sa.Column("hash", sa.String(40), primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("blob", sa.String(64), nullable=False),
+    sa.Column("blob", sa.String(64), nullable=False, index=True),
     sa.Column("references", sa.BigInteger, nullable=False),  # contents
 )
 # The journal of what is not, or no longer, kept: blobs of uploads under way, and blobs that nothing points to.
@@ -179,16 +190,24 @@ class Database:
                 max_overflow=0,
                 pool_timeout=_POOL_SECONDS,
                 pool_pre_ping=True,  # a database that went away and came back is found again
+                connect_args=_ARGUMENTS.get(sa.make_url(url).get_backend_name(), {}),
             )
         except (exc.ArgumentError, ImportError) as error:
             raise ValueError(f"the database URL cannot be used: {error}") from error
         for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
             sa.event.listen(self._engine, event, listener)
 
-    def create(self) -> None:
-        """Make the tables that are missing."""
-        with self.write() as connection:
-            metadata.create_all(connection)
+    def migrate(self) -> None:
+        """Bring the tables to this release's version. Any number of processes may do so at once.
+
+        Raises:
+            ValueError: the database is of a later release, or its tables are not a bridge's.
+        """
+        with self.read() as connection:
+            pending = migrations.pending(connection)
+        if pending:  # else a start needs no lock
+            with self.write() as connection:
+                migrations.upgrade(connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -244,6 +263,12 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
 
 
+def _prepare_postgresql(connection: Any, _: object) -> None:
+    connection.execute(f"SET lock_timeout = {_BUSY_MILLISECONDS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
+    connection.commit()
+
+
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that begins as a reader and then writes can fail for good where another wrote in between.
     reading = connection.get_execution_options().get("reading", False)
@@ -252,4 +277,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 _LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
     "sqlite": {"connect": _prepare_sqlite, "begin": _begin_sqlite},
+    "postgresql": {"connect": _prepare_postgresql},
 }  # what an engine needs besides what SQLAlchemy does
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    # A server whose machine or network is gone says nothing: seconds, and milliseconds.
+    "postgresql": {"connect_timeout": 5, "tcp_user_timeout": 20_000},
+}

@@ -10,7 +10,7 @@ from sqlalchemy import exc
 
 from ..errors import Refused
 from ..fields import Key
-from ..settings import NONCE_SLACK, NONCES
+from ..settings import MAIL_LEASE_SECONDS, NONCE_SLACK, NONCES
 from .schema import Database, activations, insert_unique, keys, signatures, token_hash, users
 
 __all__ = ["Replayed", "User", "Users"]
@@ -55,15 +55,27 @@ class Users:
         row = {"email": email, "password": password, "created": now, "activated": False}
         with self._database.write() as connection:
             insert_unique(connection, users.insert().values(row), "Email is already registered")
-            connection.execute(activations.insert().values(token=token_hash(token), email=email))
+            connection.execute(activations.insert().values(token=token_hash(token), email=email, mailed=False))
             if key is not None:
                 _insert_key(connection, email, key)
         return User(email, now, activated=False)
 
-    def remove(self, email: str) -> None:
-        """Forget a user who has neither buckets nor files: one whose activation mail could not be sent."""
+    def mailed(self, email: str) -> None:
+        """Note that the activation mail of a new user has been sent."""
         with self._database.write() as connection:
-            connection.execute(users.delete().where(users.c.email == email))
+            connection.execute(activations.update().where(activations.c.email == email).values(mailed=True))
+
+    def unregister(self, email: str) -> None:
+        """Forget a new user whose activation mail could not be sent, so that the e-mail can be registered again."""
+        with self._database.write() as connection:
+            connection.execute(users.delete().where(users.c.email == email, users.c.activated.is_(False)))
+
+    def sweep(self, now: int) -> None:
+        """Forget new users whose mail was never sent, since the process that was to send it died."""
+        unmailed = sa.select(activations.c.email).where(activations.c.mailed.is_(False))
+        old = users.c.created < now - MAIL_LEASE_SECONDS * 1000
+        with self._database.write() as connection:
+            connection.execute(users.delete().where(users.c.email.in_(unmailed), old))
 
     def activate(self, token: str) -> User:
         """Activate the user whom an activation token was mailed to. It serves once.

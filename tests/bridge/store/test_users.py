@@ -103,5 +103,5 @@ def test_a_replay_is_a_refusal(store: Store) -> None:
 
 
 def test_a_removed_user_can_register_again(store: Store) -> None:
-    store.users.remove("a@example.com")
+    store.users.unregister("a@example.com")
     store.users.create("a@example.com", "kept", None, "activation", 2)

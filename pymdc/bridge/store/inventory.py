@@ -1,0 +1,87 @@
+"""What should lie in the store, and whether the counts agree: what `check` compares the store with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from .contents import Shard
+from .schema import Database, buckets, content_shards, contents, entries, garbage, shards, uploads
+
+__all__ = ["Inventory"]
+
+
+class Inventory:
+    """What the database knows of the store. Every method may raise `Unavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def shards_after(self, name: str, limit: int) -> Sequence[Shard]:
+        """Return the next shards by hash, after `name`."""
+        query = shards.select().where(shards.c.hash > name).order_by(shards.c.hash).limit(limit)
+        with self._database.read() as connection:
+            return [Shard(row.hash, row.size, row.blob) for row in connection.execute(query)]
+
+    def holds(self, shard: Shard) -> bool:
+        """Tell whether a shard is still kept, and in the same blob."""
+        query = sa.select(shards.c.hash).where(shards.c.hash == shard.hash, shards.c.blob == shard.blob)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def files_with(self, shard: str) -> Sequence[tuple[str, str, str]]:
+        """Return the files that a shard is a part of: owner, bucket, file name."""
+        query = (
+            sa.select(buckets.c.email, entries.c.bucket, entries.c.filename)
+            .select_from(entries.join(buckets).join(content_shards, content_shards.c.content == entries.c.content))
+            .where(content_shards.c.shard == shard)
+            .distinct()
+        )
+        with self._database.read() as connection:
+            return sorted((row.email, row.bucket, row.filename) for row in connection.execute(query))
+
+    def unknown(self, blobs: Iterable[str]) -> set[str]:
+        """Return those of `blobs` that no shard, no upload under way and no note of what to remove knows of."""
+        by_upload: dict[str, set[str]] = {}
+        for blob in blobs:
+            by_upload.setdefault(blob.partition("/")[0], set()).add(blob)
+        names = set().union(*by_upload.values())
+        with self._database.read() as connection:
+            alive = connection.execute(sa.select(uploads.c.id).where(uploads.c.id.in_(by_upload))).scalars().all()
+            for column in (shards.c.blob, garbage.c.blob):
+                names -= set(connection.execute(sa.select(column).where(column.in_(names))).scalars())
+        return names.difference(*(by_upload[upload] for upload in alive))
+
+    def miscounted(self) -> Sequence[str]:
+        """Return what is wrong with the counts, a line each: what a file or a shard is used by, what a bucket holds."""
+        lines = []
+        with self._database.read() as connection:
+            for what, query in _COUNTS.items():
+                lines += [f"{what} {row[0]}: {row[1]} noted, {row[2]} found" for row in connection.execute(query)]
+        return lines
+
+
+def _differing(name: sa.Column[Any], noted: sa.Column[Any], found: sa.ScalarSelect[Any]) -> sa.Select[Any]:
+    return sa.select(name, noted, found).where(noted != found).order_by(name)
+
+
+def _count(column: sa.Column[Any], *of: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+    return sa.select(sa.func.count(column.distinct())).where(*of).scalar_subquery()
+
+
+_HELD = (
+    sa.select(sa.cast(sa.func.coalesce(sa.func.sum(contents.c.size), 0), sa.BigInteger))
+    .where(entries.c.content == contents.c.hash, entries.c.bucket == buckets.c.id)
+    .scalar_subquery()
+)
+_COUNTS = {
+    "shard": _differing(
+        shards.c.hash, shards.c.references, _count(content_shards.c.content, content_shards.c.shard == shards.c.hash)
+    ),
+    "file": _differing(
+        contents.c.hash, contents.c.references, _count(entries.c.number, entries.c.content == contents.c.hash)
+    ),
+    "bucket": _differing(buckets.c.id, buckets.c.stored, _HELD),
+}

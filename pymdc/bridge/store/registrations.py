@@ -1,0 +1,39 @@
+"""Who asked for activation mails of late: a bridge that sends them for anybody would be a tool against others."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from ..errors import Refused
+from .schema import Database, registrations
+
+__all__ = ["Registrations"]
+
+_HOUR = 3_600_000
+
+
+class Registrations:
+    """What the database knows of registrations. Every method may raise `Unavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def admit(self, address: str, limit: int, now: int) -> None:
+        """Count a registration from an address.
+
+        Raises:
+            Refused: there were `limit` of them within the last hour.
+        """
+        mine = registrations.c.address == address, registrations.c.time > now - _HOUR
+        with self._database.write() as connection:
+            if (
+                connection.execute(sa.select(sa.func.count()).select_from(registrations).where(*mine)).scalar_one()
+                >= limit
+            ):
+                raise Refused(429, "Too many registrations from this address, try again in an hour")
+            connection.execute(registrations.insert().values(address=address, time=now))
+
+    def sweep(self, now: int) -> None:
+        """Forget what is older than an hour."""
+        with self._database.write() as connection:
+            connection.execute(registrations.delete().where(registrations.c.time <= now - _HOUR))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from pymdc.bridge import migrations
+from pymdc.bridge.migrations import VERSION_TABLE
+from pymdc.bridge.store import Store
+from pymdc.bridge.store.schema import metadata
+
+from ... import engines
+from ..harness import run_sql
+
+needs_postgresql = pytest.mark.skipif(engines.postgres_folder() is None, reason="PostgreSQL is not installed")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=needs_postgresql)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'bridge.sqlite'}"
+    return engines.shared_postgresql().create(f"migrated{abs(hash(tmp_path))}")
+
+
+def test_the_steps_make_the_tables_that_the_code_knows(url: str) -> None:
+    Store(url).close()
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_many_that_start_at_once_make_the_tables_once(url: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for store in pool.map(Store, [url] * 8):
+            store.check()
+            store.close()
+    assert run_sql(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(migrations.latest(),)]
+
+
+def test_processes_that_start_at_once_wait_for_each_other(url: str) -> None:
+    code = f"from pymdc.bridge.store import Store; store = Store({url!r}); store.check(); store.close()"
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+
+
+def test_what_is_known_stays_known_when_a_bridge_starts_again(url: str) -> None:
+    first = Store(url)
+    first.users.create("a@example.com", "kept", None, "activation", 1)
+    first.close()
+    second = Store(url)
+    assert second.users.activate("activation").email == "a@example.com"
+    second.close()
+
+
+def test_a_database_of_a_later_release_is_refused(url: str) -> None:
+    Store(url).close()
+    run_sql(url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(ValueError, match=r"later release of the bridge \(version 9999\)"):
+        Store(url)
+    assert run_sql(url, "SELECT * FROM users") == []
+
+
+def test_a_database_with_tables_of_something_else_is_left_alone(url: str) -> None:
+    run_sql(url, "CREATE TABLE users (name VARCHAR(20))")
+    with pytest.raises(ValueError, match="tables of something else: users"):
+        Store(url)
+    assert set(sa.inspect(sa.create_engine(url, poolclass=sa.NullPool)).get_table_names()) == {"users"}
