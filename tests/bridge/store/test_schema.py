@@ -41,7 +41,7 @@ def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
 
 def test_what_two_made_at_once_is_found_on_the_next_attempt(tmp_path: Path) -> None:
     database, attempts = Database(f"sqlite:///{tmp_path / 'bridge.sqlite'}"), []
-    database.create()
+    database.migrate()
 
     def work(connection: sa.Connection) -> str:
         attempts.append(1)
