@@ -26,6 +26,7 @@ _NUMBERS = {
 }
 _LENGTHS = {0xD8: ">H", 0xD9: ">I", 0xDA: ">H", 0xDB: ">I", 0xDC: ">H", 0xDD: ">I", 0xDE: ">H", 0xDF: ">I"}
 _MAX_DEPTH = 16  # a channel's messages are two deep
+_MAX_ENTRIES = 64  # and their lists and dicts have three entries; a hostile one of bytes would fill the memory
 
 
 def pack(value: Any) -> bytes:
@@ -33,8 +34,11 @@ def pack(value: Any) -> bytes:
     if isinstance(value, int):
         return struct.pack(">B", value)
     if isinstance(value, str):
-        text = value.encode("utf-8")
-        return (bytes([0xB0 + len(text)]) if len(text) < 16 else struct.pack(">BH", 0xD8, len(text))) + text
+        text = value.encode("utf-8", "replace")
+        if len(text) < 16:
+            return bytes([0xB0 + len(text)]) + text
+        head = struct.pack(">BH", 0xD8, len(text)) if len(text) < 1 << 16 else struct.pack(">BI", 0xD9, len(text))
+        return head + text
     if isinstance(value, dict):
         return bytes([0x80 + len(value)]) + b"".join(pack(key) + pack(each) for key, each in value.items())
     return bytes([0x90 + len(value)]) + b"".join(pack(each) for each in value)
@@ -83,6 +87,8 @@ class _Reader:
             return self._take(size)
         if kind == "text":
             return self._take(size).decode("utf-8")
+        if size > _MAX_ENTRIES:
+            raise ValueError("more entries than any message of a channel has")
         if kind == "list":
             return [self.value(depth + 1) for _ in range(size)]
         return {str(self.value(depth + 1)): self.value(depth + 1) for _ in range(size)}

@@ -7,7 +7,7 @@ import re
 __all__ = ["safe_name"]
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')  # control characters, and what Windows refuses; ":" would name a drive
-_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 _MAX_BYTES = 255  # the limit of every common file system
 
 
@@ -23,7 +23,7 @@ def safe_name(name: object, otherwise: str) -> str:
     last = _UNSAFE.sub("_", last).strip(" ").rstrip(". ")
     if _RESERVED.match(last):
         last = "_" + last
-    return _shortened(last) or otherwise
+    return _shortened(last).rstrip(". ") or otherwise
 
 
 def _shortened(name: str) -> str:

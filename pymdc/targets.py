@@ -235,13 +235,14 @@ def _remove(folder: Path, lock: BinaryIO) -> None:
     """Remove the folder. Its lock goes last: who opens it before finds it held, who comes after makes a new one."""
     for each in folder.iterdir():
         if each.name != "lock":
-            each.unlink()
+            with suppress(OSError):  # what is not ours may stay
+                each.unlink()
     try:
         (folder / "lock").unlink()
     except PermissionError:  # pragma: no cover - Windows removes no open file
         lock.close()
         (folder / "lock").unlink()
-    with suppress(OSError):  # the next download has come, and holds it
+    with suppress(OSError):  # or the next download has come, and holds it
         folder.rmdir()
 
 

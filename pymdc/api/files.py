@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,11 @@ class Files:
         return text
 
     def _own_token(self, operation: str, ask: _Ask, job: Job) -> str:
-        return text_of(ask(self._token_call(operation), job), "token", f"a {operation} token")
+        value = ask(self._token_call(operation), job)
+        try:
+            return self._checked(value, f"a {operation} token")
+        except (TypeError, ValueError) as error:
+            raise HTTPException("the bridge did not answer with a token") from error
 
     def _token_call(self, operation: str) -> Call:
         return wire.call(

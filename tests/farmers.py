@@ -1,0 +1,290 @@
+"""A bridge and a farmer that do what a script says: real sockets, threads, and none of the package's own code.
+
+The channel is that of the recorded servers: the later form of v0.3.0 and v0.6.6, and the BinaryJS form before them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+from pymdc import Client, Timeout
+from pymdc.api import ECDSA, Files
+from pymdc.hashes import ripemd160
+
+from .hostile import HOST, Connection, Received, Server, client_context, reply_bytes, server_context
+
+BUCKET = "56ef0d0656ea9c0d1f8e4e1a"
+PAIR = ECDSA(private_key="11" * 32)
+MESSAGE_BYTES = 64 * 1024  # as the recorded servers send them
+
+
+def hash_of(data: bytes) -> str:
+    return ripemd160(hashlib.sha256(data).hexdigest().encode()).hex()
+
+
+def cut(data: bytes | bytearray, size: int) -> list[bytes]:
+    return [bytes(data[start : start + size]) for start in range(0, len(data), size)]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+class Shard:
+    """One request on a channel: what was asked for, and the ways to answer."""
+
+    def __init__(self, connection: ServerConnection, network: Network, shard: str, token: str) -> None:
+        self.connection = connection
+        self.network = network
+        self.hash = shard
+        self.token = token
+        self.body = network.shards.get(shard, b"")
+
+    def send(self, data: bytes | bytearray) -> None:
+        for piece in cut(data, MESSAGE_BYTES):
+            self.connection.send(piece)
+
+    def say(self, code: int, message: str) -> None:
+        self.connection.send(json.dumps({"code": code, "message": message}))
+
+    def raw(self, data: bytes) -> None:
+        """Put bytes on the wire that are no message."""
+        self.connection.socket.sendall(data)
+
+    def drop(self) -> None:
+        """Close the connection without a close frame."""
+        self.connection.socket.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        self.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.socket.close()
+
+    def wait(self) -> None:
+        """Say nothing more, with the connection open, until the client has closed it."""
+        with suppress(ConnectionClosed):
+            while True:
+                self.connection.recv()
+        self.network.left.set()
+
+
+Answer = Callable[[Shard], None]
+
+
+def whole(shard: Shard) -> None:
+    """Answer as v0.3.0 does; the close with 1000 follows when this returns."""
+    shard.send(shard.body)
+
+
+def whole_as_in_v066(shard: Shard) -> None:
+    shard.send(shard.body)
+    shard.connection.send(json.dumps({"code": 200}))
+
+
+class Network:
+    """A bridge with one bucket, and its farmers, while the context is open.
+
+    Arguments:
+        answer: how the farmer answers a request whose token is good.
+        refusal: how it answers one whose token is not.
+        earlier: whether the farmer speaks BinaryJS.
+        tls: whether the channel is `wss`.
+
+    Attributes:
+        answers: taken from, in turn, in place of `answer`.
+        shards: what the farmer has, by hash.
+        asked: the hashes that the farmer was asked for, in order.
+        sent: how often it has sent which shard to its end.
+        spoil: called with each reply of the bridge; sends it, or does something worse.
+    """
+
+    def __init__(
+        self,
+        answer: Answer = whole,
+        refusal: Answer | None = None,
+        *,
+        earlier: bool = False,
+        tls: bool = False,
+        timeout: Timeout | None = None,
+    ) -> None:
+        self.answer = answer
+        self.answers: list[Answer | None] = []
+        self.refusal = refusal or _refused
+        self.shards: dict[str, bytes] = {}
+        self.files: dict[str, tuple[dict[str, Any], list[str]]] = {}
+        self.asked: list[str] = []
+        self.sent: Counter[str] = Counter()
+        self.connections = 0
+        self.tokens: dict[str, str] = {}
+        self.bucket_tokens: set[str] = set()
+        self.bridge_asked: list[Received] = []
+        self.spoil: Callable[[Connection, bytes], None] = lambda connection, reply: connection.send(reply)
+        self.begun = threading.Event()
+        self.left = threading.Event()
+        self.channel = ""
+        self._earlier = earlier
+        self._tls = tls
+        self._timeout = timeout or Timeout(connect=20, read=20, write=20, pool=20, transfer=20, channel=20)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Network:
+        before = set(threading.enumerate())
+        self._stack.callback(_join_all_but, before)  # those of the farmer's connections, and those of downloads
+        context: ssl.SSLContext | None = server_context() if self._tls else None
+        farmer = serve(self._serve, HOST, 0, compression=None, ssl=context, ping_interval=None, close_timeout=1)
+        thread = threading.Thread(target=farmer.serve_forever)
+        thread.start()
+        self._stack.callback(thread.join)
+        self._stack.callback(farmer.shutdown)
+        self.channel = f"{'wss' if self._tls else 'ws'}://{HOST}:{farmer.socket.getsockname()[1]}"
+        self.bridge = self._stack.enter_context(Server(self._script))
+        verify = client_context() if self._tls else True
+        self.client = self._stack.enter_context(Client(self.bridge.url, timeout=self._timeout, verify=verify))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def bucket(self, credentials: object = PAIR) -> Files:
+        return Files(BUCKET, credentials, client=self.client)
+
+    def store(self, data: bytes, size: int = 100_000, name: Any = "a.bin", pieces: Iterable[bytes] = ()) -> str:
+        """Have a file, in shards of that size, or in these."""
+        file_hash, shards = hash_of(data), list(pieces) or cut(data, size)
+        self.shards |= {hash_of(shard): shard for shard in shards}
+        entry = {"bucket": BUCKET, "mimetype": "a/b", "filename": name, "size": len(data), "hash": file_hash}
+        self.files[file_hash] = (entry, [hash_of(shard) for shard in shards])
+        return file_hash
+
+    def token(self) -> str:
+        """Issue a token of the bucket: it serves once."""
+        token = f"bucket-token-{next(self._numbers)}"
+        self.bucket_tokens.add(token)
+        return token
+
+    def _script(self, connection: Connection) -> None:
+        while (request := connection.read_request()) is not None:
+            self.bridge_asked.append(request)
+            self.spoil(connection, self._reply(request))
+
+    def _reply(self, request: Received) -> bytes:
+        last = request.path.rpartition("/")[2]
+        if request.method == "POST":
+            value: Any = {"token": self.token(), "operation": request.json["operation"]}
+        elif last == "files" and "x-signature" not in request.headers:
+            value = {"error": "No authentication strategy detected"}
+        elif last == "files":
+            value = [entry for entry, _ in self.files.values()]
+        elif request.headers.get("x-token") not in self.bucket_tokens:
+            value = {"error": "Invalid or expired token"}
+        else:
+            self.bucket_tokens.discard(request.headers["x-token"])
+            found = self.files.get(last)
+            value = (
+                [self._pointer(shard) for shard in found[1]] if found else {"error": "The requested file was not found"}
+            )
+        return reply_bytes(200, json.dumps(value))
+
+    def _pointer(self, shard: str) -> dict[str, str]:
+        token = f"channel-token-{next(self._numbers)}"
+        self.tokens[token] = shard
+        return {"hash": shard, "token": token, "operation": "PULL", "channel": self.channel}
+
+    def _serve(self, connection: ServerConnection) -> None:
+        self.connections += 1
+        with suppress(ConnectionClosed, OSError):
+            (_serve_earlier if self._earlier else _serve_later)(connection, self)
+
+    def handle(self, shard: Shard) -> None:
+        with self._lock:
+            good = self.tokens.pop(shard.token, None) == shard.hash
+            self.asked.append(shard.hash)
+            answer = (self.answers.pop(0) if self.answers else None) or self.answer
+        self.begun.set()
+        if not good:
+            self.refusal(shard)
+            return
+        answer(shard)
+        if answer in (whole, whole_as_in_v066):
+            self.sent[shard.hash] += 1
+
+
+def _join_all_but(others: set[threading.Thread]) -> None:
+    for thread in set(threading.enumerate()) - others:
+        thread.join(60)
+        assert not thread.is_alive(), f"{thread} goes on"
+
+
+def _refused(shard: Shard) -> None:
+    shard.say(400, "The supplied token is not accepted")
+    shard.drop()
+
+
+def _serve_later(connection: ServerConnection, network: Network) -> None:
+    try:
+        request = json.loads(connection.recv())
+        assert request["operation"] == "PULL"
+    except (ValueError, TypeError):
+        connection.send(json.dumps({"code": 400, "message": "Failed to parse message"}))
+        connection.socket.shutdown(socket.SHUT_RDWR)
+        return
+    network.handle(Shard(connection, network, request["hash"], request["token"]))
+
+
+# BinaryJS, as js-binarypack writes it; golden bytes, so that the package's own code is not what answers it.
+
+
+class EarlierShard(Shard):
+    """A request in the earlier form."""
+
+    def send(self, data: bytes | bytearray) -> None:
+        for piece in cut(data, MESSAGE_BYTES):
+            self.connection.send(b"\x93\x02\xdb" + struct.pack(">I", len(piece)) + piece + b"\x00")
+
+    def say(self, code: int, message: str) -> None:
+        text = message.encode()
+        self.connection.send(
+            b"\x93\x02\x82\xb7message\xd8" + struct.pack(">H", len(text)) + text + b"\xb5error\xc3\x00"
+        )
+
+
+def _serve_earlier(connection: ServerConnection, network: Network) -> None:
+    message = connection.recv()
+    while isinstance(message, str):  # what is no BinaryPack gets no answer
+        message = connection.recv()
+    head = b"\x93\x01\x83\xb5token"
+    assert message.startswith(head)
+    token, rest = _text(message[len(head) :])
+    assert rest.startswith(b"\xb4hash")
+    shard, rest = _text(rest[5:])
+    assert rest == b"\xb9operation\xb4PULL\x00"
+    network.handle(EarlierShard(connection, network, shard, token))
+    connection.send(b"\x93\x05\xc0\x00")
+    with suppress(ConnectionClosed):  # the server does not close
+        connection.recv()
+
+
+def _text(data: bytes) -> tuple[str, bytes]:
+    if data[0] == 0xD8:
+        size, data = struct.unpack(">H", data[1:3])[0], data[3:]
+    else:
+        size, data = data[0] - 0xB0, data[1:]
+    return data[:size].decode(), data[size:]
