@@ -106,7 +106,8 @@ class _Watched:
             self._job.check()
             yield piece
             sent += len(piece)
-            self._progress.reached(min(max(sent, 0), self._form.size), last=sent >= self._form.size)
+            self._progress.reached(min(max(sent, 0), self._form.size))
+        self._progress.reached(self._form.size, last=True)
 
 
 class _SignedOrder:

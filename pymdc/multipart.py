@@ -72,25 +72,30 @@ class Form:
 
 def _state(file: BinaryIO) -> tuple[int, int]:
     """Return the size of a file, and when it was changed, where that can be known."""
+    position = file.tell()
+    size = file.seek(0, os.SEEK_END)  # what fstat() tells of a compressed file, opened as one, is another size
+    file.seek(position)
     try:
         status = os.fstat(file.fileno())
     except (OSError, AttributeError):  # not a file of the system's, but of memory
-        position = file.tell()
-        size = file.seek(0, os.SEEK_END)
-        file.seek(position)
         return size, 0
     if not stat.S_ISREG(status.st_mode):
         raise OSError("not a regular file")
-    return status.st_size, status.st_mtime_ns
+    return size, status.st_mtime_ns
 
 
-def check(source: object) -> None:
-    """Raise a `TypeError` for what cannot be uploaded: in the thread of the caller, who wrote it."""
-    file_like = all(hasattr(source, name) for name in ("read", "seek", "tell")) and not isinstance(
+def check(source: object, name: object, mimetype: object) -> None:
+    """Raise a `TypeError` or a `ValueError` for what cannot be uploaded: in the thread of the caller, who wrote it."""
+    file_like = all(hasattr(source, each) for each in ("read", "seek", "tell")) and not isinstance(
         source, io.TextIOBase
     )
     if not file_like and not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         raise TypeError(f"a file is a path, an open binary file, or bytes, not {type(source).__name__}")
+    for value, what in ((name, "name"), (mimetype, "MIME type")):
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"a {what} is a str, not {type(value).__name__}")
+    if isinstance(mimetype, str) and not (mimetype.isascii() and mimetype.isprintable() and mimetype):
+        raise ValueError(f"a MIME type is something like 'text/plain', not {mimetype!r}")
 
 
 def name_of(source: Source) -> str:
@@ -130,11 +135,11 @@ def form(file: BinaryIO, name: str, mimetype: str | None, fields: dict[str, str]
     parts = [_part(boundary, f'name="{key}"', "") + value.encode() + b"\r\n" for key, value in fields.items()]
     parts.append(_part(boundary, f'name="file"; filename="{_quoted(name)}"', f"Content-Type: {kind}\r\n"))
     size, _ = _state(file)
-    start = file.tell()
+    start = min(file.tell(), size)
     return Form(
         file,
         start,
-        max(size - start, 0),
+        size - start,
         b"".join(parts),
         f"\r\n--{boundary}--\r\n".encode("ascii"),
         f"multipart/form-data; boundary={boundary}",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import io
+import lzma
 import os
 import re
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given, settings
@@ -323,3 +328,127 @@ def test_a_device_and_a_socket_are_refused(tmp_path: Path, monkeypatch: pytest.M
         for path in ("socket", os.devnull):
             with pytest.raises(OSError, match="not a regular file"):
                 opening(path)
+
+
+# Open files, and content
+
+
+def sent(source: multipart.Source) -> tuple[bytes, multipart.Form]:
+    with multipart.opened(source) as file:
+        form = multipart.form(file, "a", None, FIELDS)
+        return parse(form, b"".join(form))[-1][1], form
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_content_is_sent_as_it_is(kind: Any) -> None:
+    assert sent(kind(b"content"))[0] == b"content"
+
+
+@pytest.mark.parametrize("opening", [lambda path: path.open("rb"), lambda path: path.open("rb", buffering=0)])
+def test_an_open_file_is_sent_from_its_position_and_left_open(content: Path, opening: Any) -> None:
+    with opening(content) as file:
+        file.seek(4)
+        assert sent(file)[0] == b"456789"
+        assert not file.closed
+        file.seek(10)
+        assert sent(file)[0] == b""
+        file.seek(20)
+        assert sent(file)[0] == b""
+
+
+def test_a_file_of_memory_is_sent_from_its_position() -> None:
+    file = io.BytesIO(b"0123456789")
+    file.seek(7)
+    assert sent(file)[0] == b"789"
+    with tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(b"0123456789")
+        spooled.seek(8)
+        assert sent(spooled)[0] == b"89"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_a_compressed_file_that_is_opened_as_one_is_sent_as_it_reads(tmp_path: Path, module: Any) -> None:
+    data = b"0123456789" * 10_000
+    with module.open(tmp_path / "x", "wb") as file:
+        file.write(data)
+    with module.open(tmp_path / "x") as file:
+        assert sent(file)[0] == data
+        file.seek(5)
+        assert sent(file)[0] == data[5:]
+
+
+def test_the_same_form_can_be_sent_again_from_its_start(content: Path) -> None:
+    with content.open("rb") as file:
+        file.seek(3)
+        form = multipart.form(file, "a", None, FIELDS)
+        assert b"".join(form) == b"".join(form)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda file: file.truncate(1), lambda file: file.write(b"more"), lambda file: file.truncate(0)]
+)
+def test_memory_that_changes_under_the_upload_ends_it(change: Any) -> None:
+    file = io.BytesIO(bytes(3 * config.CHUNK_BYTES))
+    form = multipart.form(file, "a", None, FIELDS)
+    pieces = iter(form)
+    next(pieces)
+    next(pieces)
+    position = file.tell()
+    file.seek(0, os.SEEK_END)
+    change(file)
+    file.seek(position)
+    with pytest.raises(OSError, match=r"shorter|changed"):
+        list(pieces)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only POSIX has pipes")
+def test_an_open_pipe_and_an_open_device_are_os_errors() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb"), pytest.raises(OSError):
+        sent(pipe)
+    with Path(os.devnull).open("rb") as device, pytest.raises(OSError, match="not a regular file"):
+        sent(device)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("folder/photo.jpg", "photo.jpg"),
+        (Path("folder") / "photo.jpg", "photo.jpg"),
+        ("back\\slash", "back\\slash" if os.sep == "/" else "slash"),
+        (b"content", "untitled"),
+        (io.BytesIO(), "untitled"),
+    ],
+)
+def test_a_file_has_its_own_name_and_content_has_none(source: Any, name: str) -> None:
+    assert multipart.name_of(source) == name
+
+
+def test_an_open_file_has_its_own_name(content: Path) -> None:
+    with content.open("rb") as file:
+        assert multipart.name_of(file) == "content"
+    with tempfile.TemporaryFile() as nameless:
+        assert multipart.name_of(nameless) == "untitled"
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {}, io.StringIO("text"), object()])
+def test_what_cannot_be_uploaded_is_a_type_error(wrong: object) -> None:
+    with pytest.raises(TypeError, match="a file is a path, an open binary file, or bytes, not"):
+        multipart.check(wrong, None, None)
+
+
+def test_a_name_and_a_mime_type_are_text() -> None:
+    multipart.check(b"", "", "text/plain; charset=utf-8")
+    with pytest.raises(TypeError, match=r"a name is a str, not \w+Path"):
+        multipart.check(b"", Path("x"), None)
+    with pytest.raises(TypeError, match="a MIME type is a str, not bytes"):
+        multipart.check(b"", None, b"x")
+    for wrong in ("text/plain\r\nX: y", "", "tëxt/plain"):
+        with pytest.raises(ValueError, match="a MIME type is something like"):
+            multipart.check(b"", None, wrong)
+
+
+def test_a_mime_type_that_is_given_is_sent(content: Path) -> None:
+    with multipart.opened(content) as file:
+        form = multipart.form(file, "a.jpg", "x/y", FIELDS)
+        assert parse(form, b"".join(form))[-1][0].content_type == "x/y"

@@ -81,9 +81,9 @@ class Files:
             the bridge stored something else than was sent. With a callback: a `Handle`.
 
         Raises:
-            TypeError: `path` is nothing that can be uploaded.
+            TypeError, ValueError: `path` is nothing that can be uploaded, or another argument is none.
         """
-        multipart.check(path)
+        multipart.check(path, name, mimetype)
         title = multipart.name_of(path) if name is None else name
         given = None if token is None else self._checked(token, "a PUSH token")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,85 @@ def test_a_path_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask:
     with pytest.raises(TypeError):
         ask(files.upload, wrong, "t")
     assert bridge.asked == []
+
+
+@pytest.mark.parametrize("wrong", [{"name": Path("x")}, {"name": 5}, {"mimetype": 5}, {"mimetype": "a\r\nb: c"}])
+def test_a_name_and_a_mime_type_that_are_none_raise_at_once(
+    bridge: Scripted, files: Files, ask: Ask, file: Path, wrong: Any
+) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        ask(files.upload, file, "t", **wrong)
+    assert bridge.asked == []
+
+
+def test_name_and_mime_type_stand_in_for_those_of_the_file(
+    bridge: Scripted, files: Files, ask: Ask, file: Path
+) -> None:
+    bridge.says(STORED)
+    assert ask(files.upload, file, "t", name='é "b".jpg', mimetype="x/y") == STORED
+    assert b'filename="\xc3\xa9 \\"b\\".jpg"\r\nContent-Type: x/y\r\n' in bridge.request.content
+
+
+def test_content_and_open_files_are_uploaded(bridge: Scripted, files: Files, ask: Ask, file: Path) -> None:
+    bridge.says(STORED)
+    assert ask(files.upload, DATA, "t") == STORED
+    assert ask(files.upload, io.BytesIO(b"x" + DATA[1:]), "t", name="x").__class__ is IntegrityError
+    with file.open("rb") as opened:
+        assert files.upload(opened, "t") == STORED
+        assert not opened.closed
+    assert parts(bridge.asked[-1])[-1] == ("file", "a.txt", "text/plain", DATA)
+
+
+def test_an_upload_without_a_token_asks_for_its_own(bridge: Scripted, files: Files, ask: Ask, file: Path) -> None:
+    bridge.says({"token": "its-own", **STORED})
+    assert ask(files.upload, file) == {"token": "its-own", **STORED}
+    assert [request.method for request in bridge.asked] == ["POST", "PUT"]
+    assert json.loads(bridge.asked[0].content)["operation"] == "PUSH"
+    verify(bridge.asked[0])
+    assert bridge.asked[1].headers["x-token"] == "its-own"
+
+
+def test_a_refusal_to_give_a_token_is_the_value(bridge: Scripted, files: Files, ask: Ask, file: Path) -> None:
+    refusal = bridge.says({"error": "Bucket not found"}, 404)
+    assert ask(files.upload, file) == refusal
+    assert ask(files.download, HASH) == refusal
+    assert [request.method for request in bridge.asked] == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("reply", [5, {}, {"token": 5}, {"token": ""}, {"token": "a\nb"}, {"token": "é"}, []])
+def test_a_bridge_that_gives_no_token_is_an_http_exception(
+    bridge: Scripted, files: Files, ask: Ask, file: Path, reply: Any
+) -> None:
+    bridge.says(reply)
+    for value in (ask(files.upload, file), ask(files.download, HASH)):
+        assert type(value) is HTTPException
+        assert str(value) == "the bridge did not answer with a token"
+
+
+def test_no_token_is_asked_for_where_the_file_cannot_be_read(
+    bridge: Scripted, files: Files, ask: Ask, tmp_path: Path
+) -> None:
+    assert isinstance(ask(files.upload, tmp_path / "missing"), FileNotFoundError)
+    assert bridge.asked == []
+
+
+def test_an_uploads_progress_is_told_up_to_its_size(bridge: Scripted, files: Files, ask: Ask, tmp_path: Path) -> None:
+    bridge.says({})
+    (tmp_path / "large").write_bytes(bytes(3_000_000))
+    reports: list[tuple[int, int | None]] = []
+    assert ask(files.upload, tmp_path / "large", "t", progress=lambda *report: reports.append(report)) == {}
+    assert reports[-1] == (3_000_000, 3_000_000)
+    assert [done for done, _ in reports] == sorted({done for done, _ in reports})
+    reports.clear()
+    assert ask(files.upload, b"", "t", progress=lambda *report: reports.append(report)) == {}
+    assert reports[-1] == (0, 0)
+
+
+def test_deleting_is_signed(bridge: Scripted, files: Files, ask: Ask) -> None:
+    bridge.says("", 204)
+    assert ask(files.delete, STORED) == ""
+    assert bridge.line == ("DELETE", f"/base/buckets/{ID}/files/{HASH}")
+    verify(bridge.request)
 
 
 @pytest.mark.parametrize("wrong", ["", 5, {}, {"error": "Not authorized"}, OSError("x"), "t\r\nx: y", "é"])
