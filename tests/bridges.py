@@ -15,6 +15,8 @@ from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread
 from pymdc.bridge.settings import Settings
 
+from . import engines
+
 LONG = 60.0  # a bound on what should take milliseconds; reaching it is a failure
 
 
@@ -48,7 +50,8 @@ class RunningBridge:
 
 @contextmanager
 def running_bridge(data: Path, **settings: Any) -> Iterator[RunningBridge]:
-    """Run a bridge in this process, with its data in `data`."""
+    """Run a bridge in this process, with its data in `data`, on the engines that are chosen."""
     mails: queue.Queue[Mail] = queue.Queue()
+    settings = {**engines.chosen_for(data), **settings}
     with BridgeThread(Settings(port=0, data=data, on_mail=mails.put, **settings)) as thread:
         yield RunningBridge(thread.url, data, mails)

@@ -1,7 +1,13 @@
-"""The engines that a bridge grows to, real ones: a PostgreSQL server and an S3 server, started here and stopped again."""
+"""The engines that a bridge grows to, real ones: a PostgreSQL server and an S3 server, started here and stopped again.
+
+The environment variable `PYMDC_TEST_ENGINES` says what the bridges of the tests stand on, where a test does not say:
+`sqlite` (SQLite and a folder, as by default), `postgresql` (PostgreSQL and a folder) or `s3` (PostgreSQL and S3).
+"""
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
 import shutil
 import signal
@@ -11,12 +17,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 LONG = 60.0  # a bound on what should take a second; reaching it is a failure
 ACCESS_KEY, SECRET_KEY = "a-key", "a-secret-that-is-long-enough"
+CHOSEN = os.environ.get("PYMDC_TEST_ENGINES", "sqlite")
+assert CHOSEN in ("sqlite", "postgresql", "s3"), f"PYMDC_TEST_ENGINES is {CHOSEN!r}"
 
 
 def free_port() -> int:
@@ -30,12 +39,10 @@ def wait_for_port(port: int) -> None:
     """Wait until somebody listens on a port."""
     end = time.monotonic() + LONG
     while time.monotonic() < end:
-        try:
+        with suppress(OSError):
             socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
             return
+        time.sleep(0.05)
     raise AssertionError(f"nobody listens on port {port}")
 
 
@@ -143,3 +150,34 @@ def s3() -> Iterator[S3]:
             yield server
         finally:
             server.stop()
+
+
+_shared = ExitStack()  # the servers that all tests of this process share
+atexit.register(_shared.close)
+_numbers = itertools.count(1)
+
+
+@cache
+def shared_postgresql() -> PostgreSQL:
+    """Return the PostgreSQL server of this process."""
+    return _shared.enter_context(postgresql())
+
+
+@cache
+def shared_s3() -> S3:
+    """Return the S3 server of this process, to which the environment points from now on."""
+    server = _shared.enter_context(s3())
+    os.environ.update(server.environment)
+    return server
+
+
+@cache
+def chosen_for(data: Path) -> dict[str, str]:
+    """Return the settings that put a bridge on the chosen engines: the same for the same data folder, else new ones."""
+    name = f"bridge{next(_numbers)}"
+    settings = {}
+    if CHOSEN != "sqlite":
+        settings["database"] = shared_postgresql().create(name)
+    if CHOSEN == "s3":
+        settings["store"] = shared_s3().create(name)
+    return settings

@@ -85,7 +85,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
         text = base64.b64decode(credentials).decode("utf-8")
     except ValueError:
         return None
-    name, _, password = text.partition(":")
+    name, _, password = fields.storable(text).partition(":")
     return (name.lower(), password.lower()) if name and password else None
 
 

@@ -10,7 +10,9 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
@@ -19,9 +21,21 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from .errors import Unavailable
 from .settings import MESSAGE_BYTES
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
 __all__ = ["Blobs"]
 
 _log = logging.getLogger("pymdc.bridge")
+# Silence of an S3 server is bounded; a whole reply is not, since a slow reader of the data channel holds it back.
+_CLIENT: ClientConfig = {
+    "connect_timeout": timedelta(seconds=5),
+    "read_timeout": timedelta(seconds=30),
+    "timeout": timedelta(days=1),
+    "allow_http": True,  # whoever names an endpoint says which it is
+}
+# A hiccup is waited for, but no longer than the client waits for its reply.
+_RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 
 
 class Blobs:
@@ -35,7 +49,7 @@ class Blobs:
         self._store: ObjectStore
         with _translated():
             if self._folder is None:
-                self._store = from_url(location)
+                self._store = from_url(location, client_options=_CLIENT, retry_config=_RETRY)
             else:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._store = LocalStore(self._folder, automatic_cleanup=True)
@@ -78,7 +92,9 @@ class Blobs:
         """Ask the store for a sign of life; `Unavailable` where it gives none."""
         with _translated():
             if self._folder is not None:
-                self._folder.stat()
+                # Asked of the system: a file system that is mounted read-only refuses even the superuser.
+                if not os.access(f"{self._folder}/.", os.R_OK | os.W_OK | os.X_OK):
+                    raise PermissionError(f"{self._folder} cannot be written to")
             else:
                 obstore.list_with_delimiter(self._store)
 
@@ -88,7 +104,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        _log.warning("the store failed: %s", error)
+        _log.warning("the store failed: %s", str(error).partition("\n")[0])  # what follows is for its own developers
         raise Unavailable("The store is not available, try again later") from error
 
 

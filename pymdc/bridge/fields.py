@@ -27,6 +27,7 @@ __all__ = [
     "password",
     "plain_number",
     "public_key",
+    "storable",
     "utf8",
 ]
 
@@ -60,6 +61,11 @@ def _no_constant(name: str) -> None:
 def utf8(text: str) -> str:
     """Return `text` with each half of a surrogate pair replaced: JSON can carry one alone, UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def storable(text: str) -> str:
+    """Return `text` with each NUL replaced: PostgreSQL knows none, not even in a question. No name here holds one."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def email(value: Any = None) -> str:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import obstore
+import sqlalchemy as sa
+from obstore.store import LocalStore, ObjectStore, from_url
 from websockets.sync.client import connect
 
 from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread
 from pymdc.bridge.settings import Settings
+from pymdc.bridge.store.schema import metadata
 from pymdc.keypair import ECDSA
+
+from .. import engines
 
 BOUNDARY = "----rb7MA4YWxk"
 PASSWORD = hashlib.sha256(b"password").hexdigest()
@@ -125,14 +130,79 @@ class Running:
         self.http.post("/keys", json=key, auth=person.basic).raise_for_status()
         return person
 
-    def sql(self, statement: str, *values: Any) -> list[Any]:
-        """Run a statement on the bridge's database, from outside."""
-        with closing(sqlite3.connect(self.data / "bridge.sqlite", timeout=30)) as database, database:
-            return database.execute(statement, values).fetchall()
+    @property
+    def settings(self) -> Settings:
+        return self.thread.settings
 
-    def blobs(self) -> list[Path]:
-        """The files that hold shards."""
-        return [path for path in (self.data / "shards").rglob("*") if path.is_file()]
+    def sql(self, statement: str, *values: Any) -> list[Any]:
+        """Run a statement on the bridge's database, from outside. Each `?` stands for a value."""
+        return run_sql(self.settings.database_url, statement, *values)
+
+    def blobs(self) -> list[str]:
+        """The names of what lies in the store, half-written files included."""
+        return sorted(blob_names(self.settings))
+
+    def lose(self, blob: str) -> None:
+        """Remove something from the store, from outside."""
+        obstore.delete(object_store(self.settings), blob)
+
+    @contextmanager
+    def without_store(self) -> Iterator[None]:
+        """The store is away, and then back."""
+        if self.settings.store is not None:
+            engines.shared_s3().stop()
+            yield
+            engines.shared_s3().start()
+        else:
+            shards, elsewhere = self.data / "shards", self.data / "elsewhere"
+            shards.rename(elsewhere)
+            shards.write_text("in the way")
+            yield
+            shards.unlink()
+            elsewhere.rename(shards)
+
+
+def run_sql(url: str, statement: str, *values: Any) -> list[Any]:
+    """Run a statement on a database. Each `?` stands for a value."""
+    names = [f"value{number}" for number in range(len(values))]
+    for name in names:
+        statement = statement.replace("?", f":{name}", 1)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        done = connection.execute(sa.text(statement), dict(zip(names, values, strict=True)))
+        return [tuple(row) for row in done] if done.returns_rows else []
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Somebody else holds on to a whole database, so that nobody can write to it."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            tables = ", ".join(metadata.tables)
+            connection.exec_driver_sql(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+        yield
+        connection.rollback()
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """The store that shards lie in."""
+    return LocalStore(settings.store_location) if settings.store is None else from_url(settings.store)
+
+
+def blob_names(settings: Settings) -> set[str]:
+    """The names of what lies in the store, half-written files included."""
+    if settings.store is None:
+        folder = Path(settings.store_location)
+        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {item["path"] for page in obstore.list(object_store(settings)) for item in page}
+
+
+def settings_for(data: Path, **settings: Any) -> Settings:
+    """Settings with the data in `data`, on the engines that are chosen: the same ones for the same folder."""
+    return Settings(**{"data": data, "port": 0, **engines.chosen_for(data), **settings})
 
 
 @contextmanager
@@ -140,7 +210,7 @@ def running(data: Path, **settings: Any) -> Iterator[Running]:
     """Run a bridge with its data in `data`."""
     mails: list[Mail] = []
     with (
-        BridgeThread(Settings(**{"data": data, "port": 0, "on_mail": mails.append, **settings})) as thread,
+        BridgeThread(settings_for(data, **{"on_mail": mails.append, **settings})) as thread,
         httpx.Client(base_url=thread.url, timeout=30, trust_env=False) as http,
     ):
         yield Running(thread, http, data, mails)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -24,7 +25,8 @@ from pymdc.bridge.server import BridgeThread, serve
 from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
 from pymdc.bridge.store import Store
 
-from .harness import PASSWORD, Person, Running, multipart, running
+from ..engines import chosen_for
+from .harness import PASSWORD, Person, Running, multipart, running, settings_for
 from .test_wire import connected, head
 
 
@@ -69,8 +71,8 @@ def test_a_connection_that_never_sends_anything_is_closed(tmp_path: Path, monkey
 
 
 def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "STOP_SECONDS", 1)
-    with running(tmp_path) as bridge:
+    monkeypatch.setattr(server, "CANCEL_SECONDS", 1)
+    with running(tmp_path, stop_seconds=0.1) as bridge:
         alice = bridge.person()
         bucket, body = alice.bucket(), multipart(bytes(20 << 20))
         with connected(bridge) as connection:
@@ -83,8 +85,9 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
 
 def cleaned(data: Path) -> None:
     """Clean up as any bridge on the same data will do, once what is left there is old enough."""
-    store, later = Store(f"sqlite:///{data / 'bridge.sqlite'}"), (UPLOAD_LEASE_SECONDS + 60) * 1000
-    cleaning.sweep(store, Blobs(str(data / "shards")), time.time_ns() // 1_000_000 + later)
+    settings, later = settings_for(data), (UPLOAD_LEASE_SECONDS + 60) * 1000
+    store = Store(settings.database_url)
+    cleaning.sweep(store, Blobs(settings.store_location), time.time_ns() // 1_000_000 + later)
     store.close()
 
 
@@ -116,11 +119,13 @@ def test_whoever_starts_a_bridge_is_told_what_to_do(tmp_path: Path, told: bool) 
 def process(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A bridge in a process of its own, and its URL."""
     code = (
-        "import sys; from pathlib import Path; from pymdc.bridge.server import serve;"
+        "import json, sys; from pathlib import Path; from pymdc.bridge.server import serve;"
         "from pymdc.bridge.settings import Settings;"
-        "serve(Settings(Path(sys.argv[1]), port=0), lambda line: print(line, flush=True))"
+        "settings = Settings(Path(sys.argv[1]), port=0, **json.loads(sys.argv[2]));"
+        "serve(settings, lambda line: print(line, flush=True))"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True) as running:
+    command = [sys.executable, "-c", code, str(data), json.dumps(chosen_for(data))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         try:
             url = next(line for line in running.stdout if "STORJ_BRIDGE" in line).strip().partition("=")[2]
@@ -170,4 +175,4 @@ def test_a_bridge_killed_at_any_moment_loses_no_acknowledged_file_and_lists_no_h
             data = person.download(bucket, content)
             assert acknowledged.get(content, data) == data
         kept = {blob for (blob,) in again.sql("SELECT blob FROM shards")}
-        assert {str(path.relative_to(tmp_path / "shards")) for path in again.blobs()} == kept
+        assert set(again.blobs()) == kept

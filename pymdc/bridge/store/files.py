@@ -108,13 +108,15 @@ class Files:
             Refused: the bucket has no such file.
         """
         with self._database.write() as connection:
-            # The bucket is changed first, by everyone: who only looked could see an entry that is just going.
-            size = sa.select(contents.c.size).where(contents.c.hash == content).scalar_subquery()
-            freed = buckets.c.stored - sa.func.coalesce(size, 0)
-            connection.execute(buckets.update().where(buckets.c.id == bucket).values(stored=freed))
+            # The bucket is changed first, by everyone. What is asked in that very statement is what was there before
+            # it waited for others, so entry and size are asked in the next ones.
+            mine = buckets.update().where(buckets.c.id == bucket)
+            connection.execute(mine.values(stored=buckets.c.stored))
             gone = entries.delete().where(entries.c.bucket == bucket, entries.c.content == content)
             if not connection.execute(gone).rowcount:
                 raise Refused(404, "File not found")
+            size = sa.select(contents.c.size).where(contents.c.hash == content).scalar_subquery()
+            connection.execute(mine.values(stored=buckets.c.stored - size))
             discard(connection, [content])
 
     def pointers(self, token: str, bucket: str, content: str, now: int) -> list[tuple[str, str]]:
@@ -182,7 +184,9 @@ class Files:
 
 
 def _check_storage(connection: sa.Connection, bucket: str, size: float) -> None:
-    known = sa.exists().where(entries.c.bucket == bucket, entries.c.content == contents.c.hash, contents.c.size == size)
+    # What is declared may be any number: one that no integer of the database holds is compared all the same.
+    same_size = contents.c.size == sa.literal(size, sa.Double)
+    known = sa.exists().where(entries.c.bucket == bucket, entries.c.content == contents.c.hash, same_size)
     row = connection.execute(
         sa.select(buckets.c.stored, buckets.c.storage, known).where(buckets.c.id == bucket)
     ).first()
@@ -202,7 +206,8 @@ def _renamed(connection: sa.Connection, entry: Entry) -> bool:
 
 def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
     mine = buckets.c.id == bucket
-    fits = buckets.c.stored + size <= buckets.c.storage * float(GIGABYTE)
+    # Divided, not multiplied: PostgreSQL refuses a product that is too large.
+    fits = (buckets.c.stored + size) / float(GIGABYTE) <= buckets.c.storage
     if connection.execute(buckets.update().where(mine, fits).values(stored=buckets.c.stored + size)).rowcount:
         return
     if connection.execute(sa.select(buckets.c.id).where(mine)).one_or_none() is None:
@@ -238,7 +243,7 @@ def _send(connection: sa.Connection, bucket: str, shard: str) -> Shard:
     if row is None:
         raise Refused(404, "The requested shard was not found")
     sent = buckets.c.sent + row.size
-    fits = buckets.c.id == bucket, sent <= buckets.c.transfer * float(GIGABYTE)
+    fits = buckets.c.id == bucket, sent / float(GIGABYTE) <= buckets.c.transfer
     if not connection.execute(buckets.update().where(*fits).values(sent=sent)).rowcount:
         raise Refused(403, _TRANSFER_USED)
     return Shard(row.hash, row.size, row.blob)

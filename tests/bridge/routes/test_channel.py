@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from pymdc.bridge import server
+from pymdc.bridge import protocols
 from pymdc.bridge.context import Bridge
 from pymdc.bridge.routes import channel
 from pymdc.bridge.settings import Settings
@@ -138,7 +138,7 @@ def test_a_client_that_goes_before_it_asks_does_no_harm(person: tuple[Person, st
 
 def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "SEND_SECONDS", 0.2)
-    monkeypatch.setattr(server, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.2)
     alice = bridge.person()
     bucket, data = alice.bucket(), bytes(8 << 20)
     found = alice.upload(bucket, data).json()["hash"]
@@ -158,15 +158,15 @@ def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: py
 
 
 def test_a_channel_that_has_ended_is_left_alone(person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at, drop = threading.Event(), server._Channel._drop
+    looked_at, drop = threading.Event(), protocols.Channel._drop
 
-    def noted(self: server._Channel) -> None:
+    def noted(self: protocols.Channel) -> None:
         assert self.disconnected
         drop(self)
         looked_at.set()
 
-    monkeypatch.setattr(server._Channel, "_drop", noted)
-    monkeypatch.setattr(server, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(protocols.Channel, "_drop", noted)
+    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.5)
     assert fetch(pointer(person)) == HELLO
     assert looked_at.wait(30)
 
@@ -177,7 +177,7 @@ def test_a_shard_that_the_store_cannot_give_is_an_error(bridge: Running) -> None
     found = alice.upload(bucket, data).json()["hash"]
     asked = alice.pointers(bucket, found).json()[0]
     (blob,) = bridge.sql("SELECT blob FROM shards WHERE hash = ?", file_hash(data))[0]
-    (bridge.data / "shards" / blob).unlink()
+    bridge.lose(blob)
     with connect(asked["channel"], compression=None, proxy=None) as socket:
         socket.send(json.dumps(asked))
         message, code = events(socket)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from pymdc.bridge.routes import files
 from pymdc.bridge.store import schema
 
-from ..harness import Running, multipart, running, until
+from ..harness import Running, locked, multipart, running, until
 from ..test_server import cleaned
 from ..test_wire import connected, head
 
@@ -48,14 +47,12 @@ def test_an_upload_gives_signs_of_life(own_bridge: Running, monkeypatch: pytest.
 
 def test_a_store_that_fails_is_told_and_nothing_is_left(own_bridge: Running) -> None:
     alice = own_bridge.person()
-    bucket, shards = alice.bucket(), own_bridge.data / "shards"
-    shards.rmdir()
-    shards.write_text("in the way")
-    for data in (b"data", bytes(20 << 20)):
-        reply = alice.upload(bucket, data)
-        assert (reply.status_code, reply.json()) == (503, {"error": "The store is not available, try again later"})
-    shards.unlink()
-    shards.mkdir()
+    bucket = alice.bucket()
+    with own_bridge.without_store():
+        for data in (b"data", bytes(20 << 20)):
+            reply = alice.upload(bucket, data)
+            assert (reply.status_code, reply.json()) == (503, {"error": "The store is not available, try again later"})
+    cleaned(own_bridge.data)
     assert empty(own_bridge)
     assert alice.upload(bucket, b"data").status_code == 200
 
@@ -68,14 +65,13 @@ def test_an_upload_that_cannot_be_given_up_is_cleaned_away_later(
     with running(tmp_path) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
-        with closing(sqlite3.connect(tmp_path / "bridge.sqlite")) as other:
+        with contextlib.ExitStack() as lock:
             with connected(bridge) as connection:
                 body = multipart(bytes(10 << 20))
                 connection.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH")) + body[:-100])
                 until(bridge, lambda: bridge.sql("SELECT * FROM uploads") and bridge.blobs())
-                other.execute("BEGIN IMMEDIATE")
+                lock.enter_context(locked(bridge.settings.database_url))
             until(bridge, lambda: "is left to the next clean-up" in caplog.text)
-            other.rollback()
         assert len(bridge.blobs()) == 1
         cleaned(tmp_path)
         assert empty(bridge)

@@ -7,11 +7,13 @@ import pytest
 
 from pymdc.bridge.store import Store
 
+from ..harness import settings_for
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store on a real SQLite file, with one user in it."""
-    store = Store(f"sqlite:///{tmp_path / 'bridge.sqlite'}")
+    """A store on a real database, with one user in it."""
+    store = Store(settings_for(tmp_path).database_url)
     store.users.create("a@example.com", "kept", None, "activation", 1)
     yield store
     store.close()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,8 @@ from sqlalchemy import exc
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.store import Store, schema
 from pymdc.bridge.store.schema import Database, garbage
+
+from ..harness import locked, settings_for
 
 
 def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
@@ -28,19 +28,18 @@ def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "_BUSY_MILLISECONDS", 10)
-    impatient = Store(f"sqlite:///{tmp_path / 'bridge.sqlite'}")
-    with closing(sqlite3.connect(tmp_path / "bridge.sqlite")) as other:
-        other.execute("BEGIN IMMEDIATE")
+    url = settings_for(tmp_path).database_url
+    impatient = Store(url)
+    with locked(url):
         with pytest.raises(Unavailable):
             impatient.users.activate("activation")
         impatient.check()
-        other.rollback()
     assert impatient.users.activate("activation").activated
     impatient.close()
 
 
 def test_what_two_made_at_once_is_found_on_the_next_attempt(tmp_path: Path) -> None:
-    database, attempts = Database(f"sqlite:///{tmp_path / 'bridge.sqlite'}"), []
+    database, attempts = Database(settings_for(tmp_path).database_url), []
     database.migrate()
 
     def work(connection: sa.Connection) -> str:
