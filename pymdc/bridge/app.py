@@ -6,7 +6,7 @@ import html
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -21,8 +21,11 @@ from starlette.websockets import WebSocket
 
 from .. import __version__
 from . import cleaning, openapi
+from .access import Arrivals, open_log
+from .addresses import Addresses
 from .context import Bridge
 from .errors import Refused
+from .limits import Gate
 from .openapi import Description
 from .requests import Reply
 from .routes import buckets, channel, files, keys, users
@@ -60,7 +63,7 @@ ROUTES = (
     Operation("GET", "/health", _health, Description("Tell whether the bridge is well", reply="Health")),
     Operation(
         "POST", "/users", users.create,
-        Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413)),
+        Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413, 429)),
     ),
     Operation(
         "GET", "/activations/{token}", users.activate,
@@ -104,7 +107,7 @@ ROUTES = (
     Operation(
         "PUT", "/buckets/{id}/files", files.upload,
         Description(
-            "Store a file", "token", "Upload", "File", refusals=(400, 403, 404, 408, 413), headers=("x-filesize",)
+            "Store a file", "token", "Upload", "File", refusals=(400, 403, 404, 408, 413, 429), headers=("x-filesize",)
         ),
     ),
     Operation(
@@ -122,14 +125,18 @@ ROUTES = (
 def create_app(settings: Settings) -> Starlette:
     """Return a bridge as an ASGI application. Its database and store are opened, and made if missing, at once.
 
+    `app.state.limits` are its `Limits`: whoever stops it tells them first.
+
     Raises:
+        OSError: the access log cannot be written to.
         Unavailable: the database or the store cannot be opened.
     """
+    log = open_log(settings)
     bridge = Bridge.open(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with closing(bridge.store):
+        with closing(bridge.store), nullcontext() if log is None else closing(log):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cleaning.run, bridge)
                 yield
@@ -140,11 +147,16 @@ def create_app(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=[*(_route(bridge, operation) for operation in ROUTES), WebSocketRoute("/{path:path}", serve_channel)],
-        middleware=[Middleware(Conventions)],
+        middleware=[
+            Middleware(Arrivals, Addresses(settings.trusted_proxies), log),
+            Middleware(Conventions),
+            Middleware(Gate, bridge.limits),
+        ],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.limits = bridge.limits
     return app
 
 

@@ -11,9 +11,10 @@ import anyio
 from anyio import to_thread
 
 from .blobs import Blobs
-from .mail import Outbox
+from .limits import Limits
+from .mail import Mail, Mailer, mailer
 from .passwords import Passwords
-from .settings import DATABASE_THREADS, PASSWORD_THREADS, SHARD_THREADS, Settings
+from .settings import DATABASE_THREADS, MAIL_THREADS, PASSWORD_THREADS, SHARD_THREADS, Settings
 from .store import Store
 
 __all__ = ["Bridge", "now"]
@@ -38,18 +39,20 @@ class Bridge:
     settings: Settings
     store: Store
     blobs: Blobs
-    outbox: Outbox
+    mailer: Mailer
+    limits: Limits
     passwords: Passwords = field(default_factory=Passwords)
     _database: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DATABASE_THREADS))
     _crypto: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PASSWORD_THREADS))
     _shards: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SHARD_THREADS))
+    _mails: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAIL_THREADS))
 
     @classmethod
     def open(cls, settings: Settings) -> Bridge:
         """Open the engines that `settings` name; make what is missing."""
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(settings.database_url)
-        return cls(settings, store, Blobs(settings.store_location), Outbox(settings.outbox, settings.on_mail))
+        return cls(settings, store, Blobs(settings.store_location), mailer(settings), Limits(settings))
 
     async def ask(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the database in a thread."""
@@ -62,3 +65,7 @@ class Bridge:
     async def write(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the store in a thread."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._shards)
+
+    async def post(self, mail: Mail) -> None:
+        """Send a mail in a thread; see `Mailer.send`."""
+        await to_thread.run_sync(self.mailer.send, mail, limiter=self._mails)

@@ -1,22 +1,30 @@
-"""Mail: until a way to send it is configured, each one is written to the outbox folder."""
+"""Mail: sent by SMTP where that is set up, else written to the outbox folder."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import smtplib
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
+from email.utils import format_datetime, localtime, make_msgid, parseaddr
 from pathlib import Path
+from typing import Protocol
 
-from .errors import Unavailable
+from .errors import Refused, Unavailable
+from .settings import SMTP_PORTS, SMTP_SECONDS, Settings
 
-__all__ = ["Mail", "Outbox", "activation_mail"]
+__all__ = ["Mail", "Mailer", "Outbox", "SmtpServer", "activation_mail", "mailer"]
 
+_log = logging.getLogger("pymdc.bridge")
 _SENDER = "bridge@localhost"
-_POLICY = SMTP.clone(utf8=True)  # an address may hold any letter
+_UNSENT = "The activation mail cannot be sent, try again later"
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,35 @@ class Mail:
     link: str
     token: str
 
-    def message(self) -> EmailMessage:
+    def message(self, sender: str = _SENDER) -> EmailMessage:
         """Return the mail as it is sent."""
-        message = EmailMessage(policy=_POLICY)
-        message["From"] = _SENDER
+        # An address may hold any letter; only where it does, headers may too.
+        message = EmailMessage(policy=SMTP.clone(utf8=not self.to.isascii()))
+        message["From"] = sender
         message["To"] = self.to
         message["Subject"] = self.subject
+        message["Date"] = format_datetime(localtime())
+        message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine need answer
         message.set_content(self.text)
         return message
+
+
+class Mailer(Protocol):
+    """A way to send mails."""
+
+    def send(self, mail: Mail) -> None:
+        """Send a mail. When this returns, somebody else is responsible for it.
+
+        Raises:
+            Refused: nobody takes mail for this address.
+            Unavailable: it cannot be sent now.
+        """
+
+
+def mailer(settings: Settings) -> Mailer:
+    """Return the way to send mails that `settings` name."""
+    return Outbox(settings.outbox, settings.on_mail) if settings.smtp_host is None else SmtpServer(settings)
 
 
 def activation_mail(to: str, link: str, token: str) -> Mail:
@@ -81,6 +110,65 @@ class Outbox:
                 file.write(mail.message().as_bytes())
             partial.rename(self._folder / name)
         except OSError as error:
-            raise Unavailable("The activation mail cannot be sent, try again later") from error
+            raise Unavailable(_UNSENT) from error
         if self._on_mail is not None:
             self._on_mail(mail)
+
+
+class SmtpServer:
+    """A mail server, as `settings` name it. Each mail has a connection of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sender = str(settings.smtp_sender)
+
+    def send(self, mail: Mail) -> None:
+        """Send a mail.
+
+        Raises:
+            Refused: the server takes no mail for this address, now or later.
+            Unavailable: the server is away, or has another reason not to take it now.
+        """
+        try:
+            with self._connected() as server:
+                self._deliver(server, mail)
+        except OSError as error:  # smtplib's own errors, and those of sockets and TLS
+            _log.warning("the mail server failed: %s", error)
+            raise Unavailable(_UNSENT) from error
+        if self._settings.on_mail is not None:
+            self._settings.on_mail(mail)
+
+    @contextmanager
+    def _connected(self) -> Iterator[smtplib.SMTP]:
+        host, security = str(self._settings.smtp_host), self._settings.smtp_security
+        port, context = self._settings.smtp_port or SMTP_PORTS[security], ssl.create_default_context()
+        server = (
+            smtplib.SMTP_SSL(host, port, timeout=SMTP_SECONDS, context=context)
+            if security == "tls"
+            else smtplib.SMTP(host, port, timeout=SMTP_SECONDS)
+        )
+        try:
+            if security == "starttls":
+                server.starttls(context=context)
+            if self._settings.smtp_user is not None:
+                server.login(self._settings.smtp_user, str(self._settings.smtp_password))
+            yield server
+            with suppress(OSError):  # the mail has been taken, however the server says good-bye
+                server.quit()
+        finally:
+            server.close()
+
+    def _deliver(self, server: smtplib.SMTP, mail: Mail) -> None:
+        try:
+            server.send_message(mail.message(self._sender), parseaddr(self._sender)[1], [mail.to])
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPNotSupportedError) as error:
+            if not _for_good(error):
+                raise
+            _log.warning("the mail server refused an address for good: %s", type(error).__name__)
+            raise Refused(400, "The mail server takes no mail for this address") from error
+
+
+def _for_good(error: smtplib.SMTPException) -> bool:
+    # 4xx is a refusal for now, as greylisting has it: RFC 5321, section 4.2.1.
+    codes = [code for code, _ in error.recipients.values()] if isinstance(error, smtplib.SMTPRecipientsRefused) else []
+    return all(code >= 500 for code in codes)

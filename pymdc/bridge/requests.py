@@ -12,7 +12,7 @@ from . import fields
 from .errors import Refused
 from .settings import JSON_BYTES
 
-__all__ = ["Reply", "read_body", "read_object"]
+__all__ = ["Reply", "client", "read_body", "read_object"]
 
 
 class Reply(Response):
@@ -22,6 +22,11 @@ class Reply(Response):
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def client(request: Request) -> str:
+    """Return the address of a request's client."""
+    return str(request.scope["client"][0])
 
 
 async def read_body(request: Request) -> bytes:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
+from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from .app import create_app
+from .limits import Limits
 from .mail import Mail
-from .settings import CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, SEND_SECONDS, STOP_SECONDS, Settings
+from .protocols import Channel, Http
+from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, Settings
 
 __all__ = ["BridgeThread", "serve"]
 
 _BACKLOG = 2048  # connections that wait to be accepted: uvicorn's own choice
+_TICK_SECONDS = 0.05  # how often a stopping bridge looks whether it is done
 _START_SECONDS = 30.0  # the engines are open before the thread starts; it only has to be scheduled
 
 
@@ -46,13 +49,14 @@ class BridgeThread:
         """Open the database and the store, bind the port, and serve.
 
         Raises:
-            OSError: the port cannot be bound.
+            OSError: the port cannot be bound, or the access log not be written to.
+        ValueError: a setting cannot be used.
             pymdc.bridge.errors.Unavailable: the database or the store cannot be opened.
         """
         listener, self.settings = _bind(self.settings)
         self.url = replace(self.settings, public_url=None).base_url
         try:
-            self._server = _Server(_config(self.settings))
+            self._server = _server(self.settings)
         except BaseException:
             listener.close()
             raise
@@ -63,7 +67,7 @@ class BridgeThread:
         self._server.serving.wait(_START_SECONDS)
 
     def stop(self) -> None:
-        """Stop serving: what is under way has `STOP_SECONDS` to finish. Stopping twice does nothing."""
+        """Stop serving: what is under way has the settings' `stop_seconds` to finish. Stopping twice does nothing."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -84,59 +88,48 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
 
     Arguments:
         echo: called with each line for the person who started the bridge: where its data is, how to point a program
-            at it, and each activation link, as its mail is written.
+            at it, and, where mails go to the outbox, each activation link.
 
     Raises:
-        OSError: the port cannot be bound.
+        OSError: the port cannot be bound, or the access log not be written to.
+        ValueError: a setting cannot be used.
         pymdc.bridge.errors.Unavailable: the database or the store cannot be opened.
     """
 
     def show(mail: Mail) -> None:
-        echo(f"To activate {mail.to}: {mail.link}")
+        if settings.smtp_host is None:
+            echo(f"To activate {mail.to}: {mail.link}")
         if settings.on_mail is not None:
             settings.on_mail(mail)
 
     listener, bound = _bind(settings)
     with listener:
-        server = _Server(_config(replace(bound, on_mail=show)))
+        server = _server(replace(bound, on_mail=show))
         echo(f"Data: {bound.data.resolve()}")
-        echo(f"Mail: {bound.outbox.resolve()}")
+        echo(f"Mail: {bound.outbox.resolve() if bound.smtp_host is None else bound.smtp_host}")
         echo(f"export STORJ_BRIDGE={bound.base_url}")
         server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    """uvicorn's, but it lets what is under way finish before it closes its port: meanwhile, who comes is told."""
+
+    def __init__(self, config: uvicorn.Config, limits: Limits, patience: float) -> None:
         super().__init__(config)
         self.serving = threading.Event()
+        self._limits = limits
+        self._patience = patience
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.serving.set()
 
-
-class _Http(HttpToolsProtocol):
-    """uvicorn's, but a connection that never sends anything is closed as one that sends nothing more is."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-
-
-class _Channel(WebSocketsSansIOProtocol):
-    """uvicorn's, but a peer that does not read cannot keep the connection, and what waits in it, for ever."""
-
-    async def run_asgi(self) -> None:
-        await super().run_asgi()
-        self.loop.call_later(SEND_SECONDS, self._drop)
-
-    def _drop(self) -> None:
-        if self.disconnected:
-            return
-        # Reset it: else the kernel would go on offering what was sent already.
-        connection = self.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._limits.stopping = True
+        end = time.monotonic() + self._patience
+        while self._limits.busy and time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
 
 
 def _bind(settings: Settings) -> tuple[socket.socket, Settings]:
@@ -154,11 +147,12 @@ def _bind(settings: Settings) -> tuple[socket.socket, Settings]:
     return listener, replace(settings, port=listener.getsockname()[1])
 
 
-def _config(settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(settings),
-        http=_Http,
-        ws=_Channel,
+def _server(settings: Settings) -> _Server:
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        http=cast("Any", partial(Http, max_connections=settings.max_connections)),  # it is called as a class is
+        ws=Channel,
         ws_max_size=CHANNEL_REQUEST_BYTES,
         ws_per_message_deflate=False,  # shards are as good as random
         lifespan="on",
@@ -168,5 +162,12 @@ def _config(settings: Settings) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=CANCEL_SECONDS,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
+    try:
+        config.load()
+    except OSError as error:
+        raise ValueError(f"the TLS certificate or its key cannot be used: {error}") from error
+    return _Server(config, app.state.limits, settings.stop_seconds)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from .mail import Mail
@@ -17,12 +19,16 @@ PORT = 6382  # the port of the bridges of 2016; programs of the time have it wri
 SHARD_BYTES = 8 * 1024 * 1024  # a shard is cut at 8 MiB; here at exactly that, so that equal files have equal shards
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
 TOKEN_SECONDS = 300  # a bucket token lives five minutes
+SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual port of each way to speak to a mail server
 GIGABYTE = 10**9  # `storage` and `transfer` are in GB
 
 # What keeps one client from harming the others.
 JSON_BYTES = 1024 * 1024  # the largest JSON body; a bucket with ten thousand keys still fits
 MULTIPART_BYTES = 1024 * 1024  # what an upload may hold besides its file: other fields, boundaries, headers
 CHANNEL_REQUEST_BYTES = 16 * 1024  # the one message a channel's client sends holds about 150 bytes
+HEAD_BYTES = 32 * 1024  # the head of a request, or what else comes without being a body; tools of the time send 1 KiB
+HEAD_SECONDS = 30.0  # how long a head may take from its first byte; it fits into a few packets
+READ_BYTES = 16 * 1024  # what of a body must come within each `READ_SECONDS` of waiting: any modem is faster
 READ_SECONDS = 60.0  # silence in the middle of a body; a phone that changes cells is back by then
 SEND_SECONDS = 60.0  # a channel's reader that takes nothing for so long is gone
 CHANNEL_REQUEST_SECONDS = 30.0  # who opens a channel has its token in hand
@@ -43,7 +49,17 @@ UPLOAD_LEASE_SECONDS = 300  # an upload that gives no sign of life for so long b
 UPLOAD_TOUCH_SECONDS = 60.0  # how often it gives one: often enough to survive a hiccup of the database
 MAIL_LEASE_SECONDS = 300  # a registration whose mail was not sent by then belonged to a process that died
 SWEEP_SECONDS = 60.0  # how often the bridge cleans up
-STOP_SECONDS = 5  # how long a stopping bridge waits for what is under way
+CANCEL_SECONDS = 2  # how long what is cancelled, since its time was up, may take to clean up after itself
+MAIL_THREADS = 4  # mails being sent at the same time
+SMTP_SECONDS = 15.0  # how long the mail server may be silent; whoever registers is waiting
+
+
+# What an operator may set otherwise.
+UPLOADS_PER_ADDRESS = 32  # each holds up to 16 MiB of memory; a busy office behind one address still gets through
+REQUESTS = 512  # requests under way: more would only wait for the database, and take memory meanwhile
+CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
+REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest a bridge floods other people's inboxes
+STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: most do, and an operator still waits for it
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,25 @@ class Settings:
         public_url: how clients reach the bridge, where that is not `http://host:port`: it is what activation links
             and the channels of pointers are made from.
         redirect_origins: where an activation may redirect to, such as `https://app.example`.
-        on_mail: called with each `Mail` after it is written to the outbox, in a worker thread.
+        on_mail: called with each `Mail` after it is sent, in a worker thread.
+        tls_certificate: a file with a certificate and those above it, in PEM; with it, the bridge speaks TLS.
+        tls_key: the file with its private key, in PEM, without a password.
+        trusted_proxies: addresses or networks of proxies, whose `X-Forwarded-For` tells the address of a client.
+        access_log: `"off"`, `"on"` (standard error), or a file to add a line to for each request.
+        smtp_host: the server to send mail through; without one, mails go to the outbox.
+        smtp_port: its port; by default the usual one of `smtp_security`.
+        smtp_security: `"starttls"`, `"tls"` (from the first byte) or `"none"`.
+        smtp_user: the name to log in with, if that is asked for.
+        smtp_password: the password to log in with.
+        smtp_sender: the address that mails come from; needed with `smtp_host`.
+        registrations_per_hour: how many registrations an address is allowed, where mails are sent by SMTP.
+        uploads_per_address: how many uploads an address may have under way at once.
+        max_requests: how many requests may be under way at once.
+        max_connections: how many connections may be open at once; then idle ones are closed.
+        stop_seconds: how long a stopping bridge lets transfers finish.
+
+    Raises:
+        ValueError: one of them cannot be used; its text says which, and why.
     """
 
     data: Path
@@ -70,6 +104,37 @@ class Settings:
     public_url: str | None = None
     redirect_origins: tuple[str, ...] = ()
     on_mail: Callable[[Mail], None] | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    access_log: str = "off"
+    smtp_host: str | None = None
+    smtp_port: int | None = None
+    smtp_security: str = "starttls"
+    smtp_user: str | None = None
+    smtp_password: str | None = field(default=None, repr=False)
+    smtp_sender: str | None = None
+    registrations_per_hour: int = REGISTRATIONS_PER_HOUR
+    uploads_per_address: int = UPLOADS_PER_ADDRESS
+    max_requests: int = REQUESTS
+    max_connections: int = CONNECTIONS
+    stop_seconds: float = STOP_SECONDS
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("a TLS certificate and its key are given together, or neither")
+        if self.public_url is not None:
+            _check_url(self.public_url, "the public URL")
+        for origin in self.redirect_origins:
+            _check_url(origin, "a redirect origin")
+        for proxy in self.trusted_proxies:
+            _check_network(proxy)
+        if self.smtp_security not in SMTP_PORTS:
+            raise ValueError(f"the security of SMTP is one of {', '.join(SMTP_PORTS)}, not {self.smtp_security!r}")
+        if self.smtp_host is not None and self.smtp_sender is None:
+            raise ValueError("mail by SMTP needs the address of a sender")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("an SMTP user and a password are given together, or neither")
 
     @property
     def database_url(self) -> str:
@@ -92,4 +157,18 @@ class Settings:
         if self.public_url is not None:
             return self.public_url.rstrip("/")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 -- compared, not bound
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+
+
+def _check_url(text: str, what: str) -> None:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{what} begins with http:// or https:// and a host, unlike {text!r}")
+
+
+def _check_network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"a trusted proxy is an address or a network: {error}") from error

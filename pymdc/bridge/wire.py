@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import Refused
-from .settings import DRAIN_BYTES, DRAIN_SECONDS, READ_SECONDS
+from .settings import DRAIN_BYTES, DRAIN_SECONDS, READ_BYTES, READ_SECONDS
 
 __all__ = ["Conventions"]
 
@@ -46,15 +48,25 @@ class _Exchange:
         self._send = send
         self._unread = request.get("content-length", "0") != "0" or "transfer-encoding" in request
         self._draining = False
+        self._patience, self._arrived = READ_SECONDS, 0
 
     async def receive(self) -> Message:
         message: Message = {}
-        with anyio.move_on_after(READ_SECONDS):
+        began = time.monotonic()
+        with anyio.move_on_after(self._patience):
             message = await self._receive()
         if not message:
             raise Refused(408, "The body of the request did not come in time")
+        self._be_patient(time.monotonic() - began, len(message.get("body", b"")))
         self._unread = message["type"] == "http.request" and message.get("more_body", False)
         return message
+
+    def _be_patient(self, waited: float, size: int) -> None:
+        # Not every piece buys new patience: one byte at a time could keep a request for ever.
+        self._patience = max(0.0, self._patience - waited)
+        self._arrived += size
+        if self._arrived >= READ_BYTES:
+            self._patience, self._arrived = READ_SECONDS, 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

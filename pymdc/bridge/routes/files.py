@@ -13,7 +13,7 @@ from starlette.responses import Response
 from .. import auth, fields
 from ..context import Bridge, now
 from ..errors import Refused
-from ..requests import Reply, read_body
+from ..requests import Reply, client, read_body
 from ..settings import MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
 from ..store import Entry
 from ..upload import FilePart, ShardWriter, boundary
@@ -50,6 +50,11 @@ async def pointers(bridge: Bridge, request: Request) -> Response:
 
 async def upload(bridge: Bridge, request: Request) -> Response:
     """PUT /buckets/:id/files"""
+    with bridge.limits.upload(client(request)):
+        return await _upload(bridge, request)
+
+
+async def _upload(bridge: Bridge, request: Request) -> Response:
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
     found = await bridge.ask(bridge.store.tokens.check, token, bucket, "PUSH", now())
     size = fields.file_size(request.headers.get("x-filesize"))

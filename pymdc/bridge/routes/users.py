@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import fields
+from ..addresses import neighbourhood
 from ..context import Bridge, now
 from ..errors import Refused
 from ..mail import activation_mail
-from ..requests import Reply, read_object
+from ..requests import Reply, client, read_object
 from ..store import User
 
 __all__ = ["activate", "create"]
@@ -27,6 +28,9 @@ async def create(bridge: Bridge, request: Request) -> Response:
     _, sent = await read_object(request)
     password, email = fields.password(sent.get("password")), fields.email(sent.get("email"))
     key = fields.public_key(sent["pubkey"]) if sent.get("pubkey") else None
+    if bridge.settings.smtp_host is not None:
+        limit, address = bridge.settings.registrations_per_hour, neighbourhood(client(request))
+        await bridge.ask(bridge.store.registrations.admit, address, limit, now())
     kept = await bridge.compute(bridge.passwords.protect, password)
     token = secrets.token_hex(32)
     user = await bridge.ask(bridge.store.users.create, email, kept, key, token, now())
@@ -52,7 +56,7 @@ async def _send_mail(bridge: Bridge, email: str, token: str, redirect: Any) -> N
     mail = activation_mail(email, link, token)
     with anyio.CancelScope(shield=True):  # a mail that went out must not be forgotten
         try:
-            await bridge.write(bridge.outbox.send, mail)
+            await bridge.post(mail)
             await bridge.ask(bridge.store.users.mailed, email)
         except Refused:
             # Without the mail the account could never be used, and its e-mail never be registered again.

@@ -1,0 +1,100 @@
+"""The access log: a line of JSON for each request, with nothing in it that opens anything."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from datetime import datetime, timezone
+from logging.handlers import WatchedFileHandler
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .addresses import Addresses
+from .settings import Settings
+
+__all__ = ["Arrivals", "open_log"]
+
+_SECRETS = re.compile("(?<=/activations/).+|[0-9a-f]{64,}", re.IGNORECASE)  # every token is 64 digits of hex
+_PATH_CHARACTERS = 256  # no path of the API is longer
+
+
+def open_log(settings: Settings) -> logging.Handler | None:
+    """Return what writes the access log, if there is to be one.
+
+    A file is opened anew when it was moved away, so that it can be rotated.
+
+    Raises:
+        OSError: the file cannot be written to.
+    """
+    if settings.access_log == "off":
+        return None
+    if settings.access_log == "on":
+        return logging.StreamHandler(sys.stderr)
+    return WatchedFileHandler(settings.access_log, encoding="utf-8")
+
+
+class Arrivals:
+    """An ASGI application before another: it finds the client's address, and writes the access log."""
+
+    def __init__(self, app: ASGIApp, addresses: Addresses, log: logging.Handler | None) -> None:
+        self._app = app
+        self._addresses = addresses
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        address = self._addresses.of(scope)
+        scope = {**scope, "client": (address, 0)}
+        if self._log is None:
+            await self._app(scope, receive, send)
+            return
+        visit = _Visit(receive, send)
+        try:
+            await self._app(scope, visit.receive, visit.send)
+        finally:
+            line = json.dumps(visit.line(scope, address), separators=(",", ":"))
+            self._log.handle(logging.makeLogRecord({"msg": line}))
+
+
+class _Visit:
+    """What passed in one request, or on one channel."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._began = time.monotonic()
+        self._status: int | None = None
+        self._received = self._sent = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._received += _size(message)
+        return message
+
+    async def send(self, message: Message) -> None:
+        self._status = message.get("status", message.get("code", self._status))
+        self._sent += _size(message)
+        await self._send(message)
+
+    def line(self, scope: Scope, address: str) -> dict[str, Any]:
+        path = scope["raw_path"].decode("latin-1")
+        return {
+            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "address": address,
+            "method": scope.get("method", "CHANNEL"),
+            "path": _SECRETS.sub("***", path)[:_PATH_CHARACTERS],
+            "status": self._status,
+            "received": self._received,
+            "sent": self._sent,
+            "ms": round((time.monotonic() - self._began) * 1000, 1),
+        }
+
+
+def _size(message: Message) -> int:
+    return sum(len(message.get(name) or "") for name in ("body", "bytes", "text"))

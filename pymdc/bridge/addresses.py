@@ -1,0 +1,53 @@
+"""Whose request it is, by address: that of the connection, or what a trusted proxy says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+__all__ = ["Addresses", "neighbourhood"]
+
+_HOME_BITS = 64  # a provider gives each of its customers at least so many IPv6 addresses: they count as one
+
+
+class Addresses:
+    """Finds the addresses of clients.
+
+    Arguments:
+        proxies: addresses and networks of the proxies that are trusted to tell them, in `X-Forwarded-For`.
+    """
+
+    def __init__(self, proxies: Iterable[str]) -> None:
+        self._proxies = [ip_network(proxy) for proxy in proxies]
+
+    def of(self, scope: Scope) -> str:
+        """Return the address of the client of a request: the last one that no trusted proxy has."""
+        peer = _parsed(scope["client"][0] if scope.get("client") else "")
+        named = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+        while peer is not None and self._trusts(peer) and named:
+            before = _parsed(named.pop())
+            if before is None:
+                break  # who wrote that cannot be trusted with more
+            peer = before
+        return "unknown" if peer is None else str(peer)
+
+    def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in proxy for proxy in self._proxies)
+
+
+def neighbourhood(address: str) -> str:
+    """Return what stands for an address where clients are counted: of IPv6, the network that is one customer's."""
+    parsed = _parsed(address)
+    return str(ip_network((parsed, _HOME_BITS), strict=False)) if isinstance(parsed, IPv6Address) else address
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return address if mapped is None else mapped

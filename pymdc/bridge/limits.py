@@ -1,0 +1,117 @@
+"""How much a bridge does at once, and what it says when that is too much, or when it is stopping."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from .addresses import neighbourhood
+from .errors import Refused, Unavailable
+from .requests import Reply
+from .settings import Settings
+
+__all__ = ["Gate", "Limits"]
+
+
+class Limits:
+    """What one process has under way. It protects the process, so another one has limits of its own.
+
+    Attributes:
+        stopping: set when the bridge is to stop: from then on nothing new begins.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.stopping = False
+        self._settings = settings
+        self._requests = self._channels = 0
+        self._uploads: Counter[str] = Counter()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return self._requests + self._channels > 0
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count a request while it lasts.
+
+        Raises:
+            Unavailable: there are too many, or the bridge is stopping.
+        """
+        self._refuse_when_stopping()
+        if self._requests >= self._settings.max_requests:
+            raise Unavailable("The bridge is too busy, try again later")
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+
+    @contextmanager
+    def channel(self) -> Iterator[None]:
+        """Count a channel while it lasts. How many there may be, connections bound.
+
+        Raises:
+            Unavailable: the bridge is stopping.
+        """
+        self._refuse_when_stopping()
+        self._channels += 1
+        try:
+            yield
+        finally:
+            self._channels -= 1
+
+    @contextmanager
+    def upload(self, address: str) -> Iterator[None]:
+        """Count an upload from an address while it lasts.
+
+        Raises:
+            Refused: the address has too many under way.
+        """
+        group = neighbourhood(address)
+        if self._uploads[group] >= self._settings.uploads_per_address:
+            raise Refused(429, "Too many uploads at once from this address, try again later")
+        self._uploads[group] += 1
+        try:
+            yield
+        finally:
+            self._uploads[group] -= 1
+            if not self._uploads[group]:
+                del self._uploads[group]
+
+    def _refuse_when_stopping(self) -> None:
+        if self.stopping:
+            raise Unavailable("The bridge is stopping, try again later")
+
+
+class Gate:
+    """An ASGI application that lets another one do no more than `limits` allow."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        with ExitStack() as under_way:
+            count = self._limits.channel if scope["type"] == "websocket" else self._limits.request
+            try:
+                under_way.enter_context(count())
+            except Unavailable as refused:
+                await _refuse(refused, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+
+
+async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    reply = Reply({"error": refused.message}, refused.status)
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(reply)
+    else:
+        await reply(scope, receive, send)

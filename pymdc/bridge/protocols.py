@@ -1,0 +1,150 @@
+"""HTTP and WebSocket on a connection: uvicorn's, with bounds on what a client may cost before the bridge knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from .settings import HEAD_BYTES, HEAD_SECONDS, SEND_SECONDS
+
+__all__ = ["Channel", "Http"]
+
+_log = logging.getLogger("pymdc.bridge")
+
+
+class Http(HttpToolsProtocol):
+    """uvicorn's HTTP, but a head is bounded in size and time, silence and replies that nobody reads in time.
+
+    Arguments:
+        max_connections: how many connections may be open; beyond, those without a request under way are closed, and if
+            there are none, the new one.
+    """
+
+    def __init__(self, *args: Any, max_connections: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._max_connections = max_connections
+        self._head_bytes = self._pending_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._drop_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= self._max_connections:
+            for other in [other for other in self.connections if isinstance(other, Http) and other.idle]:
+                other.transport.abort()
+                self.connections.discard(other)
+        super().connection_made(transport)
+        if len(self.connections) > self._max_connections:
+            _log.warning("a connection was closed: %d are open, and all are in use", self._max_connections)
+            transport.abort()
+            return
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        if self._drop_timer is not None:
+            self._drop_timer.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._pending_bytes += len(data)
+        super().data_received(data)
+        if self._pending_bytes > HEAD_BYTES:
+            self._refuse_head()
+        elif self.idle and self._head_timer is None and self in self.connections:  # it is neither closed nor a channel
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    # What the parser tells: whatever makes progress, so that the rest can be counted.
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        self._pending_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._pending_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._pending_bytes = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._drop_later()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._drop_later()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+            self._drop_later()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES:
+            raise ValueError("the head is too large")  # the parser stops at it
+
+    def _refuse_head(self) -> None:
+        body = json.dumps({"error": "The head of the request is too large"}).encode()
+        lines = ["HTTP/1.1 431 Request Header Fields Too Large", "content-type: application/json; charset=utf-8"]
+        head = "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""])
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+        self._drop_later()
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _drop_later(self) -> None:
+        # A connection that is being closed waits for its reader: not for ever.
+        if self._drop_timer is None:
+            self._drop_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+
+class Channel(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, but a peer that does not read cannot keep the connection, and what waits in it, for ever."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.loop.call_later(SEND_SECONDS, self._drop)
+
+    def _drop(self) -> None:
+        if self.disconnected:
+            return
+        # Reset it: else the kernel would go on offering what was sent already.
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
