@@ -20,7 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from .. import __version__
-from . import cleaning, openapi
+from . import cleaning, fields, openapi
 from .access import Arrivals, open_log
 from .addresses import Addresses
 from .context import Bridge
@@ -162,7 +162,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def _route(bridge: Bridge, operation: Operation) -> Route:
     async def serve(request: Request) -> Response:
-        request.path_params.update({name: unquote(value) for name, value in request.path_params.items()})
+        request.path_params.update({name: fields.storable(unquote(text)) for name, text in request.path_params.items()})
         try:
             return await operation.run(bridge, request)
         except Refused as refused:
