@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -109,19 +110,34 @@ class Handle(Future[Any]):
 
     def _make(self) -> None:
         self.set_running_or_notify_cancel()
+        value = self._value()
+        _forget_locals(value)
+        self._finish(value)
+
+    def _value(self) -> Any:
         try:
             self._job.check()
-            value = self._call(self._job)
+            return self._call(self._job)
         except BaseException as error:  # noqa: BLE001 - errors are values, and a worker has nobody to raise to
-            value = error
-        self._finish(value)
+            return error
 
     def _finish(self, value: Any) -> None:
         self._runner = threading.get_ident()
         self.set_result(value)
-        once = threading.Lock()  # a scheduler may be wrong, the promise "exactly once" holds
+        # Whoever takes this is the one who calls: a scheduler may be wrong, the promise "exactly once" holds. They are
+        # also the ones who let go of what a callback holds: a window's things must be freed in the window's thread.
+        once = [(self._callback, self._call, value)]
+        del self._callback, self._call
+
+        def deliver() -> None:
+            try:
+                callback, _call, value = once.pop()
+            except IndexError:
+                return
+            callback(value)
+
         try:
-            self._deliver(lambda: once.acquire(blocking=False) and self._callback(value))
+            self._deliver(deliver)
         finally:
             self._delivered.set()
 
@@ -150,7 +166,7 @@ class Dispatcher:
         """
         if callback is None:
             try:
-                return call(Job(_delivery(scheduler)))
+                return call(Job(_delivery(scheduler, Exception)))  # Ctrl-C in a progress callback is the program's
             except Exception as error:  # noqa: BLE001 - errors are values
                 return error
         if not callable(callback):
@@ -185,6 +201,15 @@ class Dispatcher:
             del handle  # or an idle worker would keep the last value alive
 
 
+def _forget_locals(value: Any) -> None:
+    """Clear the variables that the tracebacks of an error value hold: callbacks, open files, whole shards."""
+    seen = set()
+    while isinstance(value, BaseException) and id(value) not in seen:
+        seen.add(id(value))
+        traceback.clear_frames(value.__traceback__)
+        value = value.__cause__ or value.__context__
+
+
 def _start(function: Callable[[], None], name: str) -> None:
     try:
         threading.Thread(target=function, name=name).start()
@@ -192,17 +217,19 @@ def _start(function: Callable[[], None], name: str) -> None:
         function()
 
 
-def _delivery(scheduler: Scheduler | None) -> Callable[[Callable[[], object]], None]:
-    """Return what runs a function where callbacks belong."""
+def _delivery(
+    scheduler: Scheduler | None, reported: type[BaseException] = BaseException
+) -> Callable[[Callable[[], object]], None]:
+    """Return what runs a function where callbacks belong, and reports what it raises of that kind."""
     if scheduler is None:
-        return _reporting
-    return lambda function: _reporting(lambda: scheduler(lambda: _reporting(function)))
+        return lambda function: _reporting(function, reported)
+    return lambda function: _reporting(lambda: scheduler(lambda: _reporting(function, reported)), reported)
 
 
-def _reporting(function: Callable[[], object]) -> None:
+def _reporting(function: Callable[[], object], reported: type[BaseException]) -> None:
     try:
         function()
-    except BaseException as error:  # noqa: BLE001 - nothing that a callback raises may end a worker
+    except reported as error:  # nothing that a callback raises may end a worker
         arguments = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
         with suppress(BaseException):  # nor what a program's own hook raises
             threading.excepthook(arguments)

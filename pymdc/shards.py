@@ -251,16 +251,23 @@ def _earlier_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]
         message = channel.receive()
         if isinstance(message, str):  # it speaks the later form, then, and gave no answer before for another reason
             raise _NoAnswerError(ChannelError(str(_json_object(message).get("message", "the farmer refused"))))
-        try:
-            kind, payload, _ = binarypack.unpack(message)
-        except (ValueError, TypeError) as error:
-            raise ChannelError("the farmer sent what is neither form of the channel") from error
+        kind, payload = _opened_message(message)
         if kind == data and isinstance(payload, bytes):
             yield payload
         elif kind == data and isinstance(payload, dict):
             raise ChannelError(str(payload.get("message", "the farmer refused")))
         elif kind == end:
             return
+
+
+def _opened_message(message: bytes) -> tuple[Any, Any]:
+    try:
+        parts = binarypack.unpack(message)
+    except ValueError:
+        parts = None
+    if not isinstance(parts, list) or len(parts) != 3:
+        raise ChannelError("the farmer sent what is neither form of the channel")
+    return parts[0], parts[1]
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -1,0 +1,377 @@
+"""The data channel: one shard, from farmers that are described by their recordings, and from worse ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import random
+import ssl
+import threading
+from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from pymdc import Timeout, config
+from pymdc.errors import ChannelError, IntegrityError
+from pymdc.job import Job
+from pymdc.shards import Farmers
+
+from .farmers import Answer, Network, Shard, hash_of, whole
+from .hostile import HOST, Connection, Script, Server, client_context
+
+CURT = Timeout(connect=20, channel=0.1)
+PATIENT = Timeout(connect=20, channel=20)
+BODY = random.Random(2).randbytes(200_001)
+RECORDED = Path(__file__).parent / "data"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "POLL_SECONDS", 0.02)
+
+
+def job() -> Job:
+    return Job(lambda function: None)
+
+
+def fetched(answer: Answer, body: bytes = BODY, timeout: Timeout = PATIENT, **settings: Any) -> bytes:
+    with Network(answer, **settings) as network:
+        network.store(body, len(body))
+        pointer = network._pointer(hash_of(body))
+        return bytes(Farmers(timeout, client_context()).fetch(pointer, job(), lambda size: None))
+
+
+def fetched_from(script: Script, timeout: Timeout = PATIENT) -> bytes:
+    """Fetch from what is no farmer, but a socket."""
+    with Server(script) as server:
+        pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
+        return bytes(Farmers(timeout, True).fetch(pointer, job(), lambda size: None))
+
+
+# What was recorded
+
+
+def replayed(entry: dict[str, Any]) -> Answer:
+    """Answer with the events of a recording; the bytes of its messages are ours, their sizes the recorded ones."""
+
+    def answer(shard: Shard) -> None:
+        for event in entry["events"]:
+            if event.get("recv") == "binary":
+                shard.connection.send(random.Random(event["bytes"]).randbytes(event["bytes"]))
+            elif event.get("recv") == "text":
+                shard.connection.send(event["data"])
+            elif event.get("recv") == "close":
+                shard.connection.close(event["code"], event["reason"])
+            elif "dropped" in event:
+                shard.drop()
+            elif "timeout" in event:
+                shard.wait()
+
+    return answer
+
+
+def recorded(version: str) -> list[Any]:
+    entries = json.loads((RECORDED / f"bridge-{version}-channel.json").read_text())["entries"]
+    wanted = [
+        entry
+        for entry in entries
+        if entry["name"].startswith("ws: ")
+        and "connect and send nothing" not in entry["name"]
+        and not any("..." in event for event in entry["events"])
+    ]
+    return [pytest.param(entry, id=f"{version} {entry['name'][4:]}") for entry in wanted]
+
+
+@pytest.mark.parametrize("entry", recorded("v0.3.0") + recorded("v0.6.6"))
+def test_what_was_recorded_gives_the_shard_or_the_farmers_words_or_a_timeout(entry: dict[str, Any]) -> None:
+    events = entry["events"]
+    sizes = [event["bytes"] for event in events if event.get("recv") == "binary"]
+    body = b"".join(random.Random(size).randbytes(size) for size in sizes)
+    words = [json.loads(event["data"]).get("message") for event in events if event.get("recv") == "text"]
+    answer = replayed(entry)
+    if sizes:
+        assert fetched(answer, body) == body
+        return
+    expected: type[Exception] = TimeoutError
+    if any(words):
+        expected = ChannelError
+    elif any("dropped" in event for event in events):
+        expected = IncompleteRead
+    with pytest.raises(expected) as caught:
+        fetched(answer, timeout=CURT)
+    if any(words):
+        assert str(caught.value) == words[0]
+
+
+# Messages and frames
+
+
+def test_each_message_is_told_as_it_arrives() -> None:
+    sizes: list[int] = []
+    with Network() as network:
+        network.store(BODY, len(BODY))
+        Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), sizes.append)
+    assert sizes == [65536, 65536, 65536, 3393]
+
+
+def in_fragments(shard: Shard) -> None:
+    def pieces() -> Any:
+        for start in range(0, len(shard.body), 10_000):
+            yield shard.body[start : start + 10_000]
+
+    shard.connection.send(pieces())
+
+
+def between_pings(shard: Shard) -> None:
+    shard.connection.ping()
+    shard.send(shard.body[:100])
+    pong = shard.connection.ping()
+    assert pong.wait(20)
+    shard.send(shard.body[100:])
+
+
+def in_one_message(shard: Shard) -> None:
+    shard.connection.send(shard.body)
+
+
+@pytest.mark.parametrize("answer", [in_fragments, between_pings, in_one_message])
+def test_a_shard_may_come_in_any_frames(answer: Answer) -> None:
+    assert fetched(answer) == BODY
+
+
+def test_a_text_in_fragments_is_one_text() -> None:
+    def refuse(shard: Shard) -> None:
+        shard.connection.send(iter(['{"code": 400, ', '"message": "no é', '!"}']))
+
+    with pytest.raises(ChannelError, match="no é!"):
+        fetched(refuse)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"code": 500}', "the farmer refused"),
+        ("out of order", "out of order"),
+        ("[1]", r"\[1\]"),
+        ("[" * 100_000, r"\[\["),
+        ('{"code": 200.5, "message": 5}', "5"),
+    ],
+)
+def test_any_other_text_is_a_refusal(text: str, words: str) -> None:
+    with pytest.raises(ChannelError, match=words):
+        fetched(lambda shard: shard.connection.send(text))
+
+
+def test_other_content_is_an_integrity_error() -> None:
+    with pytest.raises(IntegrityError, match=f"the shard {hash_of(BODY)} came with other content"):
+        fetched(lambda shard: shard.send(b"x"))
+
+
+def test_a_farmer_that_closes_in_the_middle_is_an_incomplete_read_with_what_came() -> None:
+    def leave(shard: Shard) -> None:
+        shard.send(shard.body[:1000])
+        shard.connection.close(1001)
+
+    with pytest.raises(IncompleteRead) as caught:
+        fetched(leave)
+    assert caught.value.partial == BODY[:1000]
+
+
+def test_more_than_any_shard_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "MAX_SHARD_BYTES", 100_000)
+    with pytest.raises(ChannelError, match="more than 100000 bytes"):
+        fetched(whole)
+    with pytest.raises(ChannelError, match="does not speak the protocol"):
+        fetched(in_one_message)
+
+
+def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
+    got = threading.Event()
+
+    def reset(shard: Shard) -> None:
+        shard.send(shard.body[:1000])
+        assert got.wait(20)
+        shard.reset()
+
+    with Network(reset) as network:
+        network.store(BODY, len(BODY))
+        with pytest.raises(ConnectionResetError):
+            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: got.set())
+
+
+def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word() -> None:
+    """It drops the first connection, so the earlier form is tried; what it says to that is the error."""
+    with Network(lambda shard: shard.drop()) as network:
+        network.store(BODY, len(BODY))
+        with pytest.raises(IncompleteRead):
+            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+        assert network.connections == 2
+
+
+def test_a_farmer_whose_form_is_known_is_not_tried_in_the_other() -> None:
+    with Network() as network:
+        network.store(BODY, len(BODY))
+        farmers = Farmers(PATIENT, True)
+        farmers.fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+        network.answer = Shard.drop
+        with pytest.raises(IncompleteRead):
+            farmers.fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+        assert network.connections == 2
+
+
+# The earlier form
+
+
+def earlier(*messages: bytes) -> Answer:
+    def answer(shard: Shard) -> None:
+        for message in messages:
+            shard.connection.send(message)
+
+    return answer
+
+
+def test_a_shard_in_the_earlier_form_is_fetched() -> None:
+    assert fetched(whole, earlier=True, timeout=CURT) == BODY
+
+
+@pytest.mark.parametrize("junk", [b"\xc4", b"\x93\x02", b"\x05", b"\x92\x01\x02", b"\x00\x00", b"\xb3abc"])
+def test_what_is_neither_form_is_a_channel_error(junk: bytes) -> None:
+    with pytest.raises(ChannelError, match="neither form"):
+        fetched(earlier(junk), earlier=True, timeout=CURT)
+
+
+def test_messages_of_the_earlier_form_that_mean_nothing_here_are_passed_over() -> None:
+    pause, text, other = b"\x93\x03\xc0\x00", b"\x93\x02\xb1x\x00", b"\x93\x02\xc0\x00"
+    answer = earlier(pause, text, other, b"\x93\x02\xa5hello\x00")
+    assert fetched(answer, b"hello", earlier=True, timeout=CURT) == b"hello"
+
+
+def test_a_farmer_of_the_earlier_form_that_just_closes_is_a_channel_error() -> None:
+    with pytest.raises(ChannelError, match="does not speak the protocol"):
+        fetched(lambda shard: shard.connection.close(), earlier=True, timeout=CURT)
+
+
+# What is no farmer
+
+
+def saying(data: bytes) -> Script:
+    def script(connection: Connection) -> None:
+        connection.read_head()
+        connection.send(data)
+
+    return script
+
+
+def closing(connection: Connection) -> None:
+    connection.read_head()
+
+
+def silent(connection: Connection) -> None:
+    connection.wait()
+
+
+def accepting(connection: Connection, *data: bytes) -> None:
+    request = connection.read_head()
+    assert request is not None
+    key = request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+    head = f"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    connection.send(head.encode() + b"".join(data))
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (saying(b"220 mail.example.com ESMTP\r\n\r\n"), BadStatusLine),
+        (saying(b"\x00" * 100_000), (BadStatusLine, ChannelError)),
+        (saying(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), ChannelError),
+        (saying(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), ChannelError),
+        (closing, RemoteDisconnected),
+        (Connection.reset, URLError),
+        (lambda connection: accepting(connection, b"\xff\xff\xff"), ChannelError),
+        (lambda connection: accepting(connection, b"\x82\x85mask12345"), ChannelError),
+        (lambda connection: accepting(connection, b"\x81\x01\xff"), ChannelError),
+        (lambda connection: accepting(connection, b"\x80\x01x"), ChannelError),
+        (lambda connection: accepting(connection, b"\x82\x7f\x00\x00\x00\xff\x00\x00\x00\x00"), ChannelError),
+    ],
+)
+def test_what_is_no_farmer_is_a_documented_error(script: Script, error: Any) -> None:
+    with pytest.raises(error) as caught:
+        fetched_from(script)
+    assert str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_bytes_after_the_handshake_are_a_documented_error(seed: int) -> None:
+    chance = random.Random(seed)
+    noise = bytes([chance.choice([0x82, 0x81, 0x88, 0x02, chance.randrange(256)])]) + chance.randbytes(500)
+    with pytest.raises((ChannelError, IntegrityError, IncompleteRead, OSError)):
+        fetched_from(lambda connection: accepting(connection, noise), CURT)
+
+
+def test_a_server_that_accepts_and_says_nothing_is_a_url_error() -> None:
+    with pytest.raises(URLError) as caught:
+        fetched_from(silent, Timeout(connect=0.05, channel=20))
+    assert isinstance(caught.value.reason, TimeoutError)
+
+
+@pytest.mark.parametrize("channel", ["http://h/", "ws://", "ws://h:port", "ws://[::1", "ws://h/#x", "", "ws://u@h/"])
+def test_a_channel_that_is_none_is_a_channel_error(channel: str) -> None:
+    pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
+    with pytest.raises(ChannelError, match="a pointer to no channel"):
+        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+
+
+@pytest.mark.parametrize("channel", ["ws://nowhere.invalid/", "ws://" + "x" * 70 + ".invalid/", "ws://a..b/"])
+def test_a_host_that_is_none_is_a_url_error(channel: str) -> None:
+    pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
+    with pytest.raises(URLError):
+        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+
+
+@pytest.mark.parametrize("name", ["hash", "token", "channel"])
+def test_a_pointer_that_lacks_something_is_a_channel_error(name: str) -> None:
+    pointer = {"hash": "0" * 40, "token": "t", "channel": "ws://h", name: None}
+    with pytest.raises(ChannelError, match=f"a pointer without {name}"):
+        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+
+
+def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("websockets.client").setLevel(logging.DEBUG)
+    with Network() as network:
+        network.store(BODY, len(BODY))
+        pointer = network._pointer(hash_of(BODY))
+        caplog.clear()
+        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+    ours = [record for record in caplog.records if record.name != "websockets.server"]
+    assert not any(pointer["token"] in record.getMessage() for record in ours)
+
+
+def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from .hostile import authority_pem
+
+    (tmp_path / "ca.pem").write_bytes(authority_pem())
+    with Network(tls=True) as network:
+        network.store(BODY, len(BODY))
+        with pytest.raises(URLError) as caught:
+            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+        assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: None) == BODY
+
+
+def test_no_limit_on_silence_is_no_limit() -> None:
+    enough = threading.Event()
+    threading.Timer(0.1, enough.set).start()
+
+    def late(shard: Shard) -> None:
+        assert enough.wait(20)
+        shard.send(shard.body)
+
+    assert fetched(late, timeout=Timeout(connect=None, channel=None)) == BODY

@@ -1,0 +1,239 @@
+"""Connections whose every wait ends."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from http.client import BadStatusLine
+
+import pytest
+
+from pymdc import config
+from pymdc.job import Job
+from pymdc.streams import Stream
+
+from .hostile import (
+    HOST,
+    Connection,
+    Script,
+    Server,
+    client_context,
+    full_backlog,
+    refusing_port,
+    relay,
+    server_context,
+)
+
+LONG = 60.0
+
+
+def job() -> Job:
+    return Job(lambda function: None)
+
+
+def soon(seconds: float = LONG) -> float:
+    return time.monotonic() + seconds
+
+
+def echo(connection: Connection) -> None:
+    while data := connection.sock.recv(1 << 16):
+        connection.send(data)
+
+
+def silent(connection: Connection) -> None:
+    connection.wait()
+
+
+@pytest.mark.parametrize("context", [None, server_context()])
+def test_what_is_sent_arrives_and_what_comes_is_received(context: ssl.SSLContext | None) -> None:
+    with Server(echo, context=context) as server:
+        stream = Stream.open(HOST, server.port, client_context() if context else None, soon(), job())
+        data = os.urandom(100_000)
+        stream.send(data, soon())
+        got = b""
+        while len(got) < len(data):
+            got += stream.receive(soon())
+        assert got == data
+        stream.close()
+
+
+def test_a_large_message_is_sent_whole_to_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "POLL_SECONDS", 0.01)
+    data, got, full = os.urandom(20_000_000), bytearray(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        full.wait(0.05)
+        while len(got) < len(data):
+            got.extend(connection.sock.recv(1 << 20))
+        connection.send(b"x")
+
+    with Server(slow) as server:
+        stream = Stream.open(HOST, server.port, None, soon(), job())
+        stream.send(data, soon())
+        assert stream.receive(soon()) == b"x"
+        assert stream.receive(soon()) == b""
+        stream.close()
+    assert got == data
+
+
+def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "POLL_SECONDS", 0.01)
+    with Server(silent) as server:
+        stream = Stream.open(HOST, server.port, None, soon(), job())
+        with pytest.raises(TimeoutError):
+            stream.receive(soon(0.02))
+        with pytest.raises(TimeoutError):
+            stream.send(bytes(20_000_000), soon(0.02))
+        stream.close()
+        with pytest.raises(TimeoutError):
+            Stream.open(HOST, server.port, client_context(), soon(0.02), job())
+    with full_backlog() as port, pytest.raises(TimeoutError):
+        Stream.open(HOST, port, None, soon(0.02), job())
+
+
+def cancelled_soon() -> Job:
+    made = job()
+    threading.Timer(0.05, made.cancel).start()
+    return made
+
+
+def connecting(server: Server, wanted: Job) -> None:
+    with full_backlog() as port:
+        Stream.open(HOST, port, None, None, wanted)
+
+
+def shaking_hands(server: Server, wanted: Job) -> None:
+    Stream.open(HOST, server.port, client_context(), None, wanted)
+
+
+def receiving(server: Server, wanted: Job) -> None:
+    stream = Stream.open(HOST, server.port, None, None, wanted)
+    try:
+        stream.receive(None)
+    finally:
+        stream.close()
+
+
+def sending(server: Server, wanted: Job) -> None:
+    stream = Stream.open(HOST, server.port, None, None, wanted)
+    try:
+        stream.send(bytes(50_000_000), None)
+    finally:
+        stream.close()
+
+
+@pytest.mark.parametrize("wait", [connecting, shaking_hands, receiving, sending])
+def test_every_wait_ends_within_a_second_when_the_job_is_cancelled(wait: Callable[[Server, Job], None]) -> None:
+    with Server(silent) as server:
+        began = time.monotonic()
+        with pytest.raises(CancelledError):
+            wait(server, cancelled_soon())
+        assert time.monotonic() - began < 1
+
+
+def test_a_connection_that_is_refused_is_a_connection_refused_error() -> None:
+    with refusing_port() as port, pytest.raises(ConnectionRefusedError):
+        Stream.open(HOST, port, None, soon(), job())
+
+
+def test_the_addresses_of_a_host_are_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(echo) as server, refusing_port() as port:
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, _, **more: real(HOST, port, **more) + real(HOST, server.port, **more)
+        )
+        Stream.open("two.example", 80, None, soon(), job()).close()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **more: [])
+        with pytest.raises(OSError, match="example has no address"):
+            Stream.open("two.example", 80, None, soon(), job())
+
+
+def test_an_untrusted_certificate_is_an_ssl_error() -> None:
+    with Server(echo, context=server_context()) as server, pytest.raises(ssl.SSLCertVerificationError):
+        Stream.open(HOST, server.port, ssl.create_default_context(), soon(), job())
+
+
+# Proxies
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def name(url: str) -> None:
+        for variable in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(variable, url)
+
+    return name
+
+
+@pytest.mark.parametrize("context", [None, server_context()])
+def test_a_proxy_that_the_environment_names_makes_the_tunnel(
+    proxy: Callable[[str], None], context: ssl.SSLContext | None
+) -> None:
+    with Server(echo, context=context) as server, Server(relay) as tunnel:
+        proxy(f"http://us%40er:pass@{HOST}:{tunnel.port}")
+        stream = Stream.open(HOST, server.port, client_context() if context else None, soon(), job())
+        stream.send(b"hello", soon())
+        assert stream.receive(soon()) == b"hello"
+        stream.close()
+        (request,) = tunnel.requests
+        assert (request.method, request.target) == ("CONNECT", f"{HOST}:{server.port}")
+        assert request.headers["proxy-authorization"] == "Basic " + base64.b64encode(b"us@er:pass").decode()
+
+
+def test_a_proxy_for_all_needs_no_scheme_and_an_ipv6_address_has_its_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(answering_with(b"HTTP/1.0 200 OK\r\n\r\n")) as tunnel:
+        monkeypatch.setenv("all_proxy", f"{HOST}:{tunnel.port}")
+        Stream.open("::1", 5, None, soon(), job()).close()
+        assert tunnel.requests[0].target == "[::1]:5"
+        assert "proxy-authorization" not in tunnel.requests[0].headers
+
+
+def test_a_host_that_the_environment_excepts_is_reached_directly(
+    proxy: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(echo) as server, refusing_port() as port:
+        proxy(f"http://{HOST}:{port}")
+        monkeypatch.setenv("no_proxy", HOST)
+        Stream.open(HOST, server.port, None, soon(), job()).close()
+
+
+def answering_with(data: bytes) -> Script:
+    def script(connection: Connection) -> None:
+        connection.read_head()
+        connection.send(data)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "words"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", OSError, "no tunnel: 407 Proxy Authentication"),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>", OSError, "no tunnel: 502"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", BadStatusLine, "SSH"),
+        (b"\x00" * 100_000, BadStatusLine, "\x00"),
+        (b"", BadStatusLine, "without a reply"),
+    ],
+)
+def test_a_proxy_that_makes_no_tunnel_is_an_error(
+    proxy: Callable[[str], None], reply: bytes, error: type[Exception], words: str
+) -> None:
+    with Server(answering_with(reply)) as tunnel:
+        proxy(f"http://{HOST}:{tunnel.port}")
+        with pytest.raises(error, match=words):
+            Stream.open("farmer.example", 80, None, soon(), job())
+
+
+@pytest.mark.parametrize("url", ["socks5://h:1", "https://h:1", "http://"])
+def test_a_proxy_of_another_kind_is_an_error_that_says_so_without_its_password(
+    proxy: Callable[[str], None], url: str
+) -> None:
+    proxy(url)
+    with pytest.raises(OSError, match="proxies of the kind http://host:port only"):
+        Stream.open("farmer.example", 80, None, soon(), job())
