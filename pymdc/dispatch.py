@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
@@ -110,16 +109,12 @@ class Handle(Future[Any]):
 
     def _make(self) -> None:
         self.set_running_or_notify_cancel()
-        value = self._value()
-        _forget_locals(value)
-        self._finish(value)
-
-    def _value(self) -> Any:
         try:
             self._job.check()
-            return self._call(self._job)
+            value = self._call(self._job)
         except BaseException as error:  # noqa: BLE001 - errors are values, and a worker has nobody to raise to
-            return error
+            value = error
+        self._finish(value)
 
     def _finish(self, value: Any) -> None:
         self._runner = threading.get_ident()
@@ -199,15 +194,6 @@ class Dispatcher:
                 handle = self._waiting.popleft()
             handle.run()
             del handle  # or an idle worker would keep the last value alive
-
-
-def _forget_locals(value: Any) -> None:
-    """Clear the variables that the tracebacks of an error value hold: callbacks, open files, whole shards."""
-    seen = set()
-    while isinstance(value, BaseException) and id(value) not in seen:
-        seen.add(id(value))
-        traceback.clear_frames(value.__traceback__)
-        value = value.__cause__ or value.__context__
 
 
 def _start(function: Callable[[], None], name: str) -> None:
