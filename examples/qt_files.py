@@ -238,7 +238,7 @@ class Window(QMainWindow):
             bucket.files.list(callback=lambda value: self.show_files(value) if bucket is self.bucket else None)
 
     def show_files(self, value: Any) -> None:
-        if not self.went_wrong(value):
+        if not self.went_wrong(value) and value != self.files:  # else what is selected would not stay selected
             self.files = value
             self.file_list.clear()
             for file in value:

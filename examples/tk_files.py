@@ -144,7 +144,7 @@ class Window:
         self.create = ttk.Button(frame, text="Create bucket", command=self.create_bucket)
         self.create.grid(row=1, column=1, padx=8)
         self.file_list = ttk.Treeview(frame, columns=("size", "type"))
-        for column, title, width in (("#0", "File", 360), ("size", "Size", 100), ("type", "Type", 200)):
+        for column, title, width in (("#0", "File", 320), ("size", "Size", 100), ("type", "Type", 160)):
             self.file_list.heading(column, text=title, anchor="w")
             self.file_list.column(column, width=width)
         self.file_list.grid(row=0, column=2, columnspan=3, sticky="nsew", padx=(8, 0))
@@ -230,7 +230,7 @@ class Window:
             bucket.files.list(callback=lambda value: self.show_files(value) if bucket is self.bucket else None)
 
     def show_files(self, value: Any) -> None:
-        if self.went_wrong(value):
+        if self.went_wrong(value) or value == self.files:  # the same again: what is selected stays selected
             return
         self.files = value
         self.file_list.delete(*self.file_list.get_children())

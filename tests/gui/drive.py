@@ -43,7 +43,7 @@ class TkHands:
 
     def choose(self, files: list[str], folder: str) -> None:
         """Answer the dialogs, which belong to Tk."""
-        dialogs = importlib.import_module("tkinter.filedialog")
+        dialogs: Any = importlib.import_module("tkinter.filedialog")
         dialogs.askopenfilenames = lambda **_: files
         dialogs.askdirectory = lambda **_: folder
 
@@ -231,10 +231,18 @@ class Person:
         self.beats, self.last = [], time.perf_counter()
         ours = window.transfers[before:]
         shares: set[float] = set()
-        yield lambda: shares.update(map(hands.share, ours)) or any(0.2 < each < 1 for each in shares)
+
+        def look(enough: Callable[[], bool]) -> Callable[[], bool]:
+            def enough_now() -> bool:
+                shares.update(hands.share(each) for each in ours)
+                return enough()
+
+            return enough_now
+
+        yield look(lambda: any(0.2 < each < 1 for each in shares))
         if name == "uploads":
             yield self.photograph("uploading")
-        yield lambda: shares.update(map(hands.share, ours)) or all(hands.shown(each.button) == "Clear" for each in ours)
+        yield look(lambda: all(hands.shown(each.button) == "Clear" for each in ours))
         self.seen[name] = [hands.shown(each.words) for each in ours]
         self.seen[f"{name} late"], self.beats = sorted(self.beats), None
         self.seen[f"{name} seconds"] = time.monotonic() - started
@@ -266,8 +274,9 @@ class Person:
 
 def mailed_token(outbox: Path) -> str:
     """Return the token at the end of the link in the last mail."""
-    mail = message_from_bytes(max(outbox.glob("*.eml")).read_bytes(), policy=default)
-    return re.findall(r"/activations/(\w+)", mail.get_body().get_content())[-1]  # type: ignore[attr-defined]
+    mail: Any = message_from_bytes(max(outbox.glob("*.eml")).read_bytes(), policy=default)
+    tokens = re.findall(r"/activations/(\w+)", mail.get_content())
+    return str(tokens[-1])
 
 
 def main() -> None:
@@ -275,7 +284,7 @@ def main() -> None:
     spec = importlib.util.spec_from_file_location(program.stem, program)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module: Any = importlib.util.module_from_spec(spec)
     sys.modules[program.stem] = module
     spec.loader.exec_module(module)
     sys.argv[:] = [str(program), journey["data"]]

@@ -16,6 +16,7 @@ from typing import Any
 
 from pymdc import schedulers
 from pymdc.dispatch import Dispatcher, Handle, Scheduler
+from pymdc.job import Job
 
 LONG = 60.0
 
@@ -88,7 +89,8 @@ class GLib:
     def __init__(self) -> None:
         self.glib = importlib.import_module("gi.repository.GLib")
         self.loop = self.glib.MainLoop()
-        self.main = self.second = None
+        self.main: Any = None
+        self.second: Any = None
         self.things: list[Any] = []
 
     def schedulers(self) -> tuple[Scheduler, Scheduler]:
@@ -159,7 +161,8 @@ class Wx:
 class Asyncio:
     def __init__(self) -> None:
         self.loop = importlib.import_module("asyncio").new_event_loop()
-        self.main = self.second = None
+        self.main: Any = None
+        self.second: Any = None
         self.things: list[Any] = []
 
     def schedulers(self) -> tuple[Scheduler, Scheduler]:
@@ -197,9 +200,18 @@ def numbered(scheduler: Scheduler, ran: list[int]) -> Scheduler:
     def schedule(function: Callable[[], None]) -> None:
         with lock:
             number = next(numbers)
-            scheduler(lambda: (ran.append(number), function())[1])
+
+            def run() -> None:
+                ran.append(number)
+                function()
+
+            scheduler(run)
 
     return schedule
+
+
+def giving(value: int) -> Callable[[Job], int]:
+    return lambda _: value
 
 
 def thousand(loop: Any) -> dict[str, Any]:
@@ -218,7 +230,7 @@ def thousand(loop: Any) -> dict[str, Any]:
 
     loop.soon_end = lambda: loop.soon(loop.end)  # one more turn, for a callback too many
     ordered = numbered(scheduler, ran)
-    loop.soon(lambda: [dispatcher.run(lambda _, i=i: i, callback, ordered) for i in range(1000)])
+    loop.soon(lambda: [dispatcher.run(giving(number), callback, ordered) for number in range(1000)])
     loop.run()
     return {
         "in order": ran == list(range(1000)),
@@ -240,7 +252,7 @@ def raising(loop: Any) -> dict[str, Any]:
         raise ValueError(value)
 
     dispatcher = Dispatcher(1)
-    loop.soon(lambda: [dispatcher.run(lambda _, i=i: i, callback, scheduler) for i in range(10)])
+    loop.soon(lambda: [dispatcher.run(giving(number), callback, scheduler) for number in range(10)])
     loop.run()
     return {"values": values, "reported": reported}
 
@@ -253,38 +265,44 @@ def watched() -> tuple[list[str], list[Any]]:
     """What is reported, and what callbacks were called with: nothing, they must stay empty."""
     reported: list[str] = []
     threading.excepthook = lambda arguments: reported.append(repr(arguments.exc_value))
+    sys.unraisablehook = lambda arguments: reported.append(repr(arguments.exc_value))
     return reported, []
 
 
 def ended(loop: Any) -> dict[str, Any]:
     """The loop ends with calls under way; whatever it was is let go of before they are answered."""
-    scheduler = loop.schedulers()[0]
     reported, called = watched()
     go_on = threading.Event()
-    handles: list[Handle] = []
+    values: list[Any] = []
+    begin_and_end(loop, go_on, called, values)
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("pymdc-worker")]
+    assert len(workers) == 8
+    if not isinstance(loop, Qt):  # Qt wants its application to be the last to go
+        del loop
+    gc.disable()
+    go_on.set()
+    for worker in workers:
+        worker.join(LONG)
+    collector = threading.Thread(target=gc.collect)  # any thread may happen to be the one that collects garbage
+    collector.start()
+    collector.join(LONG)
+    return {"called": called, "reported": reported, "values": values, "alive": [each.is_alive() for each in workers]}
+
+
+def begin_and_end(loop: Any, go_on: threading.Event, called: list[Any], values: list[Any]) -> None:
+    scheduler = loop.schedulers()[0]
 
     def callback(value: Any, main: Any = loop.main, things: Any = loop.things) -> None:
         called.append(value)
         loop.show(main)
 
-    loop.soon(lambda: handles.extend(held_up(Dispatcher(8), go_on, callback, scheduler)))
-    loop.soon(lambda: loop.soon(loop.end))
+    def begin() -> None:
+        for handle in held_up(Dispatcher(8), go_on, callback, scheduler):
+            handle.add_done_callback(lambda done: values.append(done.result()))
+        loop.soon(loop.end)
+
+    loop.soon(begin)
     loop.run()
-    workers = [thread for thread in threading.enumerate() if thread.name.startswith("pymdc-worker")]
-    results = [handle.cancel for handle in handles]
-    assert len(results) == len(workers) == 8
-    values: list[Any] = []
-    for handle in handles:
-        handle.add_done_callback(lambda done: values.append(done.result()))
-    del callback, scheduler, handles, results, handle
-    if not isinstance(loop, Qt):  # Qt wants its application to be the last to go
-        del loop
-    gc.collect()
-    go_on.set()
-    for worker in workers:
-        worker.join(LONG)
-    gc.collect()
-    return {"called": called, "reported": reported, "values": values, "alive": [each.is_alive() for each in workers]}
 
 
 def closed(loop: Any) -> dict[str, Any]:
@@ -356,4 +374,5 @@ def closing(loop: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     scenarios = {each.__name__: each for each in (thousand, raising, ended, closed, closing)}
-    print(json.dumps(scenarios[sys.argv[2]](LOOPS[sys.argv[1]]())))
+    make = LOOPS[sys.argv[1]]
+    print(json.dumps(scenarios[sys.argv[2]](make())))
