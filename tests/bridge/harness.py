@@ -18,9 +18,12 @@ import sqlalchemy as sa
 from obstore.store import LocalStore, ObjectStore, from_url
 from websockets.sync.client import connect
 
+from pymdc.bridge import cleaning
+from pymdc.bridge.blobs import Blobs
 from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread
-from pymdc.bridge.settings import Settings
+from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
+from pymdc.bridge.store import Store
 from pymdc.bridge.store.schema import metadata
 from pymdc.keypair import ECDSA
 
@@ -203,6 +206,13 @@ def blob_names(settings: Settings) -> set[str]:
 def settings_for(data: Path, **settings: Any) -> Settings:
     """Settings with the data in `data`, on the engines that are chosen: the same ones for the same folder."""
     return Settings(**{"data": data, "port": 0, **engines.chosen_for(data), **settings})
+
+
+def cleaned(settings: Settings) -> None:
+    """Clean up as any bridge on the same engines will do, once what is left there is old enough."""
+    store, later = Store(settings.database_url), (UPLOAD_LEASE_SECONDS + 60) * 1000
+    cleaning.sweep(store, Blobs(settings.store_location), time.time_ns() // 1_000_000 + later)
+    store.close()
 
 
 @contextmanager

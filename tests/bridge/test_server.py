@@ -2,31 +2,26 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from pymdc.bridge import cleaning, server
-from pymdc.bridge.blobs import Blobs
+from pymdc.bridge import server
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread, serve
-from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
-from pymdc.bridge.store import Store
+from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
-from .harness import PASSWORD, Person, Running, multipart, running, settings_for
+from .harness import PASSWORD, cleaned, multipart, running
 from .test_wire import connected, head
 
 
@@ -79,16 +74,8 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
             connection.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH")) + body[:-100])
             bridge.thread.stop()
         assert bridge.sql("SELECT * FROM entries") == []
-    cleaned(tmp_path)
+    cleaned(bridge.settings)
     assert bridge.blobs() == []
-
-
-def cleaned(data: Path) -> None:
-    """Clean up as any bridge on the same data will do, once what is left there is old enough."""
-    settings, later = settings_for(data), (UPLOAD_LEASE_SECONDS + 60) * 1000
-    store = Store(settings.database_url)
-    cleaning.sweep(store, Blobs(settings.store_location), time.time_ns() // 1_000_000 + later)
-    store.close()
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -139,40 +126,3 @@ def test_a_bridge_ends_when_it_is_told_to(tmp_path: Path) -> None:
         assert httpx.get(f"{url}/health").status_code == 200
         running.send_signal(signal.SIGTERM)
         assert running.wait(30) == -signal.SIGTERM
-
-
-def test_a_bridge_killed_at_any_moment_loses_no_acknowledged_file_and_lists_no_half_one(tmp_path: Path) -> None:
-    choose = random.Random(7)
-    acknowledged: dict[str, bytes] = {}
-    with running(tmp_path) as first:
-        alice = first.person()
-        bucket = alice.bucket(storage=1000, transfer=1000)
-
-    def upload(url: str) -> None:
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-            person = Person(Running(first.thread, http, tmp_path, []), alice.email, alice.key)
-            while True:
-                data = choose.randbytes(choose.choice([10, 1000, 9 << 20]))
-                reply = person.upload(bucket, data)
-                if reply.status_code == 200:
-                    acknowledged[reply.json()["hash"]] = data
-
-    for _ in range(4):
-        goal = len(acknowledged) + choose.randint(1, 20)
-        with process(tmp_path) as (victim, url), ThreadPoolExecutor(3) as pool:
-            uploads = [pool.submit(upload, url) for _ in range(3)]
-            while len(acknowledged) < goal:
-                time.sleep(0)  # nothing waits for this: the moment of the kill is to be random
-            victim.kill()
-            assert all(isinstance(one.exception(), httpx.TransportError) for one in uploads)
-
-    cleaned(tmp_path)
-    with running(tmp_path) as again:
-        person = Person(again, alice.email, alice.key)
-        listed = {entry["hash"] for entry in person.send("GET", f"/buckets/{bucket}/files").json()}
-        assert set(acknowledged) <= listed
-        for content in listed:
-            data = person.download(bucket, content)
-            assert acknowledged.get(content, data) == data
-        kept = {blob for (blob,) in again.sql("SELECT blob FROM shards")}
-        assert set(again.blobs()) == kept

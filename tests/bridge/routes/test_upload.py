@@ -11,8 +11,7 @@ import pytest
 from pymdc.bridge.routes import files
 from pymdc.bridge.store import schema
 
-from ..harness import Running, locked, multipart, running, until
-from ..test_server import cleaned
+from ..harness import Running, cleaned, locked, multipart, running, until
 from ..test_wire import connected, head
 
 
@@ -52,7 +51,7 @@ def test_a_store_that_fails_is_told_and_nothing_is_left(own_bridge: Running) -> 
         for data in (b"data", bytes(20 << 20)):
             reply = alice.upload(bucket, data)
             assert (reply.status_code, reply.json()) == (503, {"error": "The store is not available, try again later"})
-    cleaned(own_bridge.data)
+    cleaned(own_bridge.settings)
     assert empty(own_bridge)
     assert alice.upload(bucket, b"data").status_code == 200
 
@@ -73,7 +72,7 @@ def test_an_upload_that_cannot_be_given_up_is_cleaned_away_later(
                 lock.enter_context(locked(bridge.settings.database_url))
             until(bridge, lambda: "is left to the next clean-up" in caplog.text)
         assert len(bridge.blobs()) == 1
-        cleaned(tmp_path)
+        cleaned(bridge.settings)
         assert empty(bridge)
 
 

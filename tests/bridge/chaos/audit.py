@@ -1,0 +1,78 @@
+"""What must hold between the database of a bridge and its store, looked at from outside, with SQL of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import obstore
+
+from pymdc.bridge.settings import Settings
+
+from ..harness import blob_names, file_hash, object_store, run_sql
+
+_COUNTS = {
+    "contents counted otherwise than entries": """
+        SELECT hash FROM contents
+        WHERE "references" != (SELECT count(*) FROM entries WHERE content = hash) OR "references" < 1""",
+    "shards counted otherwise than contents": """
+        SELECT hash FROM shards WHERE "references" < 1
+        OR "references" != (SELECT count(DISTINCT content) FROM content_shards WHERE shard = hash)""",
+    "contents whose shards do not add up": """
+        SELECT contents.hash FROM contents WHERE size != (
+            SELECT coalesce(sum(shards.size), 0) FROM content_shards JOIN shards ON shard = shards.hash
+            WHERE content = contents.hash)""",
+    "contents with a gap": """
+        SELECT content FROM content_shards GROUP BY content
+        HAVING min(position) != 0 OR max(position) != count(*) - 1""",
+    "buckets that count other bytes than their files hold": """
+        SELECT id FROM buckets WHERE stored != (
+            SELECT coalesce(sum(size), 0) FROM entries JOIN contents ON content = hash WHERE bucket = buckets.id)""",
+    "shards that are given up": "SELECT hash FROM shards JOIN garbage ON shards.blob = garbage.blob",
+    "shards that share a blob": "SELECT blob FROM shards GROUP BY blob HAVING count(*) > 1",
+}
+
+
+def audit(settings: Settings, *, thorough: bool = True, clean: bool = False) -> list[str]:
+    """Return all that is wrong.
+
+    Arguments:
+        thorough: whether each shard is read and hashed, and each file put together.
+        clean: whether nothing may lie in the store that no shard points to; else the journal may explain it.
+    """
+    wrong = [f"{what}: {rows}" for what, query in _COUNTS.items() if (rows := run_sql(settings.database_url, query))]
+    shards = run_sql(settings.database_url, "SELECT hash, size, blob FROM shards")
+    there = blob_names(settings)
+    wrong += [f"shard {name} is missing" for name, _, blob in shards if blob not in there]
+    orphans = there - {blob for _, _, blob in shards}
+    if not clean:
+        orphans = {blob for blob in orphans if blob not in _garbage(settings) and blob[:32] not in _uploads(settings)}
+    wrong += [f"{blob} is an orphan" for blob in orphans]
+    if thorough and not wrong:
+        wrong += list(_damaged(settings, shards))
+    return wrong
+
+
+def _garbage(settings: Settings) -> set[str]:
+    return {blob for (blob,) in run_sql(settings.database_url, "SELECT blob FROM garbage")}
+
+
+def _uploads(settings: Settings) -> set[str]:
+    return {upload for (upload,) in run_sql(settings.database_url, "SELECT id FROM uploads")}
+
+
+def _damaged(settings: Settings, shards: list[Any]) -> Iterator[str]:
+    store = object_store(settings)
+    for name, size, blob in shards:
+        data = bytes(obstore.get(store, blob).bytes())
+        if (file_hash(data), len(data)) != (name, size):
+            yield f"shard {name} is damaged"
+    blobs = {name: blob for name, _, blob in shards}
+    for content, _ in run_sql(settings.database_url, "SELECT hash, size FROM contents"):
+        order = "SELECT shard FROM content_shards WHERE content = ? ORDER BY position"
+        digest = hashlib.sha256()
+        for (shard,) in run_sql(settings.database_url, order, content):
+            digest.update(bytes(obstore.get(store, blobs[shard]).bytes()))
+        if hashlib.new("ripemd160", digest.hexdigest().encode(), usedforsecurity=False).hexdigest() != content:
+            yield f"file {content} is damaged"
