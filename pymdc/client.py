@@ -54,8 +54,7 @@ class Client:
             raise TypeError(f"the endpoint is a URL, a str, not {type(endpoint).__name__}")
         if not isinstance(workers, int) or workers < 1:
             raise ValueError(f"workers is a number of threads, 1 or more, not {workers!r}")
-        if scheduler is not None and not callable(scheduler):
-            raise TypeError(f"the scheduler must be callable, not {type(scheduler).__name__}")
+        _check_scheduler(scheduler)
         if not isinstance(verify, bool | ssl.SSLContext):
             raise TypeError(f"verify is True, False or an ssl.SSLContext, not {type(verify).__name__}")
         self._timeout = config.Timeout.of(timeout)
@@ -82,6 +81,16 @@ class Client:
     def run(self, work: Callable[[Exchange, Job], Any], callback: Callback | None) -> Any:
         """Run `work`, which may make several exchanges: return its value, or a `Handle` where a callback is given."""
         return self._dispatcher.run(lambda job: self._with_exchange(work, job), callback, self._scheduler)
+
+    def with_scheduler(self, scheduler: Scheduler | None) -> Client:
+        """Return this client with another scheduler, for one window of several, or for a single call.
+
+        It shares the connections and the threads. To close either of them closes both.
+
+        Raises:
+            TypeError: the scheduler cannot be called.
+        """
+        return _Rescheduled(self, scheduler)
 
     def close(self) -> None:
         """Close the connections. What is still under way fails; a later call opens new ones."""
@@ -117,6 +126,31 @@ class Client:
                 self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
                 self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
             return self._exchange
+
+
+class _Rescheduled(Client):
+    """A client whose scheduler is another one, and all else the client's that it was made from."""
+
+    def __init__(self, client: Client, scheduler: Scheduler | None) -> None:
+        _check_scheduler(scheduler)
+        self._client = client
+        self._scheduler = scheduler
+        self._dispatcher = client._dispatcher
+
+    @property
+    def endpoint(self) -> str:
+        return self._client.endpoint
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _with_exchange(self, work: Callable[[Exchange, Job], Any], job: Job) -> Any:
+        return self._client._with_exchange(work, job)
+
+
+def _check_scheduler(scheduler: object) -> None:
+    if scheduler is not None and not callable(scheduler):
+        raise TypeError(f"the scheduler must be callable, not {type(scheduler).__name__}")
 
 
 _default_lock = threading.Lock()

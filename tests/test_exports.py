@@ -14,7 +14,18 @@ import pytest
 import pymdc
 
 EXPORTS = {
-    "pymdc": ["Client", "Timeout", "__version__", "api", "configure", "errors", "keypair", "rest", "unwrap"],
+    "pymdc": [
+        "Client",
+        "Timeout",
+        "__version__",
+        "api",
+        "configure",
+        "errors",
+        "keypair",
+        "rest",
+        "schedulers",
+        "unwrap",
+    ],
     "pymdc.__main__": ["main"],
     "pymdc.api": [
         "ECDSA",
@@ -47,6 +58,7 @@ EXPORTS = {
     "pymdc.multipart": ["Form", "Source", "check", "form", "name_of", "opened"],
     "pymdc.names": ["safe_name"],
     "pymdc.rest": ["REST"],
+    "pymdc.schedulers": ["asyncio", "glib", "qt", "tk", "wx"],
     "pymdc.shards": ["Farmers", "Pointer"],
     "pymdc.streams": ["Stream"],
     "pymdc.targets": ["Body", "FileTarget", "MemoryTarget", "Target"],

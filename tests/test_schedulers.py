@@ -7,13 +7,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+import pymdc
 from pymdc import schedulers
 from pymdc.dispatch import Dispatcher
+
+from .bridges import running_bridge
 
 LONG = 60.0
 
@@ -314,6 +318,33 @@ def test_a_handle_can_be_awaited_without_a_scheduler() -> None:
         return await asyncio.wrap_future(handle)
 
     assert asyncio.run(main()) == 7
+
+
+def test_a_client_with_another_scheduler_shares_all_else_with_the_one_it_was_made_from(tmp_path: Path) -> None:
+    scheduled: list[str] = []
+
+    def scheduler(name: str) -> Callable[[Callable[[], None]], None]:
+        def schedule(function: Callable[[], None]) -> None:
+            scheduled.append(name)
+            function()
+
+        return schedule
+
+    with running_bridge(tmp_path) as bridge, pymdc.Client(bridge.url, scheduler=scheduler("first")) as client:
+        other = client.with_scheduler(scheduler("other"))
+        for each in (client, other, other.with_scheduler(None), client):
+            handle = pymdc.api.Buckets(None, client=each).list(callback=lambda _: None)
+            handle.join(LONG)
+            assert handle.result()["error"]
+        assert repr(other) == repr(client)
+        other.close()
+        assert pymdc.api.Buckets(None, client=client).list()["error"]
+    assert scheduled == ["first", "other", "first"]
+
+
+def test_another_scheduler_must_be_callable() -> None:
+    with pytest.raises(TypeError, match="must be callable, not int"):
+        pymdc.Client("http://127.0.0.1:9").with_scheduler(5)  # type: ignore[arg-type]
 
 
 def test_importing_the_schedulers_imports_no_toolkit() -> None:
