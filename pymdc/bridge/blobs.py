@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,21 @@ class Blobs:
             else:
                 for page in obstore.list(self._store, upload):
                     obstore.delete(self._store, [item["path"] for item in page])
+
+    def pages(self) -> Iterator[list[tuple[str, datetime]]]:
+        """Yield the names of all blobs, and when each was written, some at a time."""
+        with _translated():
+            for page in obstore.list(self._store):
+                yield [(item["path"], item["last_modified"]) for item in page]
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a blob is there."""
+        with _translated():
+            try:
+                obstore.head(self._store, name)
+            except FileNotFoundError:
+                return False
+            return True
 
     def check(self) -> None:
         """Ask the store for a sign of life; `Unavailable` where it gives none."""

@@ -1,0 +1,127 @@
+"""Looking whether all that was acknowledged is still there and whole, and what lies in the store for nobody.
+
+It may run while bridges serve: whatever seems wrong is looked at again, since it may just have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+import anyio
+from anyio import to_thread
+
+from ..hashes import content_hash
+from .blobs import Blobs
+from .errors import Unavailable
+from .settings import UPLOAD_LEASE_SECONDS
+from .store import Shard, Store
+
+__all__ = ["Findings", "check", "remove"]
+
+_AT_ONCE = 8  # shards being read at the same time: S3 answers late, but to many at once
+
+
+@dataclass
+class Findings:
+    """What was found.
+
+    Attributes:
+        shards: how many shards were read back.
+        size: their size, in bytes.
+        wrong: what is wrong, a line each.
+        orphans: the names of blobs that belong to nothing.
+        old: those of them that are old enough to be removed: whoever wrote them has stopped.
+    """
+
+    shards: int = 0
+    size: int = 0
+    wrong: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    old: list[str] = field(default_factory=list)
+
+
+def check(store: Store, blobs: Blobs, echo: Callable[[str], None]) -> Findings:
+    """Read every shard back, and look at whatever else lies in the store.
+
+    Arguments:
+        echo: called with a line for each thing that is wrong or orphaned, as it is found.
+
+    Raises:
+        Unavailable: the database or the store is away.
+    """
+    findings = Findings()
+    for shard, verdict in _verdicts(store, blobs):
+        findings.shards += 1
+        findings.size += shard.size
+        if verdict and store.inventory.holds(shard):
+            findings.wrong.append(f"{verdict}: shard {shard.hash} in {shard.blob}, of {_files(store, shard)}")
+            echo(findings.wrong[-1])
+    for line in store.inventory.miscounted():
+        findings.wrong.append(f"miscounted: {line}")
+        echo(findings.wrong[-1])
+    lease = datetime.now(timezone.utc) - timedelta(seconds=UPLOAD_LEASE_SECONDS)
+    for name, written in _orphans(store, blobs):
+        findings.orphans.append(name)
+        findings.old += [name] if written < lease else []
+        echo(f"orphaned: {name}, of {written:%Y-%m-%d %H:%M}")
+    return findings
+
+
+def remove(store: Store, blobs: Blobs, names: Sequence[str]) -> None:
+    """Remove orphans: those that still are."""
+    for name in store.inventory.unknown(names):
+        blobs.delete(name)
+
+
+def _verdicts(store: Store, blobs: Blobs) -> Iterator[tuple[Shard, str]]:
+    page = store.inventory.shards_after("", _AT_ONCE)
+    while page:
+        yield from zip(page, anyio.run(_examine_all, blobs, page), strict=True)
+        page = store.inventory.shards_after(page[-1].hash, _AT_ONCE)
+
+
+async def _examine_all(blobs: Blobs, page: Sequence[Shard]) -> list[str]:
+    verdicts = [""] * len(page)
+
+    async def examine(number: int) -> None:
+        verdicts[number] = await _examine(blobs, page[number])
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(page)):
+            tasks.start_soon(examine, number)
+    return verdicts
+
+
+async def _examine(blobs: Blobs, shard: Shard) -> str:
+    digest, size = hashlib.sha256(), 0
+    try:
+        async for piece in blobs.read(shard.blob):
+            digest.update(piece)
+            size += len(piece)
+    except Unavailable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return "missing"
+        await to_thread.run_sync(blobs.check)  # if all of the store is away, no shard is to blame
+        return "unreadable"
+    whole = size == shard.size and content_hash(digest.hexdigest()) == shard.hash
+    return "" if whole else "damaged"
+
+
+def _files(store: Store, shard: Shard) -> str:
+    files = [
+        f"{json.dumps(name)} in bucket {bucket} of {email}"
+        for email, bucket, name in store.inventory.files_with(shard.hash)
+    ]
+    return "; ".join(files) or "no file"
+
+
+def _orphans(store: Store, blobs: Blobs) -> Iterator[tuple[str, datetime]]:
+    for page in blobs.pages():
+        written = dict(page)
+        for name in sorted(store.inventory.unknown(written)):
+            if blobs.holds(name):  # else it was just removed, as it should be
+                yield name, written[name]

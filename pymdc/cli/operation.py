@@ -1,0 +1,134 @@
+"""`pymdc bridge check` and `pymdc bridge users`: what an operator does beside serving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .extras import needs_bridge
+
+if TYPE_CHECKING:
+    from ..bridge.settings import Settings
+    from ..bridge.store import Store
+
+__all__ = ["check", "explained", "settings_of", "users"]
+
+_FIELDS = {"redirect_origin": "redirect_origins", "trusted_proxy": "trusted_proxies"}  # one of the option, all of them
+_YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do not ask.")
+
+
+class _CannotTell(click.ClickException):
+    exit_code = 2  # an engine is away: neither good news nor bad
+
+
+def settings_of(options: dict[str, Any]) -> Settings:
+    """Return the settings that the options of `pymdc bridge` mean.
+
+    Raises:
+        ValueError: they cannot be used.
+    """
+    from ..bridge.settings import Settings
+
+    return Settings(**{_FIELDS.get(name, name): value for name, value in options.items()})
+
+
+@contextmanager
+def explained(kind: type[click.ClickException] = click.ClickException) -> Iterator[None]:
+    """Turn what can go wrong with the settings and the engines into one line, and an exit code."""
+    from ..bridge.errors import Unavailable
+
+    try:
+        yield
+    except (OSError, ValueError, Unavailable) as error:
+        raise kind(str(error)) from error
+
+
+@contextmanager
+def _opened(
+    options: dict[str, Any], kind: type[click.ClickException] = click.ClickException
+) -> Iterator[tuple[Settings, Store]]:
+    with needs_bridge():
+        from ..bridge.store import Store
+    with explained(kind):
+        settings = settings_of(options)
+        if settings.database is None and not (settings.data / "bridge.sqlite").exists():
+            raise ValueError(f"no bridge has its data in {settings.data}")
+        with closing(Store(settings.database_url)) as store:
+            yield settings, store
+
+
+@click.command(context_settings={"show_default": False})
+@click.option(
+    "--repair", is_flag=True, allow_from_autoenv=False, help="Remove what is orphaned and older than five minutes."
+)
+@_YES
+@click.pass_obj
+def check(options: dict[str, Any], repair: bool, yes: bool) -> None:
+    """Read every shard back.
+
+    Reports what is missing or damaged, with the files that it belongs to, and what lies in the store for nobody. The
+    bridge may go on serving meanwhile. Exits with 0 if nothing is wrong, 1 if something is missing or damaged, 2 if
+    that cannot be told, since the database or the store is away.
+    """
+    with _opened(options, _CannotTell) as (settings, store):
+        from ..bridge.blobs import Blobs
+        from ..bridge.check import check as find
+        from ..bridge.check import remove
+
+        blobs = Blobs(settings.store_location)
+        found = find(store, blobs, click.echo)
+        click.echo(
+            f"{found.shards} shards ({found.size:,} bytes) read back: {len(found.wrong)} wrong, "
+            f"{len(found.orphans)} orphaned."
+        )
+        if repair and found.old:
+            # With the wrong database, every shard would be an orphan.
+            yes or click.confirm(f"Remove {len(found.old)} orphans from {settings.store_location}?", abort=True)
+            remove(store, blobs, found.old)
+            click.echo(f"{len(found.old)} orphans removed.")
+    if found.wrong:
+        raise SystemExit(1)
+
+
+@click.group()
+def users() -> None:
+    """List, activate and remove accounts."""
+
+
+@users.command("list")
+@click.pass_obj
+def list_users(options: dict[str, Any]) -> None:
+    """List accounts: e-mail, state, day of registration, buckets, bytes stored, with tabs between."""
+    with _opened(options) as (_, store):
+        for account in store.accounts.all():
+            state = "activated" if account.activated else "waiting"
+            day = datetime.fromtimestamp(account.created / 1000, timezone.utc).date()
+            click.echo(f"{account.email}\t{state}\t{day}\t{account.buckets}\t{account.stored}")
+
+
+@users.command()
+@click.argument("email")
+@click.pass_obj
+def activate(options: dict[str, Any], email: str) -> None:
+    """Activate the account of EMAIL, without the link in its mail."""
+    with _opened(options) as (_, store):
+        if not store.accounts.activate(email.lower()):
+            raise ValueError(f"there is no account of {email}")
+    click.echo(f"{email} is activated.")
+
+
+@users.command()
+@click.argument("email")
+@_YES
+@click.pass_obj
+def remove(options: dict[str, Any], email: str, yes: bool) -> None:
+    """Remove the account of EMAIL with its keys, its buckets and their files."""
+    yes or click.confirm(f"Remove {email} and all files in the buckets of this account?", abort=True)
+    with _opened(options) as (_, store):
+        if not store.accounts.remove(email.lower()):
+            raise ValueError(f"there is no account of {email}")
+    click.echo(f"{email} is removed. A bridge gives the room of the files back within a minute.")
