@@ -33,6 +33,7 @@ class Http(HttpToolsProtocol):
         self._head_bytes = self._pending_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._drop_timer: asyncio.TimerHandle | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         if len(self.connections) >= self._max_connections:
@@ -58,7 +59,7 @@ class Http(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         self._pending_bytes += len(data)
         super().data_received(data)
@@ -78,7 +79,7 @@ class Http(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
+        self._count(len(name) + len(value) + len(": \r\n"))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -120,7 +121,13 @@ class Http(HttpToolsProtocol):
         lines = ["HTTP/1.1 431 Request Header Fields Too Large", "content-type: application/json; charset=utf-8"]
         head = "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""])
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if not self.idle:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        # The rest is thrown away: closing a connection on unread data would take the reply with it.
+        self._refused = True
         self._drop_later()
 
     def _disarm(self) -> None:
@@ -131,7 +138,7 @@ class Http(HttpToolsProtocol):
     def _drop_later(self) -> None:
         # A connection that is being closed waits for its reader: not for ever.
         if self._drop_timer is None:
-            self._drop_timer = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+            self._drop_timer = self.loop.call_later(SEND_SECONDS, _reset, self.transport)
 
 
 class Channel(WebSocketsSansIOProtocol):
@@ -142,9 +149,12 @@ class Channel(WebSocketsSansIOProtocol):
         self.loop.call_later(SEND_SECONDS, self._drop)
 
     def _drop(self) -> None:
-        if self.disconnected:
-            return
-        # Reset it: else the kernel would go on offering what was sent already.
-        connection = self.transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
+        if not self.disconnected:
+            _reset(self.transport)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    # Else the kernel would go on offering what was sent already.
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,32 @@ def test_a_database_and_a_store_can_be_elsewhere() -> None:
 )
 def test_links_lead_to_where_clients_reach_the_bridge(host: str, public_url: str | None, expected: str) -> None:
     assert Settings(Path("/data"), host, public_url=public_url).base_url == expected
+
+
+@pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", "https://127.0.0.1:6382"), ("::1", "https://[::1]:6382")])
+def test_links_lead_to_tls_where_the_bridge_speaks_it(host: str, expected: str) -> None:
+    assert Settings(Path("/data"), host, tls_certificate=Path("c"), tls_key=Path("k")).base_url == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"tls_certificate": Path("c")}, "a TLS certificate and its key"),
+        ({"tls_key": Path("k")}, "a TLS certificate and its key"),
+        ({"public_url": "bridge.example"}, "the public URL begins with http:// or https:// and a host"),
+        ({"public_url": "https://"}, "the public URL begins"),
+        ({"redirect_origins": ("https://a", "ftp://b")}, "a redirect origin begins .* unlike 'ftp://b'"),
+        ({"trusted_proxies": ("10.0.0.0/8", "nginx")}, "a trusted proxy is an address or a network: 'nginx'"),
+        ({"smtp_security": "ssl"}, "one of starttls, tls, none, not 'ssl'"),
+        ({"smtp_host": "mail"}, "the address of a sender"),
+        ({"smtp_user": "a"}, "an SMTP user and a password"),
+        ({"smtp_password": "secret"}, "an SMTP user and a password"),
+    ],
+)
+def test_what_cannot_be_used_is_said_at_once(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Settings(Path("/data"), **settings)
+
+
+def test_the_password_of_the_mail_server_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(Path("/data"), smtp_user="a", smtp_password="secret"))

@@ -1,0 +1,161 @@
+"""Over raw sockets: clients that cost a bridge something before it knows them."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pymdc.bridge import protocols, server, wire
+
+from .harness import Running, running
+from .test_wire import connected, ended, head, read_reply, send_on
+
+GET = b"GET /health HTTP/1.1\r\nHost: b\r\n"
+TOO_LARGE = b'{"error": "The head of the request is too large"}'
+
+
+def reply_to(bridge: Running, data: bytes) -> bytes:
+    """Send all of something, and return what comes until the connection ends."""
+    received = b""
+    with connected(bridge) as connection, contextlib.suppress(OSError):
+        connection.sendall(data)
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GET + b"X: " + b"x" * 33_000 + b"\r\n\r\n",
+        GET + b"X: x\r\n" * 8_000 + b"\r\n",
+        GET + b"X: " + b"x" * 33_000,
+        b"GET /" + b"x" * 33_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["a long field", "many fields", "a field without an end", "a long path"],
+)
+def test_a_head_that_is_too_large_is_refused(bridge: Running, data: bytes) -> None:
+    reply = reply_to(bridge, data)
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    assert reply.endswith(TOO_LARGE)
+
+
+def test_what_follows_a_body_is_bounded_like_a_head(bridge: Running) -> None:
+    chunked = b"POST /users HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n"
+    assert b" 431 " in reply_to(bridge, chunked + b"X: " + b"x" * 600_000)
+    assert b" 431 " in reply_to(bridge, chunked + b"X: x\r\n" * 12_000)
+
+
+def test_a_head_of_usual_size_passes_however_many_come(bridge: Running) -> None:
+    request = GET + b"X: " + b"x" * 20_000 + b"\r\n\r\n"
+    with connected(bridge) as connection:
+        for _ in range(4):
+            connection.sendall(request[:100])
+            connection.sendall(request[100:])
+            assert read_reply(connection)[0] == 200
+
+
+@pytest.mark.parametrize("data", [b"\r\n", b"GET", GET])
+def test_a_head_that_does_not_come_to_its_end_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.1)
+    with running(tmp_path) as bridge, connected(bridge) as connection:
+        connection.sendall(data)
+        assert ended(connection)
+
+
+def test_a_body_that_drips_is_refused(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "READ_SECONDS", 0.3)
+    alice = bridge.person()
+    bucket = alice.bucket()
+    with connected(bridge) as connection:
+        connection.sendall(head(alice, bucket, 1000, alice.token(bucket, "PUSH")))
+        connection.settimeout(0.02)
+        for _ in range(1000):
+            connection.sendall(b"x")  # each byte comes long before the silence would be too long
+            with contextlib.suppress(TimeoutError):
+                assert connection.recv(12) == b"HTTP/1.1 408"
+                break
+        else:
+            raise AssertionError("a byte at a time keeps a request for ever")
+
+
+def test_a_channel_outlives_the_time_for_a_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.1)
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    with running(tmp_path) as bridge, connected(bridge) as connection:
+        connection.sendall(GET + upgrade + key)
+        assert connection.recv(12) == b"HTTP/1.1 101"
+        while connection.recv(1) != b"\n" or connection.recv(2) != b"\r\n":
+            pass
+        watched = select.poll()
+        watched.register(connection, select.POLLIN)
+        assert not watched.poll(500)
+
+
+def test_a_connection_that_is_closed_does_not_wait_for_its_reader_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.1)
+    with running(tmp_path) as bridge:
+        alice = bridge.person()
+        keys = [alice.key.get_public_key()] * 4_000
+        for _ in range(30):
+            alice.bucket(pubkeys=keys)
+        for field in (b"", b"Connection: close\r\n"):
+            request = alice.signed("GET", "/buckets")
+            signature = [name + b": " + value + b"\r\n" for name, value in request.headers.raw if name[:2] == b"x-"]
+            with narrow(bridge) as connection:
+                line = b"GET " + request.url.raw_path + b" HTTP/1.1\r\n"
+                connection.sendall(line + b"Host: b\r\n" + field + b"".join(signature) + b"\r\n")
+                watched = select.poll()
+                watched.register(connection, select.POLLHUP | select.POLLERR)
+                assert watched.poll(30_000), "the bridge has dropped the connection"
+
+
+@contextlib.contextmanager
+def narrow(bridge: Running) -> Iterator[socket.socket]:
+    """A connection whose reader takes little."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(30)
+        connection.connect(("127.0.0.1", bridge.settings.port))
+        yield connection
+
+
+def test_when_connections_run_out_idle_ones_go_first(tmp_path: Path) -> None:
+    with running(tmp_path, max_connections=2) as bridge, connected(bridge) as first, connected(bridge) as second:
+        for connection in (first, second):
+            connection.sendall(GET + b"\r\n")
+            assert read_reply(connection)[0] == 200
+        with connected(bridge) as third:
+            third.sendall(GET + b"\r\n")
+            assert read_reply(third)[0] == 200
+            assert ended(first)
+            assert ended(second)
+
+
+def test_when_all_connections_are_in_use_a_new_one_is_closed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running(tmp_path, max_connections=1) as bridge, connected(bridge) as only:
+        only.sendall(b"POST /users HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert only.recv(25, socket.MSG_WAITALL) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        with connected(bridge) as other:
+            assert ended(other)
+        assert "a connection was closed: 1 are open" in caplog.text
+        only.sendall(b"{}")
+        assert b" 400 " in only.recv(65536)
+
+
+def test_no_more_is_read_of_a_connection_that_is_being_closed(bridge: Running) -> None:
+    with connected(bridge) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        send_on(connection)
+        assert ended(connection)
