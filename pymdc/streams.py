@@ -14,6 +14,7 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from http.client import BadStatusLine
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,7 +22,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from . import config
 from .job import Job
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "connected", "patiently", "secured"]
 
 _T = TypeVar("_T")
 
@@ -57,17 +58,16 @@ class Stream:
         """
         proxy = _proxy_for(host, "https" if tls else "http")
         if proxy is None:
-            stream = cls(_connected(host, port, end, job), job)
+            stream = cls(connected(host, port, end, job), job)
         else:
-            stream = cls(_connected(proxy.hostname or "", proxy.port or 80, end, job), job)
-        try:
+            stream = cls(connected(proxy.hostname or "", proxy.port or 80, end, job), job)
+        with ExitStack() as stack:
+            stack.callback(stream.close)
             if proxy is not None:
                 stream._tunnel(proxy, host, port, end)
             if tls is not None:
-                stream._secure(tls, host, end)
-        except BaseException:
-            stream.close()
-            raise
+                stream._sock = secured(stream._sock, tls, host, end, job)
+            stack.pop_all()
         return stream
 
     def receive(self, end: float | None) -> bytes:
@@ -76,7 +76,7 @@ class Stream:
         Raises:
             OSError, CancelledError: as for `open`.
         """
-        return self._patiently(lambda: self._sock.recv(config.CHUNK_BYTES), end)
+        return patiently(lambda: self._sock.recv(config.CHUNK_BYTES), end, self._job)
 
     def send(self, data: bytes, end: float | None) -> None:
         """Send all of `data`.
@@ -85,24 +85,10 @@ class Stream:
             OSError, CancelledError: as for `open`.
         """
         while data:
-            data = data[self._patiently(lambda data=data: self._sock.send(data), end) :]  # type: ignore[misc]
+            data = data[patiently(lambda data=data: self._sock.send(data), end, self._job) :]  # type: ignore[misc]
 
     def close(self) -> None:
         self._sock.close()
-
-    def _patiently(self, attempt: Callable[[], _T], end: float | None) -> _T:
-        while True:
-            self._job.check()
-            try:
-                return attempt()
-            except TimeoutError:  # POLL_SECONDS have passed, or the system itself has given the connection up
-                if end is not None and time.monotonic() >= end:
-                    raise
-
-    def _secure(self, tls: ssl.SSLContext, host: str, end: float | None) -> None:
-        secure = tls.wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
-        self._sock = secure
-        self._patiently(secure.do_handshake, end)
 
     def _tunnel(self, proxy: SplitResult, host: str, port: int, end: float | None) -> None:
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -123,8 +109,31 @@ class Stream:
             raise OSError(f"the proxy makes no tunnel: {status[9:]}")
 
 
-def _connected(host: str, port: int, end: float | None, job: Job) -> socket.socket:
-    """Connect to the first address of the host that answers."""
+def patiently(attempt: Callable[[], _T], end: float | None, job: Job) -> _T:
+    """Return what `attempt` gives, which ends with a `TimeoutError` every `POLL_SECONDS`, to be made again."""
+    while True:
+        job.check()
+        try:
+            return attempt()
+        except TimeoutError:  # or the system itself has given the connection up
+            if end is not None and time.monotonic() >= end:
+                raise
+
+
+def secured(sock: socket.socket, tls: ssl.SSLContext, host: str | None, end: float | None, job: Job) -> ssl.SSLSocket:
+    """Begin TLS on a connection, which is closed where that fails. What is raised is as for `Stream.open`."""
+    sock.settimeout(config.POLL_SECONDS)
+    secure = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        patiently(secure.do_handshake, end, job)
+    except BaseException:
+        secure.close()
+        raise
+    return secure
+
+
+def connected(host: str, port: int, end: float | None, job: Job) -> socket.socket:
+    """Connect to the first address of the host that answers. What is raised is as for `Stream.open`."""
     failure: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         sock = socket.socket(family, kind, protocol)
@@ -147,7 +156,8 @@ def _wait_until_connected(sock: socket.socket, code: int, end: float | None, job
         selector.register(sock, selectors.EVENT_WRITE)
         while code in _UNDER_WAY:
             job.check()
-            if selector.select(config.POLL_SECONDS):
+            rest = config.POLL_SECONDS if end is None else min(config.POLL_SECONDS, end - time.monotonic())
+            if selector.select(max(rest, 0)):
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             elif end is not None and time.monotonic() >= end:
                 raise TimeoutError("timed out")

@@ -25,10 +25,12 @@ from urllib.parse import SplitResult
 
 import httpcore
 import httpx
+from httpcore._backends.sync import SyncStream  # what its own backend makes of a socket
 
 from . import config
 from .errors import caused_by, os_error_under
 from .job import Job
+from .streams import connected, secured
 from .wire import Reply, Request
 
 __all__ = ["Transport"]
@@ -227,7 +229,7 @@ class _ReplyFirstTransport(httpx.HTTPTransport):
     def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits, proxy: httpx.Proxy | None) -> None:
         super().__init__(verify=verify, limits=limits, proxy=proxy, trust_env=False)
         # httpx has no argument for httpcore's network backend, whatever the kind of its pool.
-        self._pool._network_backend = _ReplyFirstBackend(self._pool._network_backend)
+        self._pool._network_backend = _ReplyFirstBackend()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = super().handle_request(request)
@@ -248,9 +250,6 @@ class _FinalResponse(httpx.Response):
 
 
 class _ReplyFirstBackend(httpcore.NetworkBackend):
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        self._backend = backend
-
     def connect_tcp(
         self,
         host: str,
@@ -259,7 +258,24 @@ class _ReplyFirstBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: _Options | None = None,
     ) -> httpcore.NetworkStream:
-        return _ReplyFirstStream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+        with _connecting():
+            sock = connected(host, port, _after(timeout), _ours.job)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _ReplyFirstStream(SyncStream(sock))
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(str(error)) from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
+def _after(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
 
 
 @contextmanager
@@ -272,7 +288,7 @@ def _watching(sock: socket.socket, events: int) -> Iterator[Callable[[float | No
         selector.register(sock, events)
 
         def ready(timeout: float | None) -> int:
-            end = None if timeout is None else time.monotonic() + timeout
+            end = _after(timeout)
             while True:
                 _ours.job.check()
                 rest = config.POLL_SECONDS if end is None else min(config.POLL_SECONDS, end - time.monotonic())
@@ -352,10 +368,11 @@ class _ReplyFirstStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        stream = self._stream.start_tls(ssl_context, server_hostname, timeout)
         if isinstance(self._socket, ssl.SSLSocket):  # TLS within TLS, through a proxy: no socket of its own to watch
-            return stream
-        return _ReplyFirstStream(stream)
+            return self._stream.start_tls(ssl_context, server_hostname, timeout)
+        with _connecting():
+            sock = secured(self._socket, ssl_context, server_hostname, _after(timeout), _ours.job)
+        return _ReplyFirstStream(SyncStream(sock))
 
     def get_extra_info(self, info: str) -> typing.Any:
         return self._stream.get_extra_info(info)

@@ -60,7 +60,7 @@ EXPORTS = {
     "pymdc.rest": ["REST"],
     "pymdc.schedulers": ["asyncio", "glib", "qt", "tk", "wx"],
     "pymdc.shards": ["Farmers", "Pointer"],
-    "pymdc.streams": ["Stream"],
+    "pymdc.streams": ["Stream", "connected", "patiently", "secured"],
     "pymdc.targets": ["Body", "FileTarget", "MemoryTarget", "Target"],
     "pymdc.transport": ["Transport"],
     "pymdc.version": ["__version__"],

@@ -299,7 +299,7 @@ def test_bytes_that_tls_has_decrypted_are_read_though_the_socket_is_silent() -> 
         connection.send(b"reply")
         connection.wait()
 
-    backend = transport._ReplyFirstBackend(httpcore.SyncBackend())
+    backend = transport._ReplyFirstBackend()
     with Server(script, context=server_context()) as server, transport._sending(Job(lambda function: None)):
         stream = backend.connect_tcp(HOST, server.port, 20).start_tls(client_context(), HOST, 20)
         assert [stream.read(1, 20) for _ in range(5)] == [b"r", b"e", b"p", b"l", b"y"]
