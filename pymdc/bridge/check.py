@@ -103,10 +103,8 @@ async def _examine(blobs: Blobs, shard: Shard) -> str:
             digest.update(piece)
             size += len(piece)
     except Unavailable as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return "missing"
         await to_thread.run_sync(blobs.check)  # if all of the store is away, no shard is to blame
-        return "unreadable"
+        return "missing" if isinstance(error.__cause__, FileNotFoundError) else "unreadable"
     whole = size == shard.size and content_hash(digest.hexdigest()) == shard.hash
     return "" if whole else "damaged"
 

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pymdc.bridge.store import Account, Store
+from pymdc.keypair import ECDSA
+
+from .test_files import NOW, new_bucket, put
+
+
+def test_accounts_are_listed_with_what_they_hold(store: Store) -> None:
+    store.users.create("b@example.com", "kept", None, "another", 2)
+    store.users.activate("another")
+    put(store, new_bucket(store), "c", size=8)
+    put(store, new_bucket(store), "d", "st", size=16)
+    new_bucket(store)
+    assert store.accounts.all() == [
+        Account("a@example.com", 1, False, 3, 24),
+        Account("b@example.com", 2, True, 0, 0),
+    ]
+
+
+def test_an_account_is_activated_without_its_mail(store: Store) -> None:
+    assert store.accounts.activate("a@example.com")
+    assert [account.activated for account in store.accounts.all()] == [True]
+    assert not store.accounts.activate("nobody@example.com")
+
+
+def test_an_account_goes_with_all_that_is_its_own(store: Store) -> None:
+    store.users.add_key("a@example.com", ("key", ECDSA().get_public_key()))
+    store.users.accept("a@example.com", 5.0, "signature", NOW)
+    bucket = new_bucket(store)
+    upload = put(store, bucket, "c", "st", size=16)
+    put(store, new_bucket(store), "c", "st", size=16)
+    assert store.accounts.remove("a@example.com")
+    assert not store.accounts.remove("a@example.com")
+    assert store.accounts.all() == []
+    assert {f"{upload}/0", f"{upload}/1"} <= set(store.files.unused_blobs())
+    store.users.create("a@example.com", "kept", None, "again", NOW)
+    assert store.buckets.of_user("a@example.com") == []
+    assert store.users.list_keys("a@example.com") == []
+    store.users.accept("a@example.com", 5.0, "signature", NOW)

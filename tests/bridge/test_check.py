@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta, timezone
+
+import obstore
+import pytest
+
+from pymdc.bridge import check as module
+from pymdc.bridge.blobs import Blobs
+from pymdc.bridge.check import Findings, check, remove
+from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.store import Shard, Store
+
+from .harness import Running, file_hash, object_store
+
+
+@pytest.fixture
+def engines(own_bridge: Running) -> Iterator[tuple[Store, Blobs]]:
+    """The database and the store of a bridge that is serving."""
+    store = Store(own_bridge.settings.database_url)
+    yield store, Blobs(own_bridge.settings.store_location)
+    store.close()
+
+
+def found(engines: tuple[Store, Blobs]) -> Findings:
+    return check(*engines, lambda line: None)
+
+
+def blob_of(bridge: Running, data: bytes) -> str:
+    return str(bridge.sql("SELECT blob FROM shards WHERE hash = ?", file_hash(data))[0][0])
+
+
+def overwrite(bridge: Running, name: str, data: bytes) -> None:
+    """Change what lies in the store, from outside."""
+    obstore.put(object_store(bridge.settings), name, data)
+
+
+def test_where_all_is_well_nothing_is_found(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+    assert found(engines) == Findings()
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    for number in range(20):
+        alice.upload(bucket, b"%d" % number)
+    alice.upload(bucket, bytes(9 << 20))
+    assert found(engines) == Findings(22, 30 + (9 << 20))
+
+
+def test_what_is_missing_or_damaged_is_found_with_the_files_it_belongs_to(
+    own_bridge: Running, engines: tuple[Store, Blobs]
+) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    for data in (b"one", b"two", b"three", b"four"):
+        alice.upload(bucket, data, "a\tfile.txt")
+    own_bridge.lose(blob_of(own_bridge, b"one"))
+    overwrite(own_bridge, blob_of(own_bridge, b"two"), b"TWO")
+    overwrite(own_bridge, blob_of(own_bridge, b"three"), b"thre")
+    lines: list[str] = []
+    findings = check(*engines, lines.append)
+    file = f'"a\\tfile.txt" in bucket {bucket} of {alice.email}'
+    assert sorted(findings.wrong) == sorted(
+        f"{verdict}: shard {file_hash(data)} in {blob_of(own_bridge, data)}, of {file}"
+        for verdict, data in [("missing", b"one"), ("damaged", b"two"), ("damaged", b"three")]
+    )
+    assert lines == findings.wrong
+    assert (findings.shards, findings.orphans) == (4, [])
+
+
+def test_counts_that_do_not_agree_are_found(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+    alice = own_bridge.person()
+    bucket, empty = alice.bucket(), alice.bucket()
+    alice.upload(bucket, b"data")
+    own_bridge.sql("UPDATE buckets SET stored = stored + 1")
+    own_bridge.sql('UPDATE contents SET "references" = 2')
+    own_bridge.sql('UPDATE shards SET "references" = 3')
+    name = file_hash(b"data")
+    assert sorted(found(engines).wrong) == sorted([
+        f"miscounted: bucket {bucket}: 5 noted, 4 found",
+        f"miscounted: bucket {empty}: 1 noted, 0 found",
+        f"miscounted: file {name}: 2 noted, 1 found",
+        f"miscounted: shard {name}: 3 noted, 1 found",
+    ])  # fmt: skip
+
+
+def test_what_nothing_points_to_is_found_and_removed_when_it_is_old(
+    own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overwrite(own_bridge, "0123/0", b"nobody's")
+    overwrite(own_bridge, "0123/1", b"nobody's")
+    findings = found(engines)
+    assert (findings.orphans, findings.old, findings.wrong) == (["0123/0", "0123/1"], [], [])
+    monkeypatch.setattr(module, "UPLOAD_LEASE_SECONDS", -60)
+    findings = found(engines)
+    assert findings.old == ["0123/0", "0123/1"]
+    remove(*engines, findings.old)
+    assert found(engines) == Findings()
+
+
+def test_what_is_being_uploaded_or_removed_is_no_orphan(
+    own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_bridge.sql("INSERT INTO uploads (id, touched, dead) VALUES ('live', 9999999999999, ?)", False)
+    own_bridge.sql("INSERT INTO garbage (blob) VALUES ('gone/0')")
+    for name in ("live/0", "gone/0"):
+        overwrite(own_bridge, name, b"data")
+    assert found(engines).orphans == []
+    remove(*engines, ["live/0"])
+    assert "live/0" in own_bridge.blobs()
+
+
+class Changing(Blobs):
+    """A store that changes while it is looked at."""
+
+    def pages(self) -> Iterator[list[tuple[str, datetime]]]:
+        yield [("swept/0", datetime.now(timezone.utc) - timedelta(days=1))]
+
+
+def test_what_changes_while_it_is_looked_at_is_looked_at_again(
+    own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    content = alice.upload(bucket, b"data").json()["hash"]
+    store, _ = engines
+    own_bridge.lose(blob_of(own_bridge, b"data"))
+    assert len(found(engines).wrong) == 1
+    holds = store.inventory.holds
+
+    def deleted_meanwhile(shard: Shard) -> bool:
+        alice.send("DELETE", f"/buckets/{bucket}/files/{content}")
+        return holds(shard)
+
+    monkeypatch.setattr(store.inventory, "holds", deleted_meanwhile)
+    assert check(store, Changing(own_bridge.settings.store_location), lambda line: None) == Findings(1, 4)
+
+
+def test_a_shard_of_no_file_is_said_to_be_so(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+    own_bridge.sql("INSERT INTO shards (hash, size, blob, \"references\") VALUES ('s', 1, 'b/0', 0)")
+    assert found(engines).wrong == ["missing: shard s in b/0, of no file"]
+
+
+class Unreadable(Blobs):
+    """A store on a disk with a bad sector."""
+
+    async def read(self, name: str) -> AsyncIterator[bytes]:
+        yield b"d"
+        raise Unavailable("The store is not available") from OSError(errno.EIO, "Input/output error")
+
+
+def test_a_shard_that_cannot_be_read_is_told_from_a_store_that_is_away(
+    own_bridge: Running, engines: tuple[Store, Blobs]
+) -> None:
+    alice = own_bridge.person()
+    alice.upload(alice.bucket(), b"data")
+    (wrong,) = check(engines[0], Unreadable(own_bridge.settings.store_location), lambda line: None).wrong
+    assert wrong.startswith("unreadable: ")
+    with own_bridge.without_store(), pytest.raises(Unavailable):
+        found(engines)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from pymdc.bridge.limits import Limits
+from pymdc.bridge.settings import Settings
+
+from ..engines import chosen_for
+from .chaos.processes import visited
+from .harness import Person, multipart, running, until
+from .test_wire import connected, head, read_reply
+
+STOPPING = {"error": "The bridge is stopping, try again later"}
+
+
+@contextlib.contextmanager
+def slow_upload(person: Person, bucket: str, data: bytes) -> Iterator[Callable[[], int]]:
+    """An upload that has begun. What is yielded sends the rest, and returns the status."""
+    body = multipart(data)
+    with connected(person.bridge) as connection:
+        connection.sendall(head(person, bucket, len(body), person.token(bucket, "PUSH"), len(data)) + body[:-10])
+        until(person.bridge, lambda: person.bridge.sql("SELECT * FROM uploads"))
+
+        def finish() -> int:
+            connection.sendall(body[-10:])
+            return read_reply(connection)[0]
+
+        yield finish
+
+
+def test_an_address_may_have_only_so_many_uploads_under_way(tmp_path: Path) -> None:
+    with running(tmp_path, uploads_per_address=1) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        with slow_upload(alice, bucket, b"slow"):
+            refused = alice.upload(bucket, b"another")
+            message = "Too many uploads at once from this address, try again later"
+            assert (refused.status_code, refused.json()) == (429, {"error": message})
+        until(bridge, lambda: not bridge.sql("SELECT * FROM uploads"))
+        assert alice.upload(bucket, b"another").status_code == 200
+
+
+def test_uploads_from_elsewhere_are_not_in_the_way(tmp_path: Path) -> None:
+    limits = Limits(Settings(tmp_path, uploads_per_address=1))
+    with limits.upload("192.0.2.1"), limits.upload("192.0.2.2"):
+        pass
+    with limits.upload("192.0.2.1"):
+        pass
+
+
+def test_more_requests_than_it_can_bear_are_told_to_come_again(tmp_path: Path) -> None:
+    with running(tmp_path) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+    with running(tmp_path, max_requests=1) as bridge, connected(bridge) as connection:
+        person = Person(bridge, alice.email, alice.key)
+        token = person.token(bucket, "PUSH")
+        connection.sendall(head(person, bucket, 1000, token))
+        until(bridge, lambda: bridge.http.get("/health").status_code == 503)
+        reply = bridge.http.get("/health", headers={"origin": "http://a"})
+        assert reply.json() == {"error": "The bridge is too busy, try again later"}
+        assert reply.headers["access-control-allow-origin"] == "http://a"
+
+
+def test_a_stopping_bridge_finishes_what_is_under_way_and_refuses_the_rest(tmp_path: Path) -> None:
+    with running(tmp_path, stop_seconds=60) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        alice.upload(bucket, b"data")
+        pull = alice.token(bucket, "PULL")
+        with slow_upload(alice, bucket, b"slow") as finish:
+            stopping = threading.Thread(target=bridge.thread.stop)
+            stopping.start()
+            while (reply := bridge.http.get("/health")).status_code == 200:
+                pass
+            assert (reply.status_code, reply.json()) == (503, STOPPING)
+            assert bridge.http.get(f"/buckets/{bucket}/files/x", headers={"x-token": pull}).status_code == 503
+            with pytest.raises(InvalidStatus) as refused:
+                connect(bridge.thread.url.replace("http", "ws"), proxy=None)
+            assert refused.value.response.status_code == 503
+            assert finish() == 200
+            stopping.join(30)
+        assert not stopping.is_alive()
+        assert bridge.sql("SELECT count(*) FROM entries") == [(2,)]
+
+
+def test_a_process_that_is_told_to_stop_finishes_a_slow_upload(tmp_path: Path) -> None:
+    with running(tmp_path) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+    command = [sys.executable, "-m", "pymdc", "bridge", "--port", "0", "--data", str(tmp_path)]
+    command += [part for name, value in chosen_for(tmp_path).items() for part in (f"--{name}", value)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if "STORJ_BRIDGE" in line).strip().partition("=")[2]
+        with (
+            visited(bridge.settings, url) as there,
+            slow_upload(Person(there, alice.email, alice.key), bucket, b"slow") as finish,
+        ):
+            process.send_signal(signal.SIGTERM)
+            while there.http.get("/health").status_code == 200:
+                pass
+            assert finish() == 200
+            assert process.wait(30) == -signal.SIGTERM
+    with running(tmp_path) as bridge:
+        files = Person(bridge, alice.email, alice.key).send("GET", f"/buckets/{bucket}/files").json()
+        assert [entry["size"] for entry in files] == [4]
+
+
+def test_a_second_interrupt_does_not_wait_for_transfers(tmp_path: Path) -> None:
+    with running(tmp_path) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+    command = [sys.executable, "-m", "pymdc", "bridge", "--port", "0", "--data", str(tmp_path), "--stop-seconds", "600"]
+    command += [part for name, value in chosen_for(tmp_path).items() for part in (f"--{name}", value)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if "STORJ_BRIDGE" in line).strip().partition("=")[2]
+        with (
+            visited(bridge.settings, url) as there,
+            slow_upload(Person(there, alice.email, alice.key), bucket, b"slow"),
+        ):
+            process.send_signal(signal.SIGINT)
+            while there.http.get("/health").status_code == 200:
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+from websockets.sync.client import connect
+
+from pymdc.bridge.mail import Mail
+from pymdc.bridge.server import BridgeThread
+
+from .harness import Person, Running, settings_for
+
+
+def certificate(folder: Path) -> tuple[trustme.CA, dict[str, Path]]:
+    """An authority, and the settings of a bridge that has a certificate of it."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    for part in issued.cert_chain_pems:
+        part.write_to_path(str(folder / "certificate.pem"), append=True)
+    return authority, {"tls_certificate": folder / "certificate.pem", "tls_key": folder / "key.pem"}
+
+
+def test_a_bridge_with_a_certificate_speaks_tls_and_so_do_its_channels(tmp_path: Path) -> None:
+    authority, files = certificate(tmp_path)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    mails: list[Mail] = []
+    with (
+        BridgeThread(settings_for(tmp_path / "data", on_mail=mails.append, **files)) as thread,
+        httpx.Client(base_url=thread.url, verify=context, trust_env=False) as http,
+    ):
+        assert thread.url.startswith("https://127.0.0.1:")
+        person = Running(thread, http, tmp_path / "data", mails).person()
+        assert mails[0].link.startswith(f"{thread.url}/activations/")
+        assert downloaded(person, context) == b"data"
+        plain = httpx.URL(thread.url).copy_with(scheme="http")
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(plain, trust_env=False)
+
+
+def downloaded(person: Person, context: ssl.SSLContext) -> bytes:
+    """Upload a file, and fetch it over the channel that its pointer names."""
+    bucket = person.bucket()
+    found = person.upload(bucket, b"data").json()["hash"]
+    (pointer,) = person.pointers(bucket, found).json()
+    assert pointer["channel"] == person.bridge.thread.url.replace("https", "wss")
+    with connect(pointer["channel"], ssl=context, compression=None, proxy=None) as channel:
+        channel.send(json.dumps(pointer))
+        return b"".join(message for message in channel if isinstance(message, bytes))
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_certificate_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, text: str | None) -> None:
+    _, files = certificate(tmp_path)
+    if text is None:
+        files["tls_certificate"].unlink()
+    else:
+        files["tls_certificate"].write_text(text)
+    with pytest.raises(ValueError, match="the TLS certificate or its key cannot be used"):
+        BridgeThread(settings_for(tmp_path / "data", **files)).start()
+
+
+def test_a_key_that_asks_for_a_password_cannot_be_used(tmp_path: Path) -> None:
+    """Nobody is there to type it."""
+    _, files = certificate(tmp_path)
+    text = files["tls_key"].read_text()
+    files["tls_key"].write_text(
+        text.replace("PRIVATE KEY-----\n", "PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n", 1)
+    )
+    with pytest.raises(ValueError, match="the TLS certificate or its key cannot be used"):
+        BridgeThread(settings_for(tmp_path / "data", **files)).start()
