@@ -29,7 +29,8 @@ class Conventions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            # A channel's path says nothing, and is not decoded: the route would not know a line break in it.
+            await self._app({**scope, "path": "/"}, receive, send)
             return
         exchange = _Exchange(Headers(scope=scope), receive, send)
         if scope["method"] == "OPTIONS":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,9 +93,9 @@ def eve(bridge: Running) -> Person:
 
 def test_each_route_is_attacked() -> None:
     assert {*OWNED, *BY_TOKEN, *OPEN} == {(route.method, route.path) for route in ROUTES}
+    kinds: dict[str, Collection[tuple[str, str]]] = {"user": OWNED, "token": BY_TOKEN, "none": OPEN}
     for route in ROUTES:
-        kind = {"user": OWNED, "token": BY_TOKEN, "none": OPEN}[route.about.credentials]
-        assert (route.method, route.path) in kind
+        assert (route.method, route.path) in kinds[route.about.credentials]
 
 
 def assert_reply(reply: httpx.Response, expected: tuple[int, str | None]) -> None:
