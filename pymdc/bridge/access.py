@@ -46,20 +46,20 @@ class Arrivals:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] != "lifespan":
+            scope = {**scope, "client": (self._addresses.of(scope), 0)}
+        if self._log is None or scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        address = self._addresses.of(scope)
-        scope = {**scope, "client": (address, 0)}
-        if self._log is None:
-            await self._app(scope, receive, send)
-            return
+        else:
+            await self._logged(self._log, scope, receive, send)
+
+    async def _logged(self, log: logging.Handler, scope: Scope, receive: Receive, send: Send) -> None:
         visit = _Visit(receive, send)
         try:
             await self._app(scope, visit.receive, visit.send)
         finally:
-            line = json.dumps(visit.line(scope, address), separators=(",", ":"))
-            self._log.handle(logging.makeLogRecord({"msg": line}))
+            line = json.dumps(visit.line(scope), separators=(",", ":"))
+            log.handle(logging.makeLogRecord({"msg": line}))
 
 
 class _Visit:
@@ -82,11 +82,11 @@ class _Visit:
         self._sent += _size(message)
         await self._send(message)
 
-    def line(self, scope: Scope, address: str) -> dict[str, Any]:
+    def line(self, scope: Scope) -> dict[str, Any]:
         path = scope["raw_path"].decode("latin-1")
         return {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "address": address,
+            "address": scope["client"][0],
             "method": scope.get("method", "CHANNEL"),
             "path": _SECRETS.sub("***", path)[:_PATH_CHARACTERS],
             "status": self._status,

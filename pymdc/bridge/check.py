@@ -5,14 +5,12 @@ It may run while bridges serve: whatever seems wrong is looked at again, since i
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-
-import anyio
-from anyio import to_thread
 
 from ..hashes import content_hash
 from .blobs import Blobs
@@ -80,20 +78,12 @@ def remove(store: Store, blobs: Blobs, names: Sequence[str]) -> None:
 def _verdicts(store: Store, blobs: Blobs) -> Iterator[tuple[Shard, str]]:
     page = store.inventory.shards_after("", _AT_ONCE)
     while page:
-        yield from zip(page, anyio.run(_examine_all, blobs, page), strict=True)
+        yield from zip(page, asyncio.run(_examine_all(blobs, page)), strict=True)
         page = store.inventory.shards_after(page[-1].hash, _AT_ONCE)
 
 
 async def _examine_all(blobs: Blobs, page: Sequence[Shard]) -> list[str]:
-    verdicts = [""] * len(page)
-
-    async def examine(number: int) -> None:
-        verdicts[number] = await _examine(blobs, page[number])
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(len(page)):
-            tasks.start_soon(examine, number)
-    return verdicts
+    return await asyncio.gather(*(_examine(blobs, shard) for shard in page))
 
 
 async def _examine(blobs: Blobs, shard: Shard) -> str:
@@ -103,7 +93,7 @@ async def _examine(blobs: Blobs, shard: Shard) -> str:
             digest.update(piece)
             size += len(piece)
     except Unavailable as error:
-        await to_thread.run_sync(blobs.check)  # if all of the store is away, no shard is to blame
+        await asyncio.to_thread(blobs.check)  # if all of the store is away, no shard is to blame
         return "missing" if isinstance(error.__cause__, FileNotFoundError) else "unreadable"
     whole = size == shard.size and content_hash(digest.hexdigest()) == shard.hash
     return "" if whole else "damaged"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -96,13 +96,10 @@ class Gate:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
+        counted = {"http": self._limits.request, "websocket": self._limits.channel}.get(scope["type"], nullcontext)
         with ExitStack() as under_way:
-            count = self._limits.channel if scope["type"] == "websocket" else self._limits.request
             try:
-                under_way.enter_context(count())
+                under_way.enter_context(counted())
             except Unavailable as refused:
                 await _refuse(refused, scope, receive, send)
             else:

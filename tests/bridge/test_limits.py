@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from pymdc.bridge.errors import Refused
 from pymdc.bridge.limits import Limits
 from pymdc.bridge.settings import Settings
 
@@ -51,11 +52,12 @@ def test_an_address_may_have_only_so_many_uploads_under_way(tmp_path: Path) -> N
 
 
 def test_uploads_from_elsewhere_are_not_in_the_way(tmp_path: Path) -> None:
-    limits = Limits(Settings(tmp_path, uploads_per_address=1))
+    limits = Limits(Settings(tmp_path, uploads_per_address=2))
     with limits.upload("192.0.2.1"), limits.upload("192.0.2.2"):
-        pass
-    with limits.upload("192.0.2.1"):
-        pass
+        with limits.upload("192.0.2.1"):
+            pass
+        with limits.upload("192.0.2.1"), pytest.raises(Refused), limits.upload("192.0.2.1"):
+            pass
 
 
 def test_more_requests_than_it_can_bear_are_told_to_come_again(tmp_path: Path) -> None:

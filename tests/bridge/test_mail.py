@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import email.policy
+import os
+import signal
 import socket
 import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
@@ -18,6 +21,7 @@ import trustme
 from pymdc.bridge import mail
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.mail import Mail, Outbox, SmtpServer, activation_mail, mailer
+from pymdc.bridge.server import serve
 from pymdc.bridge.settings import SMTP_PORTS, Settings
 
 from .harness import PASSWORD, Running, running
@@ -137,7 +141,7 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_good_bye(tmp_path
     with rude_server() as inbox:
         settings = settings_for_mail(tmp_path, inbox, "none")
         one = activation_mail("a@example.com", "http://link", "token")
-        SmtpServer(Settings(**{**vars(settings), "on_mail": sent.append})).send(one)
+        SmtpServer(replace(settings, on_mail=sent.append)).send(one)
     assert sent == [one]
 
 
@@ -212,3 +216,27 @@ def test_an_address_may_cause_only_so_many_mails(tmp_path: Path, authority: trus
         assert [register(bridge, f"{name}@example.com").status_code for name in "abc"] == [200, 200, 429]
         assert register(bridge).json() == {"error": "Too many registrations from this address, try again in an hour"}
         assert len(inbox.envelopes) == 2
+
+
+def test_the_links_of_mails_that_are_sent_are_not_shown(tmp_path: Path, authority: trustme.CA) -> None:
+    lines: list[str] = []
+    replies: list[int] = []
+
+    def use() -> None:
+        url = lines[-1].partition("=")[2]
+        user = {"email": "a@example.com", "password": PASSWORD}
+        replies.append(httpx.post(f"{url}/users", json=user, timeout=30, trust_env=False).status_code)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def echo(line: str) -> None:
+        lines.append(line)
+        if line.startswith("export"):
+            threading.Thread(target=use).start()
+
+    with mail_server(authority) as inbox:
+        settings = replace(settings_for_mail(tmp_path, inbox), port=0)
+        with pytest.raises(KeyboardInterrupt):
+            serve(settings, echo)
+    assert (replies, len(inbox.envelopes)) == ([200], 1)
+    assert lines[1] == "Mail: 127.0.0.1"
+    assert len(lines) == 3
