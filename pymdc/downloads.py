@@ -173,7 +173,7 @@ class _Ahead:
         """Stop what is under way, and see it end; keep what had come before its turn."""
         self._part.cancel()
         for index, handle in self._under_way:
-            if isinstance(body := handle.result(), bytearray):
+            if not isinstance(body := handle.result(), BaseException):
                 self._target.keep(self._pointers.hashes[index], body)
 
     def shard(self, index: int) -> Body:
@@ -211,7 +211,7 @@ class _Ahead:
                 back_off(attempt)
         return self._fetch_once(index, self._pointers.at(index)[0])
 
-    def _fetch_once(self, index: int, pointer: Pointer) -> bytearray:
+    def _fetch_once(self, index: int, pointer: Pointer) -> Body:
         self._received[index] = 0
 
         def received(size: int) -> None:

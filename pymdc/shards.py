@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import mmap
 import ssl
 import time
 from collections import deque
@@ -33,6 +34,8 @@ __all__ = ["Farmers", "Pointer"]
 
 Pointer = Mapping[str, Any]
 """Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`."""
+
+_USUAL_BYTES = 8 * 1024 * 1024 + 64 * 1024  # a shard is cut when 8 MiB have gathered, in pieces of up to 64 KiB
 
 _SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets would log the tokens
 
@@ -70,7 +73,7 @@ class Farmers:
     def _tls(self) -> ssl.SSLContext:
         return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
 
-    def fetch(self, pointer: Pointer, job: Job, received: Callable[[int], None]) -> bytearray:
+    def fetch(self, pointer: Pointer, job: Job, received: Callable[[int], None]) -> memoryview:
         """Return the bytes of a shard.
 
         Arguments:
@@ -91,7 +94,7 @@ class Farmers:
             raise IntegrityError(f"the shard {shard_hash} came with other content")
         return body
 
-    def _read(self, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]) -> bytearray:
+    def _read(self, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]) -> memoryview:
         form = self._forms.get(channel, _later_form)
         try:
             body = self._speak(form, channel, request, job, received)
@@ -108,15 +111,15 @@ class Farmers:
 
     def _speak(
         self, form: _Form, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]
-    ) -> bytearray:
-        body = bytearray()
+    ) -> memoryview:
+        body = _Body()
         with _documented(channel, body), self._open(channel, job) as opened:
             for piece in form(opened, request):
-                body += piece
-                if len(body) > config.MAX_SHARD_BYTES:
+                body.add(piece)
+                if body.size > config.MAX_SHARD_BYTES:
                     raise ChannelError(f"the farmer at {channel} sent more than {config.MAX_SHARD_BYTES} bytes")
                 received(len(piece))
-        return body
+        return body.whole()
 
     @contextmanager
     def _open(self, channel: str, job: Job) -> Iterator[_Channel]:
@@ -135,6 +138,27 @@ class Farmers:
             except (OSError, UnicodeError) as error:  # UnicodeError: a host name that is none
                 raise URLError(error) from error
             yield opened
+
+
+class _Body:
+    """Gathers a shard in memory that is the system's again when it is let go: malloc() would keep some of it."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._buffer: bytearray | mmap.mmap = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        end = self.size + len(piece)
+        if end > len(self._buffer):
+            # Many a shard is one message, and small.
+            grown = mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES)) if self.size else bytearray(end)
+            grown[: self.size] = self._buffer[: self.size]
+            self._buffer = grown
+        self._buffer[self.size : end] = piece
+        self.size = end
+
+    def whole(self) -> memoryview:
+        return memoryview(self._buffer)[: self.size]
 
 
 class _Channel:
@@ -293,12 +317,12 @@ def _after(seconds: float | None) -> float | None:
 
 
 @contextmanager
-def _documented(channel: str, body: bytearray) -> Iterator[None]:
+def _documented(channel: str, body: _Body) -> Iterator[None]:
     """Turn what websockets raises into what `pymdc.errors` lists."""
     try:
         yield
     except IncompleteRead as error:
-        raise IncompleteRead(bytes(body)) from error
+        raise IncompleteRead(bytes(body.whole())) from error
     except InvalidMessage as error:
         if isinstance(error.__cause__, EOFError):
             raise RemoteDisconnected(f"the farmer at {channel} closed the connection without a reply") from error

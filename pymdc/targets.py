@@ -43,7 +43,7 @@ else:
             os.close(descriptor)
 
 
-Body = bytes | bytearray
+Body = bytes | memoryview
 """The bytes of a shard."""
 
 _NOTE = re.compile(rb"([0-9a-f]{40}) ([0-9]{1,9})\n")  # a line of the journal: a shard's hash and size
@@ -252,5 +252,5 @@ def _write(file: BinaryIO, body: Body) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _is(shard: str, body: bytes) -> bool:
+def _is(shard: str, body: Body) -> bool:
     return content_hash(hashlib.sha256(body).hexdigest()) == shard

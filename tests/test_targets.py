@@ -50,7 +50,7 @@ def begun(path: Path) -> Path:
     """A path to which a download has got as far as the second of three shards."""
     target = FileTarget(path, NAME)
     target.append(HASHES[0], SHARDS[0])
-    target.append(HASHES[1], bytearray(SHARDS[1]))
+    target.append(HASHES[1], memoryview(SHARDS[1]))
     target.close()
     return path
 
@@ -60,7 +60,7 @@ def test_memory_gives_the_bytes() -> None:
     assert target.resume(HASHES, nothing) == 0
     assert target.kept(HASHES[0]) is None
     for shard_hash, shard in zip(HASHES, SHARDS, strict=True):
-        target.append(shard_hash, bytearray(shard))
+        target.append(shard_hash, memoryview(shard))
     target.keep(HASHES[0], b"x")
     assert target.finish() == b"".join(SHARDS)
     target.discard()
@@ -141,7 +141,7 @@ def test_what_is_damaged_is_left_out(
 def test_a_shard_whose_turn_had_not_come_is_kept_for_later(path: Path) -> None:
     target = FileTarget(path, NAME)
     assert target.kept(HASHES[2]) is None
-    target.keep(HASHES[2], bytearray(SHARDS[2]))
+    target.keep(HASHES[2], memoryview(SHARDS[2]))
     target.close()
     target = FileTarget(path, NAME)
     assert target.kept(HASHES[2]) == SHARDS[2]
