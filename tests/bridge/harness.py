@@ -152,7 +152,7 @@ class Running:
     @contextmanager
     def without_store(self) -> Iterator[None]:
         """The store is away, and then back."""
-        if self.settings.store is not None:
+        if "://" in self.settings.store_location:
             engines.shared_s3().stop()
             yield
             engines.shared_s3().start()
@@ -192,12 +192,13 @@ def locked(url: str) -> Iterator[None]:
 
 def object_store(settings: Settings) -> ObjectStore:
     """The store that shards lie in."""
-    return LocalStore(settings.store_location) if settings.store is None else from_url(settings.store)
+    location = settings.store_location
+    return from_url(location) if "://" in location else LocalStore(location)
 
 
 def blob_names(settings: Settings) -> set[str]:
     """The names of what lies in the store, half-written files included."""
-    if settings.store is None:
+    if "://" not in settings.store_location:
         folder = Path(settings.store_location)
         return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return {item["path"] for page in obstore.list(object_store(settings)) for item in page}

@@ -281,5 +281,11 @@ _LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
 }  # what an engine needs besides what SQLAlchemy does
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     # A server whose machine or network is gone says nothing: seconds, and milliseconds.
-    "postgresql": {"connect_timeout": 5, "tcp_user_timeout": 20_000},
+    "postgresql": {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 20_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+    },
 }
