@@ -16,7 +16,7 @@ from starlette.requests import Request
 from . import curve, fields
 from .context import Bridge, now
 from .errors import Refused, Unavailable
-from .store import Bucket, Replayed, User
+from .store import Bucket, Replayed, User, Users
 
 __all__ = ["Signed", "token_access", "user"]
 
@@ -44,7 +44,7 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
     basic = _basic(request)
     if basic is not None:
         return await _by_password(bridge, *basic)
-    return await _by_signature(bridge, await bridge.compute(_signed, request, body))
+    return await _by_signature(bridge, _signed(request, body))
 
 
 async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: str) -> tuple[Bucket, str | None]:
@@ -60,7 +60,7 @@ async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: st
     if basic is not None:
         owner = await _by_password(bridge, *basic)
         return await bridge.ask(bridge.store.buckets.get, bucket, owner.email), None
-    signed = await bridge.compute(_signed, request, body)
+    signed = _signed(request, body)
     try:
         owner = await _by_signature(bridge, signed)
     except (Replayed, Unavailable):
@@ -126,12 +126,15 @@ def _signed_message(request: Request, body: bytes) -> tuple[bytes, Any]:
 
 
 async def _by_signature(bridge: Bridge, signed: Signed) -> User:
-    found = await bridge.ask(bridge.store.users.with_key, signed.point)
+    return await bridge.ask(_accepted, bridge.store.users, signed)
+
+
+def _accepted(users: Users, signed: Signed) -> User:
+    found = users.with_key(signed.point)
     if found is None:
         raise Refused(401, "Public key not registered")
     found = _activated(found)
-    nonce = fields.nonce(signed.nonce)
-    await bridge.ask(bridge.store.users.accept, found.email, nonce, signed.signature, now())
+    users.accept(found.email, fields.nonce(signed.nonce), signed.signature, now())
     return found
 
 

@@ -12,7 +12,7 @@ from .schema import Database
 from .tokens import Tokens
 from .users import Replayed, User, Users
 
-__all__ = ["Account", "Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User"]
+__all__ = ["Account", "Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User", "Users"]
 
 
 class Store:

@@ -17,6 +17,15 @@ __all__ = ["Replayed", "User", "Users"]
 
 _TAKEN = "Public key is already registered"
 
+# What every signed request asks: made once, since making a statement costs more than most of them take to run.
+_EMAIL: sa.BindParameter[str] = sa.bindparam("email")
+_WITH_KEY = sa.select(users, keys.c.text).join(keys).where(keys.c.point == sa.bindparam("point"))
+_REMEMBER = signatures.insert()
+_FLOOR = sa.select(users.c.floor).where(users.c.email == _EMAIL)
+_MINE = sa.select(signatures.c.nonce).where(signatures.c.subject == _EMAIL).order_by(signatures.c.nonce.desc())
+_FORGOTTEN = _MINE.offset(NONCES).limit(1)
+_FORGET = signatures.delete().where(signatures.c.subject == _EMAIL, signatures.c.nonce <= sa.bindparam("forgotten"))
+
 
 @dataclass(frozen=True)
 class User:
@@ -100,9 +109,8 @@ class Users:
 
     def with_key(self, point: str) -> User | None:
         """Return the user who registered a key, or `None`."""
-        query = sa.select(users, keys.c.text).join(keys).where(keys.c.point == point)
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_WITH_KEY, {"point": point}).one_or_none()
         return None if row is None else User(row.email, row.created, row.activated, (row.text, point))
 
     def accept(self, email: str, nonce: float, signature: str, now: int) -> None:
@@ -119,11 +127,11 @@ class Users:
         row = {"subject": email, "signature": signature, "nonce": nonce}
         with self._database.write() as connection:
             try:
-                connection.execute(signatures.insert().values(row))
+                connection.execute(_REMEMBER, row)
             except exc.IntegrityError as error:
                 raise Replayed from error
             # The floor is read after the insert: the insert waits for whoever is just forgetting the same request.
-            floor = connection.execute(sa.select(users.c.floor).where(users.c.email == email)).scalar()
+            floor = connection.execute(_FLOOR, {"email": email}).scalar()
             if floor is not None and nonce <= floor:
                 raise Refused(401, "Invalid nonce supplied")
             _forget(connection, email, min(nonce, now) - NONCE_SLACK if floor is None else None)
@@ -160,11 +168,9 @@ def _insert_key(connection: sa.Connection, email: str, key: Key) -> None:
 
 
 def _forget(connection: sa.Connection, email: str, floor: float | None) -> None:
-    mine = signatures.c.subject == email
-    oldest = sa.select(signatures.c.nonce).where(mine).order_by(signatures.c.nonce.desc()).offset(NONCES).limit(1)
-    forgotten = connection.execute(oldest).scalar()
+    forgotten = connection.execute(_FORGOTTEN, {"email": email}).scalar()
     if forgotten is not None:
-        connection.execute(signatures.delete().where(mine, signatures.c.nonce <= forgotten))
+        connection.execute(_FORGET, {"email": email, "forgotten": forgotten})
         floor = forgotten
     if floor is not None:
         connection.execute(users.update().where(users.c.email == email).values(floor=floor))
