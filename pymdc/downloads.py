@@ -21,7 +21,7 @@ from .exchange import back_off
 from .hashes import content_hash
 from .job import Job, Progress, ProgressCallback
 from .names import safe_name
-from .shards import Farmers, Pointer
+from .shards import Farmers, Gathered, Pointer
 from .targets import Body, FileTarget, MemoryTarget, Target
 
 __all__ = ["Download"]
@@ -102,7 +102,6 @@ class Download:
                 body = ahead.shard(index)
                 target.append(pointers.hashes[index], body)
                 found(body)
-                del body  # before the next one is waited for: each is 8 MiB
         if content_hash(digest.hexdigest()) != self.file_hash or size not in (None, done):
             target.discard()
             raise IntegrityError(f"the shards of {self.file_hash} do not make up the file")
@@ -164,7 +163,8 @@ class _Ahead:
         self._tell = tell
         self._dispatcher = Dispatcher(config.SHARDS_AHEAD)
         self._under_way: deque[tuple[int, Handle]] = deque()
-        self._received = [0] * len(pointers.hashes)
+        # A shard is begun when the one so many places before it has been dealt with, so these serve in turn.
+        self._gathered = [Gathered() for _ in range(config.SHARDS_AHEAD)]
 
     def __enter__(self) -> _Ahead:
         return self
@@ -177,8 +177,10 @@ class _Ahead:
                 self._target.keep(self._pointers.hashes[index], body)
 
     def shard(self, index: int) -> Body:
-        """Wait for a shard: the first one, or the one after that of the last time."""
-        for begin in range(index + len(self._under_way), min(index + config.SHARDS_AHEAD, len(self._received))):
+        """Wait for a shard: the first one, or the one after that of the last time, which is good no longer."""
+        self._place(index - 1).clear()
+        last = min(index + config.SHARDS_AHEAD, len(self._pointers.hashes))
+        for begin in range(index + len(self._under_way), last):
             self._begin(begin)
         handle = self._under_way[0][1]
         while True:
@@ -186,7 +188,7 @@ class _Ahead:
             try:
                 body = handle.result(_TICK_SECONDS)
             except NotYetError:
-                self._tell(sum(self._received[index : index + config.SHARDS_AHEAD]))
+                self._tell(sum(body.size for body in self._gathered))
                 continue
             self._under_way.popleft()
             if isinstance(body, BaseException):
@@ -212,12 +214,12 @@ class _Ahead:
         return self._fetch_once(index, self._pointers.at(index)[0])
 
     def _fetch_once(self, index: int, pointer: Pointer) -> Body:
-        self._received[index] = 0
+        body = self._place(index)
+        self._farmers.fetch(pointer, self._part, body)
+        return body.whole()
 
-        def received(size: int) -> None:
-            self._received[index] += size
-
-        return self._farmers.fetch(pointer, self._part, received)
+    def _place(self, index: int) -> Gathered:
+        return self._gathered[index % config.SHARDS_AHEAD]
 
 
 def _nothing(_value: object) -> None:

@@ -30,7 +30,7 @@ from .hashes import content_hash
 from .job import Job
 from .streams import Stream
 
-__all__ = ["Farmers", "Pointer"]
+__all__ = ["Farmers", "Gathered", "Pointer"]
 
 Pointer = Mapping[str, Any]
 """Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`."""
@@ -56,6 +56,35 @@ class _ClosedError(Exception):
     """The farmer has closed the channel in good order."""
 
 
+class Gathered:
+    """What has come of a shard. It serves one shard after another: fresh memory is slow, and adds up.
+
+    Attributes:
+        size: how much has come.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._memory: bytearray | mmap.mmap = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        end = self.size + len(piece)
+        if end > len(self._memory):
+            # The memory of whole shards is not malloc()'s, which would keep some of it. Many a shard is one message.
+            grown = mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES)) if self.size else bytearray(end)
+            grown[: self.size] = self._memory[: self.size]
+            self._memory = grown
+        self._memory[self.size : end] = piece
+        self.size = end
+
+    def clear(self) -> None:
+        self.size = 0
+
+    def whole(self) -> memoryview:
+        """Return all that has come; it is good until more does."""
+        return memoryview(self._memory)[: self.size]
+
+
 class Farmers:
     """The channels of one client, and what has been learned about them.
 
@@ -73,13 +102,13 @@ class Farmers:
     def _tls(self) -> ssl.SSLContext:
         return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
 
-    def fetch(self, pointer: Pointer, job: Job, received: Callable[[int], None]) -> memoryview:
-        """Return the bytes of a shard.
+    def fetch(self, pointer: Pointer, job: Job, body: Gathered) -> None:
+        """Gather the bytes of a shard.
 
         Arguments:
             pointer: where it is.
             job: stops the transfer when it is cancelled.
-            received: called with the size of each message as it arrives.
+            body: where the bytes go.
 
         Raises:
             URLError, OSError, HTTPException: the channel failed, with the meaning that these have in `pymdc.errors`.
@@ -89,37 +118,31 @@ class Farmers:
         """
         channel, shard_hash = _text(pointer, "channel"), _text(pointer, "hash")
         request = {"token": _text(pointer, "token"), "hash": shard_hash, "operation": "PULL"}
-        body = self._read(channel, request, job, received)
-        if content_hash(hashlib.sha256(body).hexdigest()) != shard_hash:
+        self._read(channel, request, job, body)
+        if content_hash(hashlib.sha256(body.whole()).hexdigest()) != shard_hash:
             raise IntegrityError(f"the shard {shard_hash} came with other content")
-        return body
 
-    def _read(self, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]) -> memoryview:
+    def _read(self, channel: str, request: dict[str, str], job: Job, body: Gathered) -> None:
         form = self._forms.get(channel, _later_form)
         try:
-            body = self._speak(form, channel, request, job, received)
+            self._speak(form, channel, request, job, body)
         except _NoAnswerError as silence:
             if channel in self._forms:
                 raise silence.reason from None
             form = _earlier_form
             try:
-                body = self._speak(form, channel, request, job, received)
+                self._speak(form, channel, request, job, body)
             except _NoAnswerError:
                 raise silence.reason from None
         self._forms[channel] = form
-        return body
 
-    def _speak(
-        self, form: _Form, channel: str, request: dict[str, str], job: Job, received: Callable[[int], None]
-    ) -> memoryview:
-        body = _Body()
+    def _speak(self, form: _Form, channel: str, request: dict[str, str], job: Job, body: Gathered) -> None:
+        body.clear()
         with _documented(channel, body), self._open(channel, job) as opened:
             for piece in form(opened, request):
                 body.add(piece)
                 if body.size > config.MAX_SHARD_BYTES:
                     raise ChannelError(f"the farmer at {channel} sent more than {config.MAX_SHARD_BYTES} bytes")
-                received(len(piece))
-        return body.whole()
 
     @contextmanager
     def _open(self, channel: str, job: Job) -> Iterator[_Channel]:
@@ -138,27 +161,6 @@ class Farmers:
             except (OSError, UnicodeError) as error:  # UnicodeError: a host name that is none
                 raise URLError(error) from error
             yield opened
-
-
-class _Body:
-    """Gathers a shard in memory that is the system's again when it is let go: malloc() would keep some of it."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._buffer: bytearray | mmap.mmap = bytearray()
-
-    def add(self, piece: bytes) -> None:
-        end = self.size + len(piece)
-        if end > len(self._buffer):
-            # Many a shard is one message, and small.
-            grown = mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES)) if self.size else bytearray(end)
-            grown[: self.size] = self._buffer[: self.size]
-            self._buffer = grown
-        self._buffer[self.size : end] = piece
-        self.size = end
-
-    def whole(self) -> memoryview:
-        return memoryview(self._buffer)[: self.size]
 
 
 class _Channel:
@@ -317,7 +319,7 @@ def _after(seconds: float | None) -> float | None:
 
 
 @contextmanager
-def _documented(channel: str, body: _Body) -> Iterator[None]:
+def _documented(channel: str, body: Gathered) -> Iterator[None]:
     """Turn what websockets raises into what `pymdc.errors` lists."""
     try:
         yield

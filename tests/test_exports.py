@@ -59,7 +59,7 @@ EXPORTS = {
     "pymdc.names": ["safe_name"],
     "pymdc.rest": ["REST"],
     "pymdc.schedulers": ["asyncio", "glib", "qt", "tk", "wx"],
-    "pymdc.shards": ["Farmers", "Pointer"],
+    "pymdc.shards": ["Farmers", "Gathered", "Pointer"],
     "pymdc.streams": ["Stream", "connected", "patiently", "secured"],
     "pymdc.targets": ["Body", "FileTarget", "MemoryTarget", "Target"],
     "pymdc.transport": ["Transport"],

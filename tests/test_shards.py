@@ -19,7 +19,7 @@ import pytest
 from pymdc import Timeout, config
 from pymdc.errors import ChannelError, IntegrityError
 from pymdc.job import Job
-from pymdc.shards import Farmers
+from pymdc.shards import Farmers, Gathered
 
 from .farmers import Answer, Network, Shard, hash_of, whole
 from .hostile import HOST, Connection, Script, Server, client_context
@@ -43,14 +43,20 @@ def fetched(answer: Answer, body: bytes = BODY, timeout: Timeout = PATIENT, **se
     with Network(answer, **settings) as network:
         network.store(body, len(body))
         pointer = network._pointer(hash_of(body))
-        return bytes(Farmers(timeout, client_context()).fetch(pointer, job(), lambda size: None))
+        return fetch(Farmers(timeout, client_context()), pointer)
 
 
 def fetched_from(script: Script, timeout: Timeout = PATIENT) -> bytes:
     """Fetch from what is no farmer, but a socket."""
     with Server(script) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
-        return bytes(Farmers(timeout, True).fetch(pointer, job(), lambda size: None))
+        return fetch(Farmers(timeout, True), pointer)
+
+
+def fetch(farmers: Farmers, pointer: Any) -> bytes:
+    body = Gathered()
+    farmers.fetch(pointer, job(), body)
+    return bytes(body.whole())
 
 
 # What was recorded
@@ -111,12 +117,38 @@ def test_what_was_recorded_gives_the_shard_or_the_farmers_words_or_a_timeout(ent
 # Messages and frames
 
 
-def test_each_message_is_told_as_it_arrives() -> None:
-    sizes: list[int] = []
-    with Network() as network:
+def test_what_has_come_can_be_seen_while_it_comes() -> None:
+    seen = threading.Event()
+
+    def in_steps(shard: Shard) -> None:
+        shard.connection.send(shard.body[:1000])
+        assert seen.wait(20)
+        shard.connection.send(shard.body[1000:])
+
+    class Watched(Gathered):
+        def add(self, piece: bytes) -> None:
+            super().add(piece)
+            if self.size == 1000:
+                seen.set()
+
+    with Network(in_steps) as network:
         network.store(BODY, len(BODY))
-        Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), sizes.append)
-    assert sizes == [65536, 65536, 65536, 3393]
+        body = Watched()
+        Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), body)
+    assert body.whole() == BODY
+
+
+@pytest.mark.parametrize("sizes", [[5], [0, 5], [5, 5], [1, 9 * 2**20], [5, 8 * 2**20, 1, 2**20], [2**20] * 20])
+def test_pieces_of_any_sizes_are_gathered_again_and_again(sizes: list[int]) -> None:
+    body = Gathered()
+    for seed in range(2):
+        pieces = [random.Random(seed).randbytes(size) for size in sizes]
+        for piece in pieces:
+            body.add(piece)
+        assert body.size == sum(sizes)
+        assert body.whole() == b"".join(pieces)
+        body.clear()
+        assert bytes(body.whole()) == b""
 
 
 def in_fragments(shard: Shard) -> None:
@@ -193,6 +225,10 @@ def test_more_than_any_shard_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     got = threading.Event()
 
+    class Telling(Gathered):
+        def add(self, piece: bytes) -> None:
+            got.set()
+
     def reset(shard: Shard) -> None:
         shard.send(shard.body[:1000])
         assert got.wait(20)
@@ -201,7 +237,7 @@ def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     with Network(reset) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(ConnectionResetError):
-            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: got.set())
+            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), Telling())
 
 
 def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word() -> None:
@@ -209,7 +245,7 @@ def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word()
     with Network(lambda shard: shard.drop()) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(IncompleteRead):
-            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+            fetch(Farmers(PATIENT, True), network._pointer(hash_of(BODY)))
         assert network.connections == 2
 
 
@@ -217,10 +253,10 @@ def test_a_farmer_whose_form_is_known_is_not_tried_in_the_other() -> None:
     with Network() as network:
         network.store(BODY, len(BODY))
         farmers = Farmers(PATIENT, True)
-        farmers.fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+        fetch(farmers, network._pointer(hash_of(BODY)))
         network.answer = Shard.drop
         with pytest.raises(IncompleteRead):
-            farmers.fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+            fetch(farmers, network._pointer(hash_of(BODY)))
         assert network.connections == 2
 
 
@@ -324,21 +360,21 @@ def test_a_server_that_accepts_and_says_nothing_is_a_url_error() -> None:
 def test_a_channel_that_is_none_is_a_channel_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(ChannelError, match="a pointer to no channel"):
-        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+        fetch(Farmers(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("channel", ["ws://nowhere.invalid/", "ws://" + "x" * 70 + ".invalid/", "ws://a..b/"])
 def test_a_host_that_is_none_is_a_url_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(URLError):
-        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+        fetch(Farmers(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("name", ["hash", "token", "channel"])
 def test_a_pointer_that_lacks_something_is_a_channel_error(name: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": "ws://h", name: None}
     with pytest.raises(ChannelError, match=f"a pointer without {name}"):
-        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+        fetch(Farmers(PATIENT, True), pointer)
 
 
 def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -348,7 +384,7 @@ def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
         network.store(BODY, len(BODY))
         pointer = network._pointer(hash_of(BODY))
         caplog.clear()
-        Farmers(PATIENT, True).fetch(pointer, job(), lambda size: None)
+        fetch(Farmers(PATIENT, True), pointer)
     ours = [record for record in caplog.records if record.name != "websockets.server"]
     assert not any(pointer["token"] in record.getMessage() for record in ours)
 
@@ -360,10 +396,10 @@ def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.Mo
     with Network(tls=True) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(URLError) as caught:
-            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: None)
+            fetch(Farmers(PATIENT, True), network._pointer(hash_of(BODY)))
         assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        assert Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), lambda size: None) == BODY
+        assert fetch(Farmers(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
 
 
 def test_no_limit_on_silence_is_no_limit() -> None:
