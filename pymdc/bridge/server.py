@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -148,6 +149,7 @@ def _bind(settings: Settings) -> tuple[socket.socket, Settings]:
 
 
 def _server(settings: Settings) -> _Server:
+    _check_certificate(settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -166,8 +168,14 @@ def _server(settings: Settings) -> _Server:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
+    return _Server(config, app.state.limits, settings.stop_seconds)
+
+
+def _check_certificate(settings: Settings) -> None:
+    if settings.tls_certificate is None:
+        return
     try:
-        config.load()
+        # Where a password is asked for, this is it: nobody is there to type another.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except OSError as error:
         raise ValueError(f"the TLS certificate or its key cannot be used: {error}") from error
-    return _Server(config, app.state.limits, settings.stop_seconds)

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from websockets.sync.client import connect
 
 from pymdc.bridge.mail import Mail
@@ -69,9 +70,8 @@ def test_a_certificate_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, 
 def test_a_key_that_asks_for_a_password_cannot_be_used(tmp_path: Path) -> None:
     """Nobody is there to type it."""
     _, files = certificate(tmp_path)
-    text = files["tls_key"].read_text()
-    files["tls_key"].write_text(
-        text.replace("PRIVATE KEY-----\n", "PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n", 1)
-    )
+    key = serialization.load_pem_private_key(files["tls_key"].read_bytes(), None)
+    form, encrypted = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"password")
+    files["tls_key"].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encrypted))
     with pytest.raises(ValueError, match="the TLS certificate or its key cannot be used"):
         BridgeThread(settings_for(tmp_path / "data", **files)).start()

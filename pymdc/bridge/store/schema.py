@@ -206,8 +206,15 @@ class Database:
         with self.read() as connection:
             pending = migrations.pending(connection)
         if pending:  # else a start needs no lock
-            with self.write() as connection:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        for _ in range(_ATTEMPTS - 1):  # another process may take long over its steps
+            with suppress(Unavailable), self.write() as connection:
                 migrations.upgrade(connection)
+                return
+        with self.write() as connection:
+            migrations.upgrade(connection)
 
     def close(self) -> None:
         """Close the connections."""
@@ -257,10 +264,10 @@ def _translated() -> Iterator[None]:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, see below
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a loss of power
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
 
 
 def _prepare_postgresql(connection: Any, _: object) -> None:

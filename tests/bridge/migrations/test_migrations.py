@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from pymdc.bridge import migrations
+from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.migrations import VERSION_TABLE
-from pymdc.bridge.store import Store
-from pymdc.bridge.store.schema import metadata
+from pymdc.bridge.store import Store, schema
+from pymdc.bridge.store.schema import Database, metadata
 
 from ... import engines
 from ..harness import run_sql
@@ -74,3 +77,29 @@ def test_a_database_with_tables_of_something_else_is_left_alone(url: str) -> Non
     with pytest.raises(ValueError, match="tables of something else: users"):
         Store(url)
     assert set(sa.inspect(sa.create_engine(url, poolclass=sa.NullPool)).get_table_names()) == {"users"}
+
+
+@pytest.mark.parametrize("attempts", [0, 2])
+def test_a_start_waits_for_another_that_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    monkeypatch.setattr(schema, "_BUSY_MILLISECONDS", 10)
+    path, tried = tmp_path / "bridge.sqlite", []
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN IMMEDIATE")
+        write = Database.write
+
+        def counted(database: Database) -> contextlib.AbstractContextManager[sa.Connection]:
+            tried.append(1)
+            if len(tried) == attempts:
+                other.rollback()
+            return write(database)
+
+        monkeypatch.setattr(Database, "write", counted)
+        if attempts:
+            Store(f"sqlite:///{path}").close()
+        else:
+            with pytest.raises(Unavailable):
+                Store(f"sqlite:///{path}")
+    assert len(tried) == (attempts or 8)
