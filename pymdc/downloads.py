@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import config
-from .dispatch import Dispatcher, Handle
+from .dispatch import Handle
 from .errors import ChannelError, IntegrityError, MetadiskError
 from .exchange import back_off
 from .hashes import content_hash
@@ -161,7 +161,6 @@ class _Ahead:
         self._job = job
         self._part = job.part()
         self._tell = tell
-        self._dispatcher = Dispatcher(config.SHARDS_AHEAD)
         self._under_way: deque[tuple[int, Handle]] = deque()
         # A shard is begun when the one so many places before it has been dealt with, so these serve in turn.
         self._gathered = [Gathered() for _ in range(config.SHARDS_AHEAD)]
@@ -196,7 +195,7 @@ class _Ahead:
             return body  # type: ignore[no-any-return]
 
     def _begin(self, index: int) -> None:
-        handle = self._dispatcher.run(lambda _: self._fetch(index), _nothing, None)
+        handle = self._farmers.dispatcher.run(lambda _: self._fetch(index), _nothing, None)
         self._under_way.append((index, handle))
 
     def _fetch(self, index: int) -> Body:

@@ -25,6 +25,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.uri import parse_uri
 
 from . import binarypack, config
+from .dispatch import Dispatcher
 from .errors import ChannelError, IntegrityError
 from .hashes import content_hash
 from .job import Job
@@ -91,12 +92,17 @@ class Farmers:
     Arguments:
         timeout: limits on silence; `connect` and `channel` serve here.
         verify: as for `Client`.
+
+    Attributes:
+        dispatcher: runs what fetches shards ahead of their turn. Whoever waits for one has it begun at once.
     """
 
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
         self._timeout = timeout
         self._verify = verify
         self._forms: dict[str, _Form] = {}  # by channel: the form that it speaks
+        # For all downloads together: many threads that compute hold up the one that has a window to draw.
+        self.dispatcher = Dispatcher(config.SHARDS_AHEAD)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

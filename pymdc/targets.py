@@ -200,9 +200,9 @@ def _claimed(folder: Path) -> tuple[BinaryIO, bool]:
     while True:
         with suppress(FileExistsError):
             folder.mkdir(0o700)
-        if not _is_ours(folder):
-            break
         try:
+            if not _is_ours(folder):
+                break
             lock = (folder / "lock").open("ab")
         except FileNotFoundError:  # who held it has just removed it
             continue
