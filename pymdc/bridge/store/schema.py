@@ -209,12 +209,11 @@ class Database:
             self._upgrade()
 
     def _upgrade(self) -> None:
-        for _ in range(_ATTEMPTS - 1):  # another process may take long over its steps
+        for _ in range(_ATTEMPTS):  # another process may take long over its steps
             with suppress(Unavailable), self.write() as connection:
                 migrations.upgrade(connection)
                 return
-        with self.write() as connection:
-            migrations.upgrade(connection)
+        raise Unavailable("The tables of the database cannot be brought to this release now, try again later")
 
     def close(self) -> None:
         """Close the connections."""

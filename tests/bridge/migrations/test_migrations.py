@@ -100,6 +100,6 @@ def test_a_start_waits_for_another_that_takes_long(
         if attempts:
             Store(f"sqlite:///{path}").close()
         else:
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable, match="cannot be brought to this release now"):
                 Store(f"sqlite:///{path}")
     assert len(tried) == (attempts or 8)
