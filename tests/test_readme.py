@@ -76,6 +76,6 @@ def test_the_documentation_of_2016_holds(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_section_on_the_client_holds() -> None:
-    for language, block in section("The client", "Development"):
+    for language, block in section("The client", "Running a bridge"):
         assert language == "python"
         run(block, {"pymdc": pymdc})
