@@ -28,7 +28,7 @@ from .test_wire import connected
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 1000 if os.environ.get("PYMDC_LARGE") else 150
+EXAMPLES = 1000 if os.environ.get("PYMDC_LARGE") else 100
 SECONDS = 20.0  # no answer after so long is a hang: what the bridge waits for here takes milliseconds
 bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 

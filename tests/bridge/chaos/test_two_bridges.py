@@ -14,7 +14,7 @@ from .audit import audit
 from .clients import Client
 from .processes import Process, people
 
-SECONDS = 30.0 if os.environ.get("PYMDC_LARGE") else 6.0
+SECONDS = 30.0 if os.environ.get("PYMDC_LARGE") else 4.0
 CLIENTS = 16
 
 
