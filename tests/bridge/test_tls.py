@@ -40,9 +40,6 @@ def test_a_bridge_with_a_certificate_speaks_tls_and_so_do_its_channels(tmp_path:
         assert mails[0].link.startswith(f"{thread.url}/activations/")
         assert downloaded(person, context) == b"data"
         assert http.get("/health", headers={"x": "x" * 40_000}).status_code == 431
-        plain = httpx.URL(thread.url).copy_with(scheme="http")
-        with pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(plain, trust_env=False)
 
 
 def downloaded(person: Person, context: ssl.SSLContext) -> bytes:
