@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -745,7 +746,12 @@ def test_a_cancelled_download_goes_on_in_a_later_call(tmp_path: Path) -> None:
 
 def open_files() -> int:
     gc.collect()  # the farmer's connections are cycles; what nobody closed is a ResourceWarning, and so an error
-    return len(names_in(Path("/proc/self/fd"))) if Path("/proc/self/fd").exists() else 0
+    kinds = []
+    if (own := Path("/proc/self/fd")).exists():
+        for each in list(own.iterdir()):
+            with suppress(OSError):  # the one through which this was listed
+                kinds.append(str(each.readlink()))
+    return sum(not kind.startswith("pipe:") for kind in kinds)  # older servers of websockets leave pipes
 
 
 def test_downloads_leave_no_files_and_no_sockets_open(tmp_path: Path) -> None:
