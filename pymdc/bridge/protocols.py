@@ -52,6 +52,7 @@ class Http(HttpToolsProtocol):
         if self._drop_timer is not None:
             self._drop_timer.cancel()
         super().connection_lost(exc)
+        self.transport.close()  # uvicorn does not after a reset, and Python 3.10 warns of that
 
     @property
     def idle(self) -> bool:
