@@ -70,10 +70,6 @@ class Shard:
         """Close the connection without a close frame."""
         self.connection.socket.shutdown(socket.SHUT_RDWR)
 
-    def reset(self) -> None:
-        self.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.socket.close()
-
     def wait(self) -> None:
         """Say nothing more, with the connection open, until the client has closed it."""
         with suppress(ConnectionClosed):

@@ -218,10 +218,6 @@ def dropping(at: int) -> Answer:
     return then(sending(at), Shard.drop)
 
 
-def resetting(at: int) -> Answer:
-    return then(sending(at), Shard.reset)
-
-
 def falling_silent(at: int) -> Answer:
     return then(sending(at), Shard.wait)
 
@@ -258,7 +254,6 @@ def babbling(at: int) -> Answer:
 
 FAULTS = [
     dropping,
-    resetting,
     falling_silent,
     ending_early,
     closing_badly,

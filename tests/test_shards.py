@@ -222,24 +222,6 @@ def test_more_than_any_shard_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> No
         fetched(in_one_message)
 
 
-def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
-    got = threading.Event()
-
-    class Telling(Gathered):
-        def add(self, piece: bytes) -> None:
-            got.set()
-
-    def reset(shard: Shard) -> None:
-        shard.send(shard.body[:1000])
-        assert got.wait(20)
-        shard.reset()
-
-    with Network(reset) as network:
-        network.store(BODY, len(BODY))
-        with pytest.raises(ConnectionResetError):
-            Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), Telling())
-
-
 def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word() -> None:
     """It drops the first connection, so the earlier form is tried; what it says to that is the error."""
     with Network(lambda shard: shard.drop()) as network:
@@ -340,6 +322,24 @@ def test_what_is_no_farmer_is_a_documented_error(script: Script, error: Any) -> 
     with pytest.raises(error) as caught:
         fetched_from(script)
     assert str(caught.value)
+
+
+def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
+    got = threading.Event()
+
+    class Telling(Gathered):
+        def add(self, piece: bytes) -> None:
+            got.set()
+
+    def reset(connection: Connection) -> None:
+        accepting(connection, b"\x82\x05hello")
+        assert got.wait(20)
+        connection.reset()
+
+    with Server(reset) as server:
+        pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
+        with pytest.raises(ConnectionResetError):
+            Farmers(PATIENT, True).fetch(pointer, job(), Telling())
 
 
 @pytest.mark.parametrize("seed", range(30))
