@@ -42,6 +42,12 @@ class Process:
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
+    def check(self) -> str:
+        """What `pymdc bridge check` says on the same engines; it must find nothing missing and nothing damaged."""
+        done = subprocess.run([*self._command, "check"], capture_output=True, text=True, timeout=LONG)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def _end(self, how: int) -> None:
         assert self._running is not None
         self._running.send_signal(how)

@@ -50,6 +50,7 @@ def test_a_bridge_killed_at_any_moment_loses_no_acknowledged_file_and_lists_no_h
         for content, size in listed.items():
             data = person.download(bucket, content)
             assert (file_hash(data), len(data)) == (content, size)
+        assert " 0 wrong, " in bridge.check()
     print(f"{KILLS} kills, {len(acknowledged)} files acknowledged, {len(listed)} listed")
     cleaned(settings)
     assert audit(settings, clean=True) == []

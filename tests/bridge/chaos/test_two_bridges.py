@@ -39,6 +39,7 @@ def test_two_bridges_on_one_database_and_one_store_keep_their_promises_when_one_
         for client, url in zip(clients, [one.url, other.url] * CLIENTS, strict=False):
             client.verify(url)
         assert audit(settings) == []
+        assert "0 wrong, 0 orphaned" in one.check()
         one.stop()
         other.stop()
     print(sum((client.done for client in clients), Counter()))
