@@ -58,9 +58,8 @@ def measure(ways: dict[str, Callable[[], object]], size: int, runs: int) -> None
     first = statistics.median(next(iter(taken.values())))
     for name, times in taken.items():
         median = statistics.median(times)
-        print(
-            f"{name:24} {size / median / 1e6:7.0f} MB/s   ratio {first / median:.2f}   ({min(times):.2f} to {max(times):.2f} s)"
-        )
+        spread = f"({min(times):.2f} to {max(times):.2f} s)"
+        print(f"{name:24} {size / median / 1e6:7.0f} MB/s   ratio {first / median:.2f}   {spread}")
 
 
 def _processor() -> float:
