@@ -1,7 +1,8 @@
 """How fast is a verified download to a file? Against `curl` of the same bytes by plain HTTP, unverified.
 
 The plain HTTP comes once from a server like the bridge (uvicorn and Starlette, streaming the file), and once from
-Python's own, which copies a file to a socket and does nothing else. A plain copy with SHA-256 is the limit.
+Python's own, which copies a file to a socket and does nothing else. The download comes once from the bridge, and once
+from a farmer that does nothing but send. A plain copy with SHA-256 is the limit.
 
     python -m tests.bench.bench_download --mib 1024 --runs 5
 """
@@ -14,7 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pymdc import unwrap
+from pymdc import Timeout, unwrap
+from pymdc.downloads import Download
+from pymdc.job import Job
+from pymdc.shards import Farmers
 
 from .bench_upload import copy
 from .common import MIB, bench, measure, peak, run
@@ -42,6 +46,42 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
 print(server.server_port, flush=True)
 server.serve_forever()
 """
+FARMER = """
+import base64, hashlib, json, mmap, socket, sys, threading
+
+def hash_of(data):
+    return hashlib.new("ripemd160", hashlib.sha256(data).hexdigest().encode()).hexdigest()
+
+def serve(sock):
+    request = b""
+    while b"\\r\\n\\r\\n" not in request:
+        request += sock.recv(65536)
+    lines = [line.split(b": ", 1) for line in request.split(b"\\r\\n") if b": " in line]
+    key = next(value for name, value in lines if name.lower() == b"sec-websocket-key")
+    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    head = b"HTTP/1.1 101 X\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Accept: "
+    sock.sendall(head + accept + b"\\r\\n\\r\\n")
+    frame = sock.recv(65536)
+    mask, masked = frame[4:8], frame[8:]
+    shard = places[json.loads(bytes(byte ^ mask[i % 4] for i, byte in enumerate(masked)))["hash"]]
+    for start in range(shard.start, shard.stop, 65536):
+        piece = content[start : min(start + 65536, shard.stop)]
+        sock.sendall(b"\\x82\\x7f" + len(piece).to_bytes(8, "big") + piece)
+    sock.sendall(b"\\x88\\x02\\x03\\xe8")
+    while sock.recv(65536):
+        pass
+    sock.close()
+
+with open(sys.argv[1], "rb") as file:
+    content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+size = 8 * 1024 * 1024
+shards = [range(start, min(start + size, len(content))) for start in range(0, len(content), size)]
+places = {hash_of(content[shard.start : shard.stop]): shard for shard in shards}
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+"""
 
 
 @contextmanager
@@ -60,15 +100,30 @@ def main() -> None:
         bench("Download against curl.") as (bucket, source, folder, runs),
         serving(STREAMING, source) as streaming,
         serving(COPYING, source) as copying,
+        serving(FARMER, source) as farmer,
     ):
         stored = unwrap(bucket.files.upload(source))
         small = unwrap(bucket.files.upload(bytes(10)))
         unwrap(bucket.files.download(small, path=folder / "warm"))
+        pointers = [
+            {**pointer, "channel": farmer.replace("http", "ws")}
+            for pointer in unwrap(bucket.files.pointers(stored, bucket.files.token("PULL")))
+        ]
+
+        def download_from_farmer() -> None:
+            """What `Files.download` does once it has the pointers, with others than the bridge's."""
+            job, farmers = Job(lambda report: None), Farmers(Timeout(), True)
+            wanted = stored["hash"]
+            Download(wanted, lambda first, job: pointers, False, lambda: stored, farmers, job, None).to(
+                folder / "down", ""
+            )
+
         before = peak()
         ways = {
             "curl, server like ours": lambda: run("curl", "-sSf", "-o", folder / "curl", streaming),
             "curl, http.server": lambda: run("curl", "-sSf", "-o", folder / "curl", copying + source.name),
             "pymdc download": lambda: unwrap(bucket.files.download(stored, path=folder / "down")),
+            "pymdc, a lean farmer": download_from_farmer,
             "copy with sha256": lambda: copy(source, folder / "copy"),
         }
         measure(ways, source.stat().st_size, runs)
