@@ -26,6 +26,7 @@ TICK_MS = 5
 LONG = 60.0
 
 Script = Iterator[Callable[[], Any]]
+_ATTEMPTS = 200
 
 
 class TkHands:
@@ -54,11 +55,16 @@ class TkHands:
             widget.event_generate(event, x=x, y=y, **more)
 
     def type_in(self, widget: Any, text: str) -> None:
-        widget.focus_force()
-        widget.delete(0, "end")
         names = {"@": "at", ".": "period", " ": "space"}
-        for letter in text:
-            widget.event_generate("<Key>", keysym=names.get(letter, letter))
+        for _ in range(_ATTEMPTS):  # keys go astray until the server has told the window that it has the focus
+            widget.focus_force()
+            widget.update()
+            widget.delete(0, "end")
+            for letter in text:
+                widget.event_generate("<Key>", keysym=names.get(letter, letter))
+            if widget.get() == text:
+                return
+        raise AssertionError(f"the keys did not arrive: {text!r}")
 
     def shown(self, widget: Any) -> str:
         return str(widget["text"])
