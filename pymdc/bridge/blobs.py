@@ -19,7 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from .errors import Unavailable
-from .settings import MESSAGE_BYTES
+from .settings import BLOB_BYTES, MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -63,10 +63,10 @@ class Blobs:
                 _sync(self._folder / name.partition("/")[0])
 
     async def read(self, name: str) -> AsyncIterator[bytes]:
-        """Yield a blob in pieces of at most `MESSAGE_BYTES`. Little more than one piece is in memory at a time."""
+        """Yield a blob in pieces of at most `MESSAGE_BYTES`. Little more than `BLOB_BYTES` are in memory."""
         with _translated():
             reply = await obstore.get_async(self._store, name)
-            async for chunk in reply.stream(min_chunk_size=MESSAGE_BYTES):
+            async for chunk in reply.stream(min_chunk_size=BLOB_BYTES):
                 view = memoryview(chunk)
                 for start in range(0, len(view), MESSAGE_BYTES):
                     yield bytes(view[start : start + MESSAGE_BYTES])
