@@ -17,7 +17,7 @@ __all__ = ["Settings"]
 # What the protocol of 2016 fixes.
 PORT = 6382  # the port of the bridges of 2016; programs of the time have it written down
 SHARD_BYTES = 8 * 1024 * 1024  # a shard is cut at 8 MiB; here at exactly that, so that equal files have equal shards
-BLOB_BYTES = 1024 * 1024  # how much of a shard is read at a time: each read costs a thread's wakening
+BLOB_BYTES = 256 * 1024  # how much of a shard is read at a time: each read costs a thread's wakening
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
 TOKEN_SECONDS = 300  # a bucket token lives five minutes
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual port of each way to speak to a mail server

@@ -165,6 +165,7 @@ class Person:
         self.until = time.monotonic() + LONG
         self.beats: list[float] | None = None
         self.last = 0.0
+        self.busy = False
         hands.every(self.beat)
 
     def beat(self) -> None:
@@ -175,9 +176,11 @@ class Person:
         if time.monotonic() > self.until:
             print(f"waited for too long; the window says {self.hands.status()!r}", self.seen, file=sys.stderr)
             os._exit(1)
-        if self.awaited():
+        if not self.busy and self.awaited():
             self.until = time.monotonic() + LONG
+            self.busy = True  # a step may let the loop run, and so come here again
             self.awaited = next(self.script, lambda: False)
+            self.busy = False
         self.last = time.perf_counter()
 
     def photograph(self, name: str) -> Callable[[], Any]:
