@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -19,9 +19,13 @@ from pymdc.cli.main import cli
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_module_is_the_command() -> None:
-    ran = subprocess.run([sys.executable, "-m", "pymdc", "--version"], capture_output=True, text=True, check=True)
-    assert ran.stdout == f"pymdc, version {pymdc.__version__}\n"
+def test_the_module_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["pymdc", "--version"])
+    monkeypatch.delitem(sys.modules, "pymdc.__main__")
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_module("pymdc", run_name="__main__")
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"pymdc, version {pymdc.__version__}\n"
 
 
 def test_main_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
