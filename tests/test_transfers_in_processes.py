@@ -31,6 +31,8 @@ INTERRUPTED = """
 try:
     files.download(file_hash, path=path, progress=lambda done, total: print("going", flush=True))
 except KeyboardInterrupt:
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(5)  # they were told to stop, and end by themselves
     print("interrupted", threading.active_count(), flush=True)
 """
 IN_CALLBACKS = """
@@ -122,6 +124,8 @@ def progress(done, total):
 try:
     files.download(file_hash, path=path, progress=progress)
 except KeyboardInterrupt:
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(5)  # they were told to stop, and end by themselves
     print("interrupted", threading.active_count(), flush=True)
 """
     with Network() as network:
