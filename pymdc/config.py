@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import urllib.request
 from dataclasses import astuple, dataclass, fields
 from urllib.parse import SplitResult, urlsplit
 
@@ -132,3 +133,17 @@ def parse_endpoint(endpoint: str) -> SplitResult:
     if not _SENT_AS_IT_IS.fullmatch(parts.path):
         raise ValueError(f"malformed endpoint {endpoint!r}: its path must be percent-encoded, without '.' and '..'")
     return parts._replace(path=parts.path.rstrip("/"))
+
+
+def proxy_for(address: str, scheme: str) -> str | None:
+    """Return the proxy that the environment names, as a URL, by the rules of urllib, which the original went by.
+
+    Arguments:
+        address: the host that is to be reached, with its port where `NO_PROXY` may name one.
+        scheme: `http` or `https`.
+    """
+    if urllib.request.proxy_bypass(address):
+        return None
+    proxies = urllib.request.getproxies()
+    named = proxies.get(scheme) or proxies.get("all")
+    return named if not named or "://" in named else f"http://{named}"

@@ -12,7 +12,6 @@ import selectors
 import socket
 import ssl
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from http.client import BadStatusLine
@@ -56,7 +55,7 @@ class Stream:
             http.client.BadStatusLine: the proxy does not speak HTTP.
             CancelledError: the job was cancelled.
         """
-        proxy = _proxy_for(host, "https" if tls else "http")
+        proxy = _proxy_for(f"{host}:{port}", "https" if tls else "http")
         if proxy is None:
             stream = cls(connected(host, port, end, job), job)
         else:
@@ -165,15 +164,11 @@ def _wait_until_connected(sock: socket.socket, code: int, end: float | None, job
         raise OSError(code, os.strerror(code))
 
 
-def _proxy_for(host: str, scheme: str) -> SplitResult | None:
-    """Return the proxy that the environment names, by the rules of urllib, which the calls to the bridge go by, too."""
-    if urllib.request.proxy_bypass(host):
-        return None
-    proxies = urllib.request.getproxies()
-    named = proxies.get(scheme) or proxies.get("all")
+def _proxy_for(address: str, scheme: str) -> SplitResult | None:
+    named = config.proxy_for(address, scheme)
     if not named:
         return None
-    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    proxy = urlsplit(named)
     if proxy.scheme != "http" or not proxy.hostname:
         raise OSError("the data channel goes through proxies of the kind http://host:port only")
     return proxy

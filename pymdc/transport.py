@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 import typing
-import urllib.request
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -177,19 +176,14 @@ def _anywhere(error: Exception) -> Exception:
 
 
 def _proxy_for(endpoint: SplitResult) -> httpx.Proxy | None:
-    """Return the proxy that the environment names for the endpoint, by the rules of urllib, which the original used.
+    """Return the proxy that the environment names for the endpoint.
 
     Raises:
         ValueError: what is named is no proxy. The message does not repeat it: it may hold a password.
     """
-    if urllib.request.proxy_bypass(endpoint.netloc):
-        return None
-    proxies = urllib.request.getproxies()
-    named = proxies.get(endpoint.scheme) or proxies.get("all")
-    if not named:
-        return None
+    named = config.proxy_for(endpoint.netloc, endpoint.scheme)
     try:
-        return httpx.Proxy(named if "://" in named else f"http://{named}")
+        return httpx.Proxy(named) if named else None
     except (ValueError, httpx.InvalidURL):
         raise ValueError("malformed proxy in the environment: expected something like http://127.0.0.1:3128") from None
 

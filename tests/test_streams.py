@@ -198,8 +198,9 @@ def test_a_host_that_the_environment_excepts_is_reached_directly(
 ) -> None:
     with Server(echo) as server, refusing_port() as port:
         proxy(f"http://{HOST}:{port}")
-        monkeypatch.setenv("no_proxy", HOST)
-        Stream.open(HOST, server.port, None, soon(), job()).close()
+        for named in (HOST, f"{HOST}:{server.port}"):
+            monkeypatch.setenv("no_proxy", named)
+            Stream.open(HOST, server.port, None, soon(), job()).close()
 
 
 def answering_with(data: bytes) -> Script:
