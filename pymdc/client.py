@@ -11,12 +11,13 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import SplitResult
 
-from . import config, wire
-from .dispatch import Callback, Dispatcher, Scheduler
+from . import config
+from .core import wire
+from .core.dispatch import Callback, Dispatcher, Scheduler
+from .core.exchange import Exchange
+from .core.job import Job
+from .core.transport import Transport
 from .errors import caused_by
-from .exchange import Exchange
-from .job import Job
-from .transport import Transport
 from .version import __version__
 
 __all__ = ["Client", "configure", "default_client"]

@@ -11,7 +11,7 @@ from ecdsa import BadSignatureError, SECP256k1, SigningKey, VerifyingKey
 from ecdsa.errors import MalformedPointError
 from ecdsa.util import sigdecode_der, sigencode_der_canonize
 
-from .hashes import ripemd160
+from .core.hashes import ripemd160
 
 __all__ = ["ECDSA"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import wire
 from .client import Client, default_client
-from .dispatch import Callback
+from .core import wire
+from .core.dispatch import Callback
 
 __all__ = ["REST"]
 

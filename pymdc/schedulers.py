@@ -24,7 +24,7 @@ from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from .dispatch import Scheduler
+from .core.dispatch import Scheduler
 
 if TYPE_CHECKING:
     import tkinter

@@ -24,7 +24,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from pymdc import Client, Timeout
 from pymdc.api import ECDSA, Files
-from pymdc.hashes import ripemd160
+from pymdc.core.hashes import ripemd160
 
 from .hostile import HOST, Connection, Received, Server, client_context, reply_bytes, server_context
 

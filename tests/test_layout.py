@@ -17,12 +17,13 @@ ROOT = Path(pymdc.__file__).parent
 
 # From the ground up: a module imports only from the floors below its own.
 FLOORS = [
-    ["config", "errors", "hashes", "version", "binarypack", "names", "job"],
-    ["keypair", "multipart", "targets", "dispatch", "streams"],
-    ["wire"],
-    ["transport", "shards"],
-    ["exchange"],
-    ["downloads"],
+    ["config", "errors", "version", "core", "transfers"],  # the last two without what is in them
+    ["core.hashes", "core.job", "transfers.binarypack", "transfers.names"],
+    ["keypair", "core.dispatch", "core.network", "transfers.multipart_encoder", "transfers.targets"],
+    ["core.wire"],
+    ["core.transport", "transfers.channels"],
+    ["core.exchange"],
+    ["transfers.downloads"],
     ["client"],
     ["rest"],
     ["api.results"],
@@ -39,11 +40,11 @@ FLOORS = [
 
 # Who may know what. The bridge and the command line have libraries of their own, and threads of their own.
 ONLY = {
-    "httpx": {"transport"},
-    "httpcore": {"transport"},
+    "httpx": {"core.transport"},
+    "httpcore": {"core.transport"},
     "ecdsa": {"keypair"},
-    "websockets": {"shards", "bridge"},
-    "concurrent": {"dispatch", "bridge", "cli"},
+    "websockets": {"transfers.channels", "bridge"},
+    "concurrent": {"core.dispatch", "bridge", "cli"},
     "click": {"cli"},
     "rich": {"cli"},
     "starlette": {"bridge"},
@@ -75,7 +76,7 @@ def floor(name: str) -> int:
 
 
 def imports(name: str, *, late: bool = True) -> Iterator[str]:
-    """Give what a module imports, names of modules and of what is in them, in full: "pymdc.wire.path", "json".
+    """Give what a module imports, names of modules and of what is in them, in full: "pymdc.core.wire.path", "json".
 
     Late imports are those within functions, and those for type checkers alone.
     """
@@ -137,10 +138,10 @@ def is_value(full: str) -> bool:
 def test_httpx_the_curve_and_the_threads_are_where_they_should_be() -> None:
     """Or the rule above would hold for want of anything to find."""
     for library, name in [
-        ("httpx", "transport"),
-        ("httpcore", "transport"),
+        ("httpx", "core.transport"),
+        ("httpcore", "core.transport"),
         ("ecdsa", "keypair"),
-        ("concurrent", "dispatch"),
+        ("concurrent", "core.dispatch"),
     ]:
         assert any(full.split(".")[0] == library for full in imports(name))
 
@@ -160,11 +161,11 @@ def test_only_the_command_itself_reaches_the_command_line() -> None:
 @pytest.mark.parametrize("name", LIBRARY)
 def test_the_library_needs_httpx_and_a_curve_and_nothing_else(name: str) -> None:
     known = {*sys.stdlib_module_names, "pymdc", "httpx", "httpcore", "ecdsa"}
-    allowed = known | ({"websockets"} if name == "shards" else set())
+    allowed = known | ({"websockets"} if name == "transfers.channels" else set())
     assert {full.split(".")[0] for full in imports(name)} <= allowed
 
 
-@pytest.mark.parametrize("name", ["wire", "errors", "hashes", "keypair"])
+@pytest.mark.parametrize("name", ["core.wire", "errors", "core.hashes", "keypair"])
 def test_rules_have_neither_input_nor_output(name: str) -> None:
     doors = {"socket", "subprocess", "pathlib", "logging", "selectors", "http.client", "urllib.request", "os"}
     for full in imports(name):
@@ -182,7 +183,7 @@ EXTRAS = {"starlette", "uvicorn", "sqlalchemy", "obstore", "click", "rich", "web
 
 def test_importing_pymdc_imports_nothing_of_the_extras() -> None:
     loaded = modules_after("import pymdc")
-    assert "pymdc.transport" in loaded
+    assert "pymdc.core.transport" in loaded
     assert not (loaded - modules_after("import httpx")) & EXTRAS  # httpx has a command of its own, with click and rich
 
 

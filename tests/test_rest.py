@@ -16,7 +16,7 @@ from pymdc.api.users import Users
 from pymdc.keypair import ECDSA
 from pymdc.rest import REST
 
-from .test_wire import verify
+from .core.test_wire import verify
 
 PAIR = ECDSA(private_key="11" * 32)
 CREDENTIALS = {"authorization", "x-signature", "x-pubkey"}

@@ -15,7 +15,7 @@ import pytest
 
 import pymdc
 from pymdc import schedulers
-from pymdc.dispatch import Dispatcher
+from pymdc.core.dispatch import Dispatcher
 
 from .bridges import running_bridge
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..client import Client
-from ..dispatch import Callback
+from ..core.dispatch import Callback
+from ..core.wire import path
 from ..rest import REST
-from ..wire import path
 from .files import Files
 from .keys import public_key_of
 from .results import text_of

@@ -8,14 +8,15 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from .. import multipart, wire
 from ..client import Client, default_client
-from ..dispatch import Callback
+from ..core import wire
+from ..core.dispatch import Callback
+from ..core.exchange import Exchange
+from ..core.job import Job, Progress, ProgressCallback
+from ..core.wire import Account, Call
 from ..errors import MetadiskError, unwrap
-from ..exchange import Exchange
-from ..job import Job, Progress, ProgressCallback
 from ..keypair import ECDSA
-from ..wire import Account, Call
+from ..transfers import multipart_encoder as multipart
 from .results import text_of
 
 __all__ = ["Files"]
@@ -131,7 +132,7 @@ class Files:
         place = None if path is None else Path(path)
 
         def work(ask: _Ask, exchange: Exchange, job: Job) -> Any:
-            from ..downloads import Download  # who downloads nothing does not load what the channels need
+            from ..transfers.downloads import Download  # who downloads nothing does not load what the channels need
 
             def pointers(first: bool, job: Job) -> Any:
                 pass_ = given if first and given else self._own_token("PULL", ask, job)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..client import Client
-from ..dispatch import Callback
+from ..core.dispatch import Callback
+from ..core.wire import path
 from ..keypair import ECDSA
 from ..rest import REST
-from ..wire import path
 from .results import text_of
 
 __all__ = ["Keys"]

@@ -7,9 +7,9 @@ import os
 from typing import Any
 
 from ..client import Client
-from ..dispatch import Callback
+from ..core.dispatch import Callback
+from ..core.wire import path
 from ..rest import REST
-from ..wire import path
 from .results import text_of
 
 __all__ = ["Users"]

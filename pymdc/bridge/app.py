@@ -26,11 +26,11 @@ from .addresses import Addresses
 from .context import Bridge
 from .errors import Refused
 from .limits import Gate
+from .middleware import Conventions
 from .openapi import Description
 from .requests import Reply
 from .routes import buckets, channel, files, keys, users
 from .settings import Settings
-from .wire import Conventions
 
 __all__ = ["ROUTES", "create_app"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from ..hashes import content_hash
+from ..core.hashes import content_hash
 from .blobs import Blobs
 from .errors import Unavailable
 from .settings import UPLOAD_LEASE_SECONDS

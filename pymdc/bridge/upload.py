@@ -19,7 +19,7 @@ from multipart import (  # type: ignore[import-untyped]
     parse_options_header,
 )
 
-from ..hashes import content_hash
+from ..core.hashes import content_hash
 from .context import Bridge
 from .errors import Refused
 from .settings import SHARD_BYTES

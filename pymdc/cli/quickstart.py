@@ -14,7 +14,7 @@ import click
 
 import pymdc
 
-from ..hashes import content_hash
+from ..core.hashes import content_hash
 from .extras import needs_bridge
 
 if TYPE_CHECKING:

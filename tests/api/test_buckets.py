@@ -14,7 +14,7 @@ from pymdc.api.files import Files
 from pymdc.api.users import Users
 from pymdc.keypair import ECDSA
 
-from ..test_wire import verify
+from ..core.test_wire import verify
 from . import positional
 from .conftest import Ask, Scripted
 

@@ -15,11 +15,11 @@ from multipart import PushMultipartParser  # type: ignore[import-untyped]
 
 from pymdc import Client, api
 from pymdc.api.files import Files
+from pymdc.core.hashes import content_hash
 from pymdc.errors import IntegrityError
-from pymdc.hashes import content_hash
 from pymdc.keypair import ECDSA
 
-from ..test_wire import verify
+from ..core.test_wire import verify
 from . import positional
 from .conftest import Ask, Scripted
 

@@ -12,7 +12,7 @@ from pymdc.api.keys import Keys, public_key_of
 from pymdc.api.users import Users
 from pymdc.keypair import ECDSA
 
-from ..test_wire import verify
+from ..core.test_wire import verify
 from . import positional
 from .conftest import Ask, Scripted
 

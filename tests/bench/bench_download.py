@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pymdc import Timeout, unwrap
-from pymdc.downloads import Download
-from pymdc.job import Job
-from pymdc.shards import Farmers
+from pymdc.core.job import Job
+from pymdc.transfers.channels import Farmers
+from pymdc.transfers.downloads import Download
 
 from .bench_upload import copy
 from .common import MIB, bench, measure, peak, run

@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 from pymdc.bridge.app import ROUTES
 
 from .harness import BOUNDARY, Person, Running, multipart
-from .test_wire import connected
+from .test_middleware import connected
 
 schemathesis = pytest.importorskip("schemathesis")
 

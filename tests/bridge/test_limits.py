@@ -19,7 +19,7 @@ from pymdc.bridge.settings import Settings
 from ..engines import chosen_for
 from .chaos.processes import visited
 from .harness import Person, multipart, running, until
-from .test_wire import connected, head, read_reply
+from .test_middleware import connected, head, read_reply
 
 STOPPING = {"error": "The bridge is stopping, try again later"}
 

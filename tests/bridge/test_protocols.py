@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pymdc.bridge import protocols, server, wire
+from pymdc.bridge import middleware, protocols, server
 
 from .harness import Running, running
-from .test_wire import connected, ended, head, read_reply, send_on
+from .test_middleware import connected, ended, head, read_reply, send_on
 
 GET = b"GET /health HTTP/1.1\r\nHost: b\r\n"
 TOO_LARGE = b'{"error": "The head of the request is too large"}'
@@ -71,7 +71,7 @@ def test_a_head_that_does_not_come_to_its_end_is_dropped(
 
 
 def test_a_body_that_drips_is_refused(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(middleware, "READ_SECONDS", 0.3)
     alice = bridge.person()
     bucket = alice.bucket()
     with connected(bridge) as connection:

@@ -22,7 +22,7 @@ from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
 from .harness import PASSWORD, cleaned, multipart, running
-from .test_wire import connected, head
+from .test_middleware import connected, head
 
 
 def test_a_bridge_serves_until_it_is_stopped_and_then_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from pymdc.cli.main import cli
 from pymdc.cli.quickstart import _Blocking, _Callbacks, _Tour
-from pymdc.hashes import content_hash
+from pymdc.core.hashes import content_hash
 
 
 def test_the_flow_is_shown_call_by_call_in_both_modes_and_holds() -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from pymdc import Client, Timeout
 from pymdc.api import Bucket, Files
 from pymdc.errors import unwrap
-from pymdc.names import safe_name
+from pymdc.transfers.names import safe_name
 
 from ..bridges import RunningBridge, running_bridge
 from ..farmers import hash_of, names_in

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pymdc import schedulers
-from pymdc.dispatch import Dispatcher, Handle, Scheduler
-from pymdc.job import Job
+from pymdc.core.dispatch import Dispatcher, Handle, Scheduler
+from pymdc.core.job import Job
 
 LONG = 60.0
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from pymdc.dispatch import Dispatcher
-from pymdc.job import Job
+from pymdc.core.dispatch import Dispatcher
+from pymdc.core.job import Job
 
 LONG = 60.0
 

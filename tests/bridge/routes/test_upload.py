@@ -12,7 +12,7 @@ from pymdc.bridge.routes import files
 from pymdc.bridge.store import schema
 
 from ..harness import Running, cleaned, locked, multipart, running, until
-from ..test_wire import connected, head
+from ..test_middleware import connected, head
 
 
 def empty(bridge: Running) -> bool:

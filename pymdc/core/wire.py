@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
-from .keypair import ECDSA
+from ..keypair import ECDSA
 
 __all__ = [
     "Account",

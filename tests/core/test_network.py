@@ -15,10 +15,10 @@ from http.client import BadStatusLine
 import pytest
 
 from pymdc import config
-from pymdc.job import Job
-from pymdc.streams import Stream
+from pymdc.core.job import Job
+from pymdc.core.network import Stream
 
-from .hostile import (
+from ..hostile import (
     HOST,
     Connection,
     Script,

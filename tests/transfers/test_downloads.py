@@ -19,8 +19,8 @@ import pytest
 from pymdc import Timeout, config
 from pymdc.errors import ChannelError, IntegrityError
 
-from .farmers import PAIR, Answer, Network, Shard, cut, names_in, whole, whole_as_in_v066
-from .hostile import Connection, full_backlog, refusing_port
+from ..farmers import PAIR, Answer, Network, Shard, cut, names_in, whole, whole_as_in_v066
+from ..hostile import Connection, full_backlog, refusing_port
 
 pytestmark = pytest.mark.usefixtures("_no_waiting")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymdc.binarypack import pack, unpack
+from pymdc.transfers.binarypack import pack, unpack
 
 REQUEST = {"token": "abc", "hash": "d" * 40, "operation": "PULL"}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pymdc.names import safe_name
+from pymdc.transfers.names import safe_name
 
 spiky = st.text(st.sampled_from('./\\:*?"<>|\0\n\x7f aA~con1²\u202e\ud800é漢😀'), max_size=300)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from pymdc import targets
-from pymdc.targets import FileTarget, MemoryTarget
+from pymdc.transfers import targets
+from pymdc.transfers.targets import FileTarget, MemoryTarget
 
-from .farmers import hash_of, names_in
+from ..farmers import hash_of, names_in
 
 SHARDS = [b"first" * 1000, b"second" * 1000, b"third"]
 HASHES = [hash_of(shard) for shard in SHARDS]
@@ -312,7 +312,7 @@ FULL = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from pymdc.targets import FileTarget
+from pymdc.transfers.targets import FileTarget
 target = FileTarget(Path(sys.argv[1]) / "file", "00" * 20)
 try:
     for number in range(100):
@@ -335,7 +335,7 @@ def test_a_full_file_system_and_a_read_only_one_are_os_errors(tmp_path: Path, op
                 FileTarget(tmp_path / "file", NAME)
             assert str(caught.value.errno) == errno
         else:
-            script = FULL.format(path=[str(Path(targets.__file__).parents[1])])
+            script = FULL.format(path=[str(Path(targets.__file__).parents[2])])
             done = subprocess.run(
                 [sys.executable, "-W", "error", "-c", script, tmp_path], capture_output=True, text=True, check=True
             )

@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multipart import MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
-from pymdc import config, multipart
+from pymdc import config
+from pymdc.transfers import multipart_encoder as multipart
 
 FIELDS = {"__nonce": "1458494144320", "id": "56ef0d0656ea9c0d1f8e4e1a"}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from pymdc.bridge import wire
+from pymdc.bridge import middleware
 
 from .harness import BOUNDARY, Person, Running, multipart, until
 
@@ -89,7 +89,7 @@ def test_a_refusal_in_the_middle_of_an_upload_gets_there_too(bridge: Running) ->
 
 
 def test_no_more_than_a_bound_is_thrown_away(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "DRAIN_BYTES", 100_000)
+    monkeypatch.setattr(middleware, "DRAIN_BYTES", 100_000)
     alice = bridge.person()
     with connected(bridge) as connection:
         connection.sendall(head(alice, alice.bucket(), 1 << 40, "wrong"))
@@ -99,7 +99,7 @@ def test_no_more_than_a_bound_is_thrown_away(bridge: Running, monkeypatch: pytes
 
 
 def test_no_longer_than_a_bound_is_waited(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "DRAIN_SECONDS", 0.05)
     alice = bridge.person()
     with connected(bridge) as connection:
         connection.sendall(head(alice, alice.bucket(), 1 << 40, "wrong"))
@@ -118,8 +118,8 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_refused_without(bridge:
 
 
 def test_a_body_that_stalls_is_refused(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "READ_SECONDS", 0.05)
-    monkeypatch.setattr(wire, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(middleware, "DRAIN_SECONDS", 0.05)
     alice = bridge.person()
     bucket = alice.bucket()
     with connected(bridge) as connection:

@@ -14,14 +14,14 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from . import config
-from .dispatch import Handle
-from .errors import ChannelError, IntegrityError, MetadiskError
-from .exchange import back_off
-from .hashes import content_hash
-from .job import Job, Progress, ProgressCallback
+from .. import config
+from ..core.dispatch import Handle
+from ..core.exchange import back_off
+from ..core.hashes import content_hash
+from ..core.job import Job, Progress, ProgressCallback
+from ..errors import ChannelError, IntegrityError, MetadiskError
+from .channels import Farmers, Gathered, Pointer
 from .names import safe_name
-from .shards import Farmers, Gathered, Pointer
 from .targets import Body, FileTarget, MemoryTarget, Target
 
 __all__ = ["Download"]

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.parse import SplitResult
 
-from . import config, wire
-from .errors import IntegrityError
+from .. import config
+from ..errors import IntegrityError
+from ..transfers.multipart_encoder import Form
+from . import wire
 from .hashes import content_hash
 from .job import Job, Progress
-from .multipart import Form
 from .transport import Transport
 
 if TYPE_CHECKING:
-    from .shards import Farmers
+    from ..transfers.channels import Farmers
 
 __all__ = ["Exchange", "back_off"]
 
@@ -48,7 +49,7 @@ class Exchange:
     @cached_property
     def farmers(self) -> Farmers:
         """The data channels; who downloads nothing does not load what they need."""
-        from .shards import Farmers
+        from ..transfers.channels import Farmers
 
         return Farmers(self._timeout, self._verify)
 

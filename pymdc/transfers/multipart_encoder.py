@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Union
 
-from . import config
+from .. import config
 
 __all__ = ["Form", "Source", "check", "form", "name_of", "opened"]
 

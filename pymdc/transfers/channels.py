@@ -24,12 +24,13 @@ from websockets.exceptions import InvalidMessage, InvalidURI, WebSocketException
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.uri import parse_uri
 
-from . import binarypack, config
-from .dispatch import Dispatcher
-from .errors import ChannelError, IntegrityError
-from .hashes import content_hash
-from .job import Job
-from .streams import Stream
+from .. import config
+from ..core.dispatch import Dispatcher
+from ..core.hashes import content_hash
+from ..core.job import Job
+from ..core.network import Stream
+from ..errors import ChannelError, IntegrityError
+from . import binarypack
 
 __all__ = ["Farmers", "Gathered", "Pointer"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pymdc import hashes
+from pymdc.core import hashes
 
 # Dobbertin, Bosselaers, Preneel (1996), appendix B.
 SPECIFICATION = [

@@ -17,17 +17,17 @@ from urllib.error import URLError
 import pytest
 
 from pymdc import Timeout, config
+from pymdc.core.job import Job
 from pymdc.errors import ChannelError, IntegrityError
-from pymdc.job import Job
-from pymdc.shards import Farmers, Gathered
+from pymdc.transfers.channels import Farmers, Gathered
 
-from .farmers import Answer, Network, Shard, hash_of, whole
-from .hostile import HOST, Connection, Script, Server, client_context
+from ..farmers import Answer, Network, Shard, hash_of, whole
+from ..hostile import HOST, Connection, Script, Server, client_context
 
 CURT = Timeout(connect=20, channel=0.1)
 PATIENT = Timeout(connect=20, channel=20)
 BODY = random.Random(2).randbytes(200_001)
-RECORDED = Path(__file__).parent / "data"
+RECORDED = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -390,7 +390,7 @@ def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from .hostile import authority_pem
+    from ..hostile import authority_pem
 
     (tmp_path / "ca.pem").write_bytes(authority_pem())
     with Network(tls=True) as network:

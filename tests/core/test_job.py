@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from pymdc.job import Job, Progress
+from pymdc.core.job import Job, Progress
 
 Report = tuple[int, int | None]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pymdc.dispatch import Dispatcher, Handle
-from pymdc.job import Job
+from pymdc.core.dispatch import Dispatcher, Handle
+from pymdc.core.job import Job
 
 LONG = 30.0  # a bound on what should take milliseconds; reaching it is a failure
 
@@ -419,7 +419,7 @@ def test_without_any_thread_left_joining_runs_the_call(monkeypatch: pytest.Monke
 
 CHAIN = """
 import threading
-from pymdc.dispatch import Dispatcher
+from pymdc.core.dispatch import Dispatcher
 
 dispatcher = Dispatcher(workers={workers})
 main = threading.current_thread()
@@ -444,7 +444,7 @@ def test_callbacks_go_on_starting_calls_after_the_main_thread_has_ended(workers:
 
 USER_THREAD = """
 import threading
-from pymdc.dispatch import Dispatcher
+from pymdc.core.dispatch import Dispatcher
 
 dispatcher = Dispatcher(workers=4)
 main = threading.current_thread()

@@ -18,7 +18,7 @@ from http.client import BadStatusLine
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from . import config
+from .. import config
 from .job import Job
 
 __all__ = ["Stream", "connected", "patiently", "secured"]

@@ -21,8 +21,9 @@ import respx
 from ecdsa import BadSignatureError, SECP256k1, VerifyingKey
 from ecdsa.util import sigdecode_der
 
-from pymdc import Client, Timeout, config, hashes
+from pymdc import Client, Timeout, config
 from pymdc.api import ECDSA, REST, Bucket, Files, Keys, Users
+from pymdc.core import hashes
 from pymdc.errors import IntegrityError
 from tests.hostile import (
     Connection,

@@ -26,10 +26,10 @@ import httpcore
 import httpx
 from httpcore._backends.sync import SyncStream  # what its own backend makes of a socket
 
-from . import config
-from .errors import caused_by, os_error_under
+from .. import config
+from ..errors import caused_by, os_error_under
 from .job import Job
-from .streams import connected, secured
+from .network import connected, secured
 from .wire import Reply, Request
 
 __all__ = ["Transport"]

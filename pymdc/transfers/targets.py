@@ -14,8 +14,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from . import config
-from .hashes import content_hash
+from .. import config
+from ..core.hashes import content_hash
 
 __all__ = ["Body", "FileTarget", "MemoryTarget", "Target"]
 

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pymdc import wire
 from pymdc.api.users import Users
+from pymdc.core import wire
 from pymdc.keypair import ECDSA
 
 ORIGIN = "http://bridge.test:6382"

@@ -26,9 +26,10 @@ import httpx
 import pytest
 import respx
 
-from pymdc import Client, Timeout, config, transport
+from pymdc import Client, Timeout, config
 from pymdc.api import ECDSA, REST, Bucket, Buckets, Files, Keys, Users
-from pymdc.job import Job
+from pymdc.core import transport
+from pymdc.core.job import Job
 from tests.hostile import (
     HOST,
     Connection,
