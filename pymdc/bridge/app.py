@@ -42,8 +42,8 @@ async def _describe(bridge: Bridge, request: Request) -> Response:
 
 
 async def _health(bridge: Bridge, request: Request) -> Response:
-    await bridge.ask(bridge.store.check)
-    await bridge.write(bridge.blobs.check)
+    await bridge.in_database(bridge.store.check)
+    await bridge.in_store(bridge.blobs.check)
     return Reply({"status": "ok"})
 
 

@@ -59,7 +59,7 @@ async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: st
     basic = _basic(request)
     if basic is not None:
         owner = await _by_password(bridge, *basic)
-        return await bridge.ask(bridge.store.buckets.get, bucket, owner.email), None
+        return await bridge.in_database(bridge.store.buckets.get, bucket, owner.email), None
     signed = _signed(request, body)
     try:
         owner = await _by_signature(bridge, signed)
@@ -67,11 +67,11 @@ async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: st
         raise
     except Refused:
         return await _by_list(bridge, signed, bucket), signed.signature
-    return await bridge.ask(bridge.store.buckets.get, bucket, owner.email), signed.signature
+    return await bridge.in_database(bridge.store.buckets.get, bucket, owner.email), signed.signature
 
 
 async def _by_list(bridge: Bridge, signed: Signed, bucket: str) -> Bucket:
-    found = await bridge.ask(bridge.store.buckets.get, bucket)
+    found = await bridge.in_database(bridge.store.buckets.get, bucket)
     if signed.point not in {point for _, point in found.keys}:
         raise Refused(404, "Bucket not found")
     return found
@@ -90,7 +90,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
 
 
 async def _by_password(bridge: Bridge, email: str, password: str) -> User:
-    found = await bridge.ask(bridge.store.users.with_password, email)
+    found = await bridge.in_database(bridge.store.users.with_password, email)
     kept = bridge.passwords.nobodys if found is None else found[1]
     good = await bridge.compute(bridge.passwords.verify, password, kept)
     if found is None or not good:
@@ -126,7 +126,7 @@ def _signed_message(request: Request, body: bytes) -> tuple[bytes, Any]:
 
 
 async def _by_signature(bridge: Bridge, signed: Signed) -> User:
-    return await bridge.ask(_accepted, bridge.store.users, signed)
+    return await bridge.in_database(_accepted, bridge.store.users, signed)
 
 
 def _accepted(users: Users, signed: Signed) -> User:

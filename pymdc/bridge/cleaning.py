@@ -21,7 +21,7 @@ async def run(bridge: Bridge) -> None:
     """Clean up now, and from then on every `SWEEP_SECONDS`, until cancelled."""
     while True:
         try:
-            await bridge.write(sweep, bridge.store, bridge.blobs, now())
+            await bridge.in_store(sweep, bridge.store, bridge.blobs, now())
         except Refused as error:
             _log.warning("cleaning up is put off: %s", error)
         await anyio.sleep(SWEEP_SECONDS)

@@ -54,7 +54,7 @@ class Bridge:
         store = Store(settings.database_url)
         return cls(settings, store, Blobs(settings.store_location), mailer(settings), Limits(settings))
 
-    async def ask(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def in_database(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the database in a thread."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._database)
 
@@ -62,7 +62,7 @@ class Bridge:
         """Run a costly computation on passwords in a thread."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._crypto)
 
-    async def write(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def in_store(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the store in a thread."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._shards)
 

@@ -178,7 +178,7 @@ class ShardWriter:
     async def _store_buffer(self) -> None:
         await self._stored()
         buffer, self._buffer = self._buffer, bytearray()
-        self._storing = asyncio.create_task(self._bridge.write(self._store, buffer))
+        self._storing = asyncio.create_task(self._bridge.in_store(self._store, buffer))
 
     async def _stored(self) -> None:
         if self._storing is not None:

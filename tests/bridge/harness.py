@@ -24,7 +24,7 @@ from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread
 from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
 from pymdc.bridge.store import Store
-from pymdc.bridge.store.schema import metadata
+from pymdc.bridge.store.tables import metadata
 from pymdc.keypair import ECDSA
 
 from .. import engines

@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from pymdc.bridge.app import ROUTES
-from pymdc.bridge.store.schema import metadata
+from pymdc.bridge.store.tables import metadata
 from pymdc.keypair import ECDSA
 
 from .harness import BOUNDARY, PASSWORD, Person, Running, fetch, multipart

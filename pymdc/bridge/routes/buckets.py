@@ -22,7 +22,7 @@ _NAME, _STORAGE, _TRANSFER = "New Bucket", 10.0, 30.0
 async def index(bridge: Bridge, request: Request) -> Response:
     """GET /buckets"""
     user = await auth.user(bridge, request)
-    return Reply([_shown(bucket) for bucket in await bridge.ask(bridge.store.buckets.of_user, user.email)])
+    return Reply([_shown(bucket) for bucket in await bridge.in_database(bridge.store.buckets.of_user, user.email)])
 
 
 async def create(bridge: Bridge, request: Request) -> Response:
@@ -33,13 +33,13 @@ async def create(bridge: Bridge, request: Request) -> Response:
     if user.key is not None and user.key[1] not in {point for _, point in keys}:
         keys.append(user.key)
     values = _values({"name": _NAME, "storage": _STORAGE, "transfer": _TRANSFER} | sent)
-    return Reply(_shown(await bridge.ask(bridge.store.buckets.create, user.email, values, keys, now())))
+    return Reply(_shown(await bridge.in_database(bridge.store.buckets.create, user.email, values, keys, now())))
 
 
 async def get(bridge: Bridge, request: Request) -> Response:
     """GET /buckets/:id"""
     user = await auth.user(bridge, request)
-    return Reply(_shown(await bridge.ask(bridge.store.buckets.get, request.path_params["id"], user.email)))
+    return Reply(_shown(await bridge.in_database(bridge.store.buckets.get, request.path_params["id"], user.email)))
 
 
 async def change(bridge: Bridge, request: Request) -> Response:
@@ -47,16 +47,16 @@ async def change(bridge: Bridge, request: Request) -> Response:
     body, sent = await read_object(request)
     user = await auth.user(bridge, request, body)
     # An unknown bucket is told first, as on the bridges of 2016.
-    found = await bridge.ask(bridge.store.buckets.get, request.path_params["id"], user.email)
+    found = await bridge.in_database(bridge.store.buckets.get, request.path_params["id"], user.email)
     keys = fields.bucket_keys(sent["pubkeys"]) if "pubkeys" in sent else None
-    changed = await bridge.ask(bridge.store.buckets.change, found.id, user.email, _values(sent), keys)
+    changed = await bridge.in_database(bridge.store.buckets.change, found.id, user.email, _values(sent), keys)
     return Reply(_shown(changed))
 
 
 async def delete(bridge: Bridge, request: Request) -> Response:
     """DELETE /buckets/:id"""
     user = await auth.user(bridge, request, await read_body(request))
-    await bridge.ask(bridge.store.buckets.delete, request.path_params["id"], user.email)
+    await bridge.in_database(bridge.store.buckets.delete, request.path_params["id"], user.email)
     return Response(status_code=204)
 
 
@@ -68,7 +68,7 @@ async def create_token(bridge: Bridge, request: Request) -> Response:
     if operation not in ("PUSH", "PULL"):
         raise Refused(400, "Token validation failed")
     token = secrets.token_hex(32)
-    expires = await bridge.ask(bridge.store.tokens.create, token, bucket.id, operation, signature, now())
+    expires = await bridge.in_database(bridge.store.tokens.create, token, bucket.id, operation, signature, now())
     shown = {"bucket": bucket.id, "operation": operation, "expires": fields.iso_date(expires)}
     return Reply(shown | {"token": token, "id": token})
 

@@ -26,24 +26,24 @@ _log = logging.getLogger("pymdc.bridge")
 async def index(bridge: Bridge, request: Request) -> Response:
     """GET /buckets/:id/files"""
     user = await auth.user(bridge, request)
-    bucket = await bridge.ask(bridge.store.buckets.get, request.path_params["id"], user.email)
-    return Reply([_shown(entry) for entry in await bridge.ask(bridge.store.files.of_bucket, bucket.id)])
+    bucket = await bridge.in_database(bridge.store.buckets.get, request.path_params["id"], user.email)
+    return Reply([_shown(entry) for entry in await bridge.in_database(bridge.store.files.of_bucket, bucket.id)])
 
 
 async def delete(bridge: Bridge, request: Request) -> Response:
     """DELETE /buckets/:id/files/:hash"""
     user = await auth.user(bridge, request, await read_body(request))
-    bucket = await bridge.ask(bridge.store.buckets.get, request.path_params["id"], user.email)
-    await bridge.ask(bridge.store.files.delete, bucket.id, request.path_params["hash"])
+    bucket = await bridge.in_database(bridge.store.buckets.get, request.path_params["id"], user.email)
+    await bridge.in_database(bridge.store.files.delete, bucket.id, request.path_params["hash"])
     return Response(status_code=204)
 
 
 async def pointers(bridge: Bridge, request: Request) -> Response:
     """GET /buckets/:id/files/:hash"""
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
-    found = await bridge.ask(bridge.store.tokens.check, token, bucket, "PULL", now())
+    found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PULL", now())
     content = request.path_params["hash"]
-    shards = await bridge.ask(bridge.store.files.pointers, token, found.id, content, now())
+    shards = await bridge.in_database(bridge.store.files.pointers, token, found.id, content, now())
     channel = _channel(bridge, request)
     return Reply([{"hash": shard, "token": token, "operation": "PULL", "channel": channel} for shard, token in shards])
 
@@ -56,16 +56,16 @@ async def upload(bridge: Bridge, request: Request) -> Response:
 
 async def _upload(bridge: Bridge, request: Request) -> Response:
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
-    found = await bridge.ask(bridge.store.tokens.check, token, bucket, "PUSH", now())
+    found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PUSH", now())
     size = fields.file_size(request.headers.get("x-filesize"))
     part = FilePart(boundary(request.headers.get("content-type")))
-    started = await bridge.ask(bridge.store.files.begin, token, found.id, size, now())
+    started = await bridge.in_database(bridge.store.files.begin, token, found.id, size, now())
     writer = ShardWriter(bridge, started)
     try:
         await _receive(bridge, request, started, part, writer, size)
         stored = await writer.finish()
         entry = Entry(found.id, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
-        await bridge.ask(bridge.store.files.commit, started, entry, stored)
+        await bridge.in_database(bridge.store.files.commit, started, entry, stored)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await writer.settle()
@@ -87,7 +87,7 @@ async def _receive(
         if received > size + MULTIPART_BYTES:
             raise Refused(413, "The multipart data around the file is too large")
         if time.monotonic() - touched > UPLOAD_TOUCH_SECONDS:
-            await bridge.ask(bridge.store.files.touch, upload, now())
+            await bridge.in_database(bridge.store.files.touch, upload, now())
             touched = time.monotonic()
     part.finish()
     if writer.size < size:
@@ -96,9 +96,9 @@ async def _receive(
 
 async def _give_up(bridge: Bridge, upload: str) -> None:
     try:
-        await bridge.ask(bridge.store.files.abandon, upload)
-        await bridge.write(bridge.blobs.delete_upload, upload)
-        await bridge.ask(bridge.store.files.removed_upload, upload)
+        await bridge.in_database(bridge.store.files.abandon, upload)
+        await bridge.in_store(bridge.blobs.delete_upload, upload)
+        await bridge.in_database(bridge.store.files.removed_upload, upload)
     except Refused as error:
         _log.warning("upload %s is left to the next clean-up: %s", upload, error)
 

@@ -16,7 +16,7 @@ __all__ = ["create", "delete", "index"]
 async def index(bridge: Bridge, request: Request) -> Response:
     """GET /keys"""
     user = await auth.user(bridge, request)
-    keys = await bridge.ask(bridge.store.users.list_keys, user.email)
+    keys = await bridge.in_database(bridge.store.users.list_keys, user.email)
     return Reply([_shown(user.email, key) for key in keys])
 
 
@@ -25,7 +25,7 @@ async def create(bridge: Bridge, request: Request) -> Response:
     body, sent = await read_object(request)
     user = await auth.user(bridge, request, body)
     key = fields.public_key(*([sent["key"]] if "key" in sent else []))
-    await bridge.ask(bridge.store.users.add_key, user.email, key)
+    await bridge.in_database(bridge.store.users.add_key, user.email, key)
     return Reply(_shown(user.email, key[0]))
 
 
@@ -36,7 +36,7 @@ async def delete(bridge: Bridge, request: Request) -> Response:
         point = curve.point(request.path_params["key"])
     except ValueError:
         raise Refused(404, "Public key was not found") from None
-    await bridge.ask(bridge.store.users.delete_key, user.email, point)
+    await bridge.in_database(bridge.store.users.delete_key, user.email, point)
     return Response()
 
 

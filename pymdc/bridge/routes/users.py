@@ -30,17 +30,17 @@ async def create(bridge: Bridge, request: Request) -> Response:
     key = fields.public_key(sent["pubkey"]) if sent.get("pubkey") else None
     if bridge.settings.smtp_host is not None:
         limit, address = bridge.settings.registrations_per_hour, neighbourhood(client(request))
-        await bridge.ask(bridge.store.registrations.admit, address, limit, now())
+        await bridge.in_database(bridge.store.registrations.admit, address, limit, now())
     kept = await bridge.compute(bridge.passwords.protect, password)
     token = secrets.token_hex(32)
-    user = await bridge.ask(bridge.store.users.create, email, kept, key, token, now())
+    user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, now())
     await _send_mail(bridge, email, token, sent.get("redirect"))
     return Reply(_shown(user) | ({} if key is None else {"pubkey": key[0]}))
 
 
 async def activate(bridge: Bridge, request: Request) -> Response:
     """GET /activations/:token"""
-    user = await bridge.ask(bridge.store.users.activate, request.path_params["token"])
+    user = await bridge.in_database(bridge.store.users.activate, request.path_params["token"])
     target = request.query_params.get("redirect")
     if not _allowed(bridge, target):
         return Reply(_shown(user))
@@ -57,10 +57,10 @@ async def _send_mail(bridge: Bridge, email: str, token: str, redirect: Any) -> N
     with anyio.CancelScope(shield=True):  # a mail that went out must not be forgotten
         try:
             await bridge.post(mail)
-            await bridge.ask(bridge.store.users.mailed, email)
+            await bridge.in_database(bridge.store.users.mailed, email)
         except Refused:
             # Without the mail the account could never be used, and its e-mail never be registered again.
-            await bridge.ask(bridge.store.users.unregister, email)
+            await bridge.in_database(bridge.store.users.unregister, email)
             raise
 
 

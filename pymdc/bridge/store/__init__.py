@@ -1,14 +1,14 @@
-"""What the bridge knows, in an SQL database: users, keys, buckets, tokens, files. See `schema.py` for the tables."""
+"""What the bridge knows, in an SQL database: users, keys, buckets, tokens, files. See `tables.py` for the tables."""
 
 from __future__ import annotations
 
 from .accounts import Account, Accounts
 from .buckets import Bucket, Buckets
 from .contents import Shard, Stored
+from .database import Database
 from .files import Entry, Files
 from .inventory import Inventory
 from .registrations import Registrations
-from .schema import Database
 from .tokens import Tokens
 from .users import Replayed, User, Users
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from .buckets import Buckets
-from .schema import Database, activations, buckets, signatures, users
+from .database import Database
+from .tables import activations, buckets, signatures, users
 
 __all__ = ["Account", "Accounts"]
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from ..errors import Refused
 from ..fields import Key
 from .contents import discard
-from .schema import Database, bucket_keys, buckets, entries, signatures
+from .database import Database
+from .tables import bucket_keys, buckets, entries, signatures
 
 __all__ = ["Bucket", "Buckets", "load_bucket"]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from .schema import content_shards, contents, garbage, shards
+from .tables import content_shards, contents, garbage, shards
 
 __all__ = ["Shard", "Stored", "discard", "keep", "throw_away"]
 

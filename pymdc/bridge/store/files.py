@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from ..errors import Refused
 from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE, UPLOAD_LEASE_SECONDS
 from .contents import Shard, Stored, discard, keep, throw_away
-from .schema import (
-    Database,
+from .database import Database
+from .tables import (
     buckets,
     channel_tokens,
     content_shards,

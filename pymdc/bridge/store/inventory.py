@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from .contents import Shard
-from .schema import Database, buckets, content_shards, contents, entries, garbage, shards, uploads
+from .database import Database
+from .tables import buckets, content_shards, contents, entries, garbage, shards, uploads
 
 __all__ = ["Inventory"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from ..errors import Refused
-from .schema import Database, registrations
+from .database import Database
+from .tables import registrations
 
 __all__ = ["Registrations"]
 

@@ -8,7 +8,8 @@ from sqlalchemy import exc
 from ..errors import Refused
 from ..settings import TOKEN_SECONDS
 from .buckets import Bucket, load_bucket
-from .schema import Database, signatures, token_hash, tokens
+from .database import Database
+from .tables import signatures, token_hash, tokens
 from .users import Replayed
 
 __all__ = ["Tokens", "spend_token"]

@@ -11,7 +11,8 @@ from sqlalchemy import exc
 from ..errors import Refused
 from ..fields import Key
 from ..settings import MAIL_LEASE_SECONDS, NONCE_SLACK, NONCES
-from .schema import Database, activations, insert_unique, keys, signatures, token_hash, users
+from .database import Database, insert_unique
+from .tables import activations, keys, signatures, token_hash, users
 
 __all__ = ["Replayed", "User", "Users"]
 

@@ -15,8 +15,9 @@ from alembic.runtime.migration import MigrationContext
 from pymdc.bridge import migrations
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.migrations import VERSION_TABLE
-from pymdc.bridge.store import Store, schema
-from pymdc.bridge.store.schema import Database, metadata
+from pymdc.bridge.store import Store, database
+from pymdc.bridge.store.database import Database
+from pymdc.bridge.store.tables import metadata
 
 from ... import engines
 from ..harness import run_sql
@@ -83,7 +84,7 @@ def test_a_database_with_tables_of_something_else_is_left_alone(url: str) -> Non
 def test_a_start_waits_for_another_that_takes_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int
 ) -> None:
-    monkeypatch.setattr(schema, "_BUSY_MILLISECONDS", 10)
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 10)
     path, tried = tmp_path / "bridge.sqlite", []
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pymdc.bridge.routes import files
-from pymdc.bridge.store import schema
+from pymdc.bridge.store import database
 
 from ..harness import Running, cleaned, locked, multipart, running, until
 from ..test_middleware import connected, head
@@ -59,7 +59,7 @@ def test_a_store_that_fails_is_told_and_nothing_is_left(own_bridge: Running) -> 
 def test_an_upload_that_cannot_be_given_up_is_cleaned_away_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(schema, "_BUSY_MILLISECONDS", 10)
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 10)
     caplog.set_level(logging.WARNING, "pymdc.bridge")
     with running(tmp_path) as bridge:
         alice = bridge.person()

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from pymdc.bridge.errors import Unavailable
-from pymdc.bridge.store import Store, schema
-from pymdc.bridge.store.schema import Database, garbage
+from pymdc.bridge.store import Store, database
+from pymdc.bridge.store.database import Database
+from pymdc.bridge.store.tables import garbage
 
 from ..harness import locked, settings_for
 
@@ -27,7 +28,7 @@ def test_a_url_that_cannot_be_used_is_an_error_that_says_so(url: str) -> None:
 def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "_BUSY_MILLISECONDS", 10)
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 10)
     url = settings_for(tmp_path).database_url
     impatient = Store(url)
     with locked(url):

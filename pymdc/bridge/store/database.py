@@ -1,0 +1,146 @@
+"""The connection to the database: its engine and its transactions.
+
+Every statement runs on SQLite and on PostgreSQL. Any number of processes may share a database. To take something that
+can be had once, change a row under a condition and look whether a row was changed, or rely on a unique constraint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from .. import migrations
+from ..errors import Refused, Unavailable
+from ..settings import DATABASE_THREADS
+
+__all__ = ["Database", "insert_unique"]
+
+_log = logging.getLogger("pymdc.bridge")
+_Result = TypeVar("_Result")
+
+_BUSY_MILLISECONDS = 10_000  # how long a statement waits for another writer before it gives up
+_IDLE_MILLISECONDS = 60_000  # PostgreSQL frees the rows of a bridge that vanished in the middle of a transaction
+_POOL_SECONDS = 10.0  # how long a request waits for a free connection; there is one for each thread
+_ATTEMPTS = 8  # two transactions that made the same row: the later one finds it on its next attempt
+
+
+class Database:
+    """A connection pool, and transactions in which an engine's failure is `Unavailable`. Threads may share it.
+
+    Raises:
+        ValueError: the URL names no database that can be used here.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = sa.create_engine(
+                url,
+                pool_size=DATABASE_THREADS,
+                max_overflow=0,
+                pool_timeout=_POOL_SECONDS,
+                pool_pre_ping=True,  # a database that went away and came back is found again
+                connect_args=_ARGUMENTS.get(sa.make_url(url).get_backend_name(), {}),
+            )
+        except (exc.ArgumentError, ImportError) as error:
+            raise ValueError(f"the database URL cannot be used: {error}") from error
+        for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
+            sa.event.listen(self._engine, event, listener)
+
+    def migrate(self) -> None:
+        """Bring the tables to this release's version. Any number of processes may do so at once.
+
+        Raises:
+            ValueError: the database is of a later release, or its tables are not a bridge's.
+        """
+        with self.read() as connection:
+            pending = migrations.pending(connection)
+        if pending:  # else a start needs no lock
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        for _ in range(_ATTEMPTS):  # another process may take long over its steps
+            with suppress(Unavailable), self.write() as connection:
+                migrations.upgrade(connection)
+                return
+        raise Unavailable("The tables of the database cannot be brought to this release now, try again later")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent look at the database."""
+        with _translated(), self._engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction: all of it, or, where an exception leaves it, nothing."""
+        with _translated(), self._engine.begin() as connection:
+            yield connection
+
+    def settle(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Run `work` in a transaction; run it anew where another transaction has just made the same row."""
+        for _ in range(_ATTEMPTS):
+            with suppress(exc.IntegrityError), self.write() as connection:
+                return work(connection)
+        raise Unavailable("The bridge is too busy, try again")
+
+
+def insert_unique(connection: sa.Connection, statement: sa.Insert, message: str) -> None:
+    """Insert a row; where there is one already, the transaction is refused with 409 and `message`."""
+    try:
+        connection.execute(statement)
+    except exc.IntegrityError as error:
+        raise Refused(409, message) from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
+        _log.warning("the database failed: %s", type(error).__name__, exc_info=error)
+        raise Unavailable("The database is not available, try again later") from error
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where SQLAlchemy says, see below
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a loss of power
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _prepare_postgresql(connection: Any, _: object) -> None:
+    connection.execute(f"SET lock_timeout = {_BUSY_MILLISECONDS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
+    connection.commit()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that begins as a reader and then writes can fail for good where another wrote in between.
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+_LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
+    "sqlite": {"connect": _prepare_sqlite, "begin": _begin_sqlite},
+    "postgresql": {"connect": _prepare_postgresql},
+}  # what an engine needs besides what SQLAlchemy does
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    # A server whose machine or network is gone says nothing: seconds, and milliseconds.
+    "postgresql": {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 20_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+    },
+}
