@@ -83,16 +83,19 @@ class Handle(Future[Any]):
         return super().exception(timeout)
 
     def cancel(self) -> bool:
-        """Cancel the call: its value is then a `CancelledError`. Return whether there was still something to cancel.
+        """Cancel the call, if it can still be stopped: its value is then a `CancelledError`.
 
         A call that has begun stops within a second, its sockets and files closed; what it had asked of the bridge may
-        have been done or not. It may also have come to its end in that moment: then its value is what it gave.
+        have been done or not.
+
+        Returns:
+            Whether the value is, or will be, a `CancelledError`: `False` where the value is there, and where the call
+            can no longer be stopped, such as an upload whose last byte was sent.
         """
-        if self.done():
-            return self.cancelled()
-        self._job.cancel()
-        self._begin_now()
-        return True
+        stopping = self._job.cancel()
+        if stopping:
+            self._begin_now()
+        return stopping or self.cancelled()
 
     def cancelled(self) -> bool:
         """Tell whether the value is a `CancelledError`."""
@@ -109,12 +112,19 @@ class Handle(Future[Any]):
 
     def _make(self) -> None:
         self.set_running_or_notify_cancel()
+        self._finish(self._value())
+
+    def _value(self) -> Any:
         try:
             self._job.check()
             value = self._call(self._job)
         except BaseException as error:  # noqa: BLE001 - errors are values, and a worker has nobody to raise to
             value = error
-        self._finish(value)
+        try:
+            self._job.commit()  # from here on cancel() is False, and what it promised before is kept
+        except CancelledError as cancelled:
+            return cancelled
+        return value
 
     def _finish(self, value: Any) -> None:
         self._runner = threading.get_ident()

@@ -15,7 +15,10 @@ _PROGRESS_SECONDS = 0.05  # twenty reports a second: smooth to the eye, and no b
 
 
 class Job:
-    """One piece of running work.
+    """One piece of running work: whether it is still wanted, and whether it can still be stopped.
+
+    Whichever comes first decides, and for good: `cancel()`, or the work's own `commit()`. So whoever cancelled is told
+    the truth about the value. Both may be called from any thread, from a signal handler too.
 
     Arguments:
         deliver: runs a function of no arguments where callbacks belong.
@@ -25,15 +28,25 @@ class Job:
     def __init__(self, deliver: Callable[[Callable[[], object]], None], whole: Job | None = None) -> None:
         self.deliver = deliver
         self._whole = whole
-        self._cancelled = False
+        self._fate: dict[str, bool] = {}  # "cancelled": decided by setdefault(), which no other thread can interrupt
+        self._abandoned = False
 
     def part(self) -> Job:
         """Return the job of a part of this work, which can be cancelled by itself."""
         return Job(self.deliver, self)
 
-    def cancel(self) -> None:
-        """Ask the work to stop. It does at its next `check`."""
-        self._cancelled = True
+    def cancel(self) -> bool:
+        """Ask the work to stop. It does at its next `check`.
+
+        Returns:
+            Whether it will stop: `False` once the work has committed itself.
+        """
+        return self._fate.setdefault("cancelled", True)
+
+    def abandon(self) -> None:
+        """Make the work stop at its next `check`, even where it has committed itself: the client is being closed."""
+        self._abandoned = True
+        self.cancel()
 
     def check(self) -> None:
         """Go on, or stop where that was asked for.
@@ -41,10 +54,25 @@ class Job:
         Raises:
             concurrent.futures.CancelledError: stop.
         """
-        if self._cancelled:
+        if self._abandoned or self._fate.get("cancelled"):
             raise CancelledError("the call was cancelled")
         if self._whole is not None:
             self._whole.check()
+
+    def commit(self) -> None:
+        """Say that from here on the work cannot be stopped any more; `cancel` returns `False` from then on.
+
+        The work calls it just before the step that has an effect which cannot be taken back and whose result is still
+        awaited: before the last byte of an upload is sent, before a finished file gets its name. To call it again does
+        nothing. What a part commits, the whole commits.
+
+        Raises:
+            concurrent.futures.CancelledError: it was cancelled before: stop, without that step.
+        """
+        if self._whole is not None:
+            self._whole.commit()
+        if self._fate.setdefault("cancelled", False) or self._abandoned:
+            raise CancelledError("the call was cancelled")
 
 
 class Progress:

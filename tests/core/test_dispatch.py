@@ -326,6 +326,40 @@ def test_a_call_that_has_ended_cannot_be_cancelled() -> None:
     assert handle.result() == 1
 
 
+def test_a_call_that_gives_a_value_although_it_was_cancelled_is_cancelled_all_the_same() -> None:
+    for ending in (lambda: "a result", failing(OSError("an error"))):
+        values: list[Any] = []
+        gate = Gate()
+
+        def call(_job: Job, gate: Gate = gate, ending: Callable[[], str] = ending) -> str:
+            gate()
+            return ending()
+
+        handle = start(call, values.append)
+        assert gate.begun.wait(LONG)
+        assert handle.cancel()
+        gate.open.set()
+        handle.join(LONG)
+        assert handle.cancelled()
+        assert [type(value) for value in values] == [concurrent.futures.CancelledError]
+
+
+def test_a_call_that_has_committed_itself_cannot_be_cancelled() -> None:
+    gate = Gate()
+
+    def call(job: Job) -> str:
+        job.commit()
+        return gate()
+
+    handle = start(call, lambda _: None)
+    assert gate.begun.wait(LONG)
+    assert not handle.cancel()
+    gate.open.set()
+    handle.join(LONG)
+    assert not handle.cancel()
+    assert handle.result() == "through"
+
+
 def test_cancelling_what_awaits_a_handle_cancels_the_call() -> None:
     def call(job: Job) -> None:
         while True:

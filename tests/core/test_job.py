@@ -39,6 +39,39 @@ def test_a_part_stops_with_the_whole_and_the_whole_does_not_stop_with_a_part() -
         second.check()
 
 
+def test_whoever_comes_first_decides_whether_work_can_still_be_stopped() -> None:
+    cancelled, committed = Job(at_once), Job(at_once)
+    assert cancelled.cancel()
+    with pytest.raises(CancelledError, match="the call was cancelled"):
+        cancelled.commit()
+    assert cancelled.cancel()
+    committed.commit()
+    committed.commit()
+    assert not committed.cancel()
+    committed.check()
+    committed.commit()
+
+
+def test_what_a_part_commits_the_whole_commits() -> None:
+    whole = Job(at_once)
+    whole.part().commit()
+    assert not whole.cancel()
+    cancelled = Job(at_once)
+    cancelled.cancel()
+    with pytest.raises(CancelledError):
+        cancelled.part().commit()
+
+
+def test_work_that_is_abandoned_stops_even_after_it_has_committed_itself() -> None:
+    job = Job(at_once)
+    job.commit()
+    job.abandon()
+    assert not job.cancel()
+    for stopping in (job.check, job.commit, job.part().check, job.part().commit):
+        with pytest.raises(CancelledError):
+            stopping()
+
+
 def reported(total: int | None, *steps: int) -> list[Report]:
     """Give what is reported of these steps, of which the last one is the end, with time enough between them."""
     reports: list[Report] = []
