@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -16,7 +15,7 @@ from pymdc.__main__ import main
 from pymdc.cli.extras import needs_bridge
 from pymdc.cli.main import cli
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+from ..documents import text_of
 
 
 def test_the_module_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +37,7 @@ def test_main_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
 def test_every_command_is_in_the_readme_and_has_help(name: str) -> None:
-    assert re.search(rf"\bpymdc {name}\b", README)
+    assert re.search(rf"\bpymdc {name}\b", text_of("README.md"))
     ran = CliRunner().invoke(cli, [name, "--help"])
     assert ran.exit_code == 0
     assert ran.output.startswith("Usage: ")

@@ -1,4 +1,4 @@
-"""What the README says of running a bridge is what the command does."""
+"""What the manual says of running a bridge is what the command does."""
 
 from __future__ import annotations
 
@@ -15,22 +15,14 @@ from pymdc.bridge import server
 from pymdc.bridge.settings import Settings
 from pymdc.cli.bridge import bridge
 
-README = Path(__file__).parents[2] / "README.md"
-SECTION = re.search(
-    r"^## Running a bridge\n(.*?)(?=^## |\Z)", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-)
+from ..documents import section
 
-pytestmark = pytest.mark.skipif(SECTION is None, reason="the README does not speak of it yet")
-
-
-def section() -> str:
-    assert SECTION is not None
-    return SECTION[1]
+HEADING = "## Running a bridge"
 
 
 def rows() -> dict[str, str]:
     """The options of the table, and their defaults."""
-    found = re.findall(r"^\| (`--.*?`) \| (.*?) \|", section(), re.MULTILINE)
+    found = re.findall(r"^\| (`--.*?`) \| (.*?) \|", section("docs/bridge.md", HEADING), re.MULTILINE)
     return {option: default for names, default in found for option in re.findall("`(--[a-z-]+)`", names)}
 
 
@@ -49,7 +41,7 @@ def test_the_table_gives_the_defaults() -> None:
 def test_the_file_that_is_shown_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Settings] = []
     monkeypatch.setattr(server, "serve", lambda settings, echo: served.append(settings))
-    (text,) = re.findall(r"```toml\n(.*?)```", section(), re.DOTALL)
+    (text,) = re.findall(r"```toml\n(.*?)```", section("docs/bridge.md", HEADING), re.DOTALL)
     (tmp_path / "bridge.toml").write_text(text, encoding="utf-8")
     result = CliRunner().invoke(bridge, ["--config", str(tmp_path / "bridge.toml")])
     assert (result.exit_code, result.output) == (0, "")
@@ -57,7 +49,7 @@ def test_the_file_that_is_shown_can_be_used(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_commands_that_are_shown_exist() -> None:
-    shown = re.findall(r"bridge\.toml (check|users) ?([a-z]*)", section())
+    shown = re.findall(r"bridge\.toml (check|users) ?([a-z]*)", section("docs/bridge.md", HEADING))
     users = bridge.commands["users"]
     assert isinstance(users, click.Group)
     assert {name for name, _ in shown} == bridge.commands.keys()
