@@ -1,6 +1,8 @@
 """A bridge and a farmer that do what a script says: real sockets, threads, and none of the package's own code.
 
-The channel is that of the recorded servers: the later form of v0.3.0 and v0.6.6, and the BinaryJS form before them.
+The farmer behaves as the recorded ones in `tests/data/bridge-*-channel.json`: by default as v0.3.0, which refuses in
+words and then drops the connection; with `whole_as_in_v066` and `refusal=Shard.wait` as v0.6.6, which says nothing to a
+bad token; with `earlier=True` as v0.2.4, which speaks BinaryJS and answers anything else with close 1000.
 """
 
 from __future__ import annotations
@@ -60,7 +62,12 @@ class Shard:
             self.connection.send(piece)
 
     def say(self, code: int, message: str) -> None:
-        self.connection.send(json.dumps({"code": code, "message": message}))
+        self.connection.send(_compact({"code": code, "message": message}))
+
+    def refuse(self, message: str) -> None:
+        """Say why, and end as the recorded farmer does: v0.3.0 crashes."""
+        self.say(400, message)
+        self.drop()
 
     def raw(self, data: bytes) -> None:
         """Put bytes on the wire that are no message."""
@@ -88,7 +95,11 @@ def whole(shard: Shard) -> None:
 
 def whole_as_in_v066(shard: Shard) -> None:
     shard.send(shard.body)
-    shard.connection.send(json.dumps({"code": 200}))
+    shard.connection.send(_compact({"code": 200}))
+
+
+def _compact(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 class Network:
@@ -96,8 +107,8 @@ class Network:
 
     Arguments:
         answer: how the farmer answers a request whose token is good.
-        refusal: how it answers one whose token is not.
-        earlier: whether the farmer speaks BinaryJS.
+        refusal: how it answers one whose token is not; else in words.
+        earlier: whether the farmer speaks BinaryJS, as up to v0.2.4.
         tls: whether the channel is `wss`.
 
     Attributes:
@@ -119,13 +130,14 @@ class Network:
     ) -> None:
         self.answer = answer
         self.answers: list[Answer | None] = []
-        self.refusal = refusal or _refused
+        self.refusal = refusal
         self.shards: dict[str, bytes] = {}
         self.files: dict[str, tuple[dict[str, Any], list[str]]] = {}
         self.asked: list[str] = []
         self.sent: Counter[str] = Counter()
         self.connections = 0
         self.tokens: dict[str, str] = {}
+        self.spent: set[str] = set()
         self.bucket_tokens: set[str] = set()
         self.bridge_asked: list[Received] = []
         self.spoil: Callable[[Connection, bytes], None] = lambda connection, reply: connection.send(reply)
@@ -211,16 +223,30 @@ class Network:
 
     def handle(self, shard: Shard) -> None:
         with self._lock:
-            good = self.tokens.pop(shard.token, None) == shard.hash
+            refused = self._refused(shard)
             self.asked.append(shard.hash)
             answer = (self.answers.pop(0) if self.answers else None) or self.answer
         self.begun.set()
-        if not good:
+        if refused and self.refusal:
             self.refusal(shard)
-            return
-        answer(shard)
-        if answer in (whole, whole_as_in_v066):
-            self.sent[shard.hash] += 1
+        elif refused:
+            shard.refuse(refused)
+        else:
+            answer(shard)
+            if answer in (whole, whole_as_in_v066):
+                self.sent[shard.hash] += 1
+
+    def _refused(self, shard: Shard) -> str:
+        """Give the recorded words for a bad token, or "" for a good one, which is spent with that."""
+        if shard.token in self.spent and self._earlier:
+            return "Channel is already active"
+        if shard.token not in self.tokens:
+            return "The supplied token is not accepted"
+        if self.tokens[shard.token] != shard.hash:
+            return "Token not valid for hash"
+        del self.tokens[shard.token]
+        self.spent.add(shard.token)
+        return ""
 
 
 def _join_all_but(others: set[threading.Thread]) -> None:
@@ -229,17 +255,12 @@ def _join_all_but(others: set[threading.Thread]) -> None:
         assert not thread.is_alive(), f"{thread} goes on"
 
 
-def _refused(shard: Shard) -> None:
-    shard.say(400, "The supplied token is not accepted")
-    shard.drop()
-
-
 def _serve_later(connection: ServerConnection, network: Network) -> None:
     try:
         request = json.loads(connection.recv())
         assert request["operation"] == "PULL"
     except (ValueError, TypeError):
-        connection.send(json.dumps({"code": 400, "message": "Failed to parse message"}))
+        connection.send(_compact({"code": 400, "message": "Failed to parse message"}))
         connection.socket.shutdown(socket.SHUT_RDWR)
         return
     network.handle(Shard(connection, network, request["hash"], request["token"]))
@@ -253,7 +274,7 @@ class EarlierShard(Shard):
 
     def send(self, data: bytes | bytearray) -> None:
         for piece in cut(data, MESSAGE_BYTES):
-            self.connection.send(b"\x93\x02\xdb" + struct.pack(">I", len(piece)) + piece + b"\x00")
+            self.connection.send(b"\x93\x02" + _head_of_bytes(len(piece)) + piece + b"\x00")
 
     def say(self, code: int, message: str) -> None:
         text = message.encode()
@@ -261,21 +282,36 @@ class EarlierShard(Shard):
             b"\x93\x02\x82\xb7message\xd8" + struct.pack(">H", len(text)) + text + b"\xb5error\xc3\x00"
         )
 
+    def refuse(self, message: str) -> None:
+        self.say(400, message)
+        self.connection.close()
+
+    def end(self) -> None:
+        """Say that this was all; the farmer does not close."""
+        self.connection.send(b"\x93\x05\xc0\x00")
+        with suppress(ConnectionClosed):
+            self.connection.recv()
+
+
+def _head_of_bytes(size: int) -> bytes:
+    if size < 16:
+        return bytes([0xA0 + size])
+    return b"\xda" + struct.pack(">H", size) if size < 1 << 16 else b"\xdb" + struct.pack(">I", size)
+
 
 def _serve_earlier(connection: ServerConnection, network: Network) -> None:
     message = connection.recv()
-    while isinstance(message, str):  # what is no BinaryPack gets no answer
-        message = connection.recv()
     head = b"\x93\x01\x83\xb5token"
-    assert message.startswith(head)
+    if isinstance(message, str) or not message.startswith(head):
+        connection.close()  # with 1000, and no word
+        return
     token, rest = _text(message[len(head) :])
     assert rest.startswith(b"\xb4hash")
     shard, rest = _text(rest[5:])
     assert rest == b"\xb9operation\xb4PULL\x00"
-    network.handle(EarlierShard(connection, network, shard, token))
-    connection.send(b"\x93\x05\xc0\x00")
-    with suppress(ConnectionClosed):  # the server does not close
-        connection.recv()
+    asked = EarlierShard(connection, network, shard, token)
+    network.handle(asked)
+    asked.end()
 
 
 def _text(data: bytes) -> tuple[str, bytes]:

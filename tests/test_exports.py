@@ -61,7 +61,7 @@ EXPORTS = {
     "pymdc.transfers.names": ["safe_name"],
     "pymdc.rest": ["REST"],
     "pymdc.schedulers": ["asyncio", "glib", "qt", "tk", "wx"],
-    "pymdc.transfers.channels": ["Farmers", "Gathered", "Pointer"],
+    "pymdc.transfers.channels": ["DataChannels", "Pointer", "ShardBuffer"],
     "pymdc.core.network": ["Stream", "connected", "patiently", "secured"],
     "pymdc.transfers.targets": ["Body", "FileTarget", "MemoryTarget", "Target"],
     "pymdc.core.transport": ["Transport"],

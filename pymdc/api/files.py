@@ -142,7 +142,7 @@ class Files:
                 return known if "size" in known else _entry(ask(self._call("GET", "files"), job), wanted)
 
             signs = isinstance(self.key_pair, ECDSA | Account)
-            return Download(wanted, pointers, signs, entry, exchange.farmers, job, progress).to(place, self.bucket_id)
+            return Download(wanted, pointers, signs, entry, exchange.channels, job, progress).to(place, self.bucket_id)
 
         return self._run(work, callback)
 

@@ -23,7 +23,7 @@ from .job import Job, Progress
 from .transport import Transport
 
 if TYPE_CHECKING:
-    from ..transfers.channels import Farmers
+    from ..transfers.channels import DataChannels
 
 __all__ = ["Exchange", "back_off"]
 
@@ -47,11 +47,11 @@ class Exchange:
         self._order = _SignedOrder()
 
     @cached_property
-    def farmers(self) -> Farmers:
+    def channels(self) -> DataChannels:
         """The data channels; who downloads nothing does not load what they need."""
-        from ..transfers.channels import Farmers
+        from ..transfers.channels import DataChannels
 
-        return Farmers(self._timeout, self._verify)
+        return DataChannels(self._timeout, self._verify)
 
     def perform(self, call: wire.Call, job: Job) -> Any:
         """Send `call` and return its value: the decoded reply, or an exception value.

@@ -32,18 +32,20 @@ from ..core.network import Stream
 from ..errors import ChannelError, IntegrityError
 from . import binarypack
 
-__all__ = ["Farmers", "Gathered", "Pointer"]
+__all__ = ["DataChannels", "Pointer", "ShardBuffer"]
 
 Pointer = Mapping[str, Any]
 """Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`."""
 
 _USUAL_BYTES = 8 * 1024 * 1024 + 64 * 1024  # a shard is cut when 8 MiB have gathered, in pieces of up to 64 KiB
 
+_EMPTY = content_hash(hashlib.sha256().hexdigest())  # the one shard whose answer may hold no bytes
+
 _SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets would log the tokens
 
 
 class _NoAnswerError(Exception):
-    """A channel that says nothing: it may speak the earlier form, or have no answer to a bad token.
+    """A channel that gave no answer: it may speak the earlier form, or have no answer to a bad token.
 
     Attributes:
         reason: the error to tell where it speaks neither form.
@@ -58,7 +60,7 @@ class _ClosedError(Exception):
     """The farmer has closed the channel in good order."""
 
 
-class Gathered:
+class ShardBuffer:
     """What has come of a shard. It serves one shard after another: fresh memory is slow, and adds up.
 
     Attributes:
@@ -87,7 +89,7 @@ class Gathered:
         return memoryview(self._memory)[: self.size]
 
 
-class Farmers:
+class DataChannels:
     """The channels of one client, and what has been learned about them.
 
     Arguments:
@@ -109,7 +111,7 @@ class Farmers:
     def _tls(self) -> ssl.SSLContext:
         return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
 
-    def fetch(self, pointer: Pointer, job: Job, body: Gathered) -> None:
+    def fetch(self, pointer: Pointer, job: Job, body: ShardBuffer) -> None:
         """Gather the bytes of a shard.
 
         Arguments:
@@ -129,7 +131,7 @@ class Farmers:
         if content_hash(hashlib.sha256(body.whole()).hexdigest()) != shard_hash:
             raise IntegrityError(f"the shard {shard_hash} came with other content")
 
-    def _read(self, channel: str, request: dict[str, str], job: Job, body: Gathered) -> None:
+    def _read(self, channel: str, request: dict[str, str], job: Job, body: ShardBuffer) -> None:
         form = self._forms.get(channel, _later_form)
         try:
             self._speak(form, channel, request, job, body)
@@ -143,7 +145,7 @@ class Farmers:
                 raise silence.reason from None
         self._forms[channel] = form
 
-    def _speak(self, form: _Form, channel: str, request: dict[str, str], job: Job, body: Gathered) -> None:
+    def _speak(self, form: _Form, channel: str, request: dict[str, str], job: Job, body: ShardBuffer) -> None:
         body.clear()
         with _documented(channel, body), self._open(channel, job) as opened:
             for piece in form(opened, request):
@@ -177,6 +179,9 @@ class _Channel:
         stream: the connection.
         protocol: what makes and reads the frames on it.
         silence: how long to wait for a message, in seconds.
+
+    Attributes:
+        answered: whether a message has come.
     """
 
     def __init__(self, stream: Stream, protocol: ClientProtocol, silence: float | None) -> None:
@@ -184,7 +189,7 @@ class _Channel:
         self._protocol = protocol
         self._silence = silence
         self._events: deque[Any] = deque()  # the reply to the request, then frames
-        self._answered = False
+        self.answered = False
 
     def shake_hands(self, end: float | None) -> None:
         self._protocol.send_request(self._protocol.connect())
@@ -225,13 +230,13 @@ class _Channel:
             while self._events:
                 frame: Frame = self._events.popleft()
                 if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                    self._answered = True
+                    self.answered = True
                     return frame
             self._stop_where_it_ends()
             try:
                 self._advance(end)
             except TimeoutError:
-                words = "fell silent in the middle of a shard" if self._answered else "did not answer"
+                words = "fell silent in the middle of a shard" if self.answered else "did not answer"
                 raise self._failure(TimeoutError(f"the farmer {words}")) from None
             except OSError as error:
                 raise self._failure(error) from error
@@ -246,7 +251,7 @@ class _Channel:
             raise broken
 
     def _failure(self, error: Exception) -> Exception:
-        return error if self._answered else _NoAnswerError(error)
+        return error if self.answered else _NoAnswerError(error)
 
     def _advance(self, end: float | None) -> None:
         data = self._stream.receive(end)
@@ -263,13 +268,18 @@ class _Channel:
 
 
 def _later_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
-    """Speak as from v0.3.0 on: a JSON text, binary messages in answer, and close 1000. Any other text is an error."""
+    """Speak as from v0.3.0 on: a JSON text, binary messages in answer, and close 1000. Any other text is an error.
+
+    Observed: a farmer of v0.2.4, which speaks the earlier form, answers the JSON text with close 1000 and nothing else.
+    """
     channel.send(json.dumps(request))
     while True:
         try:
             message = channel.receive()
         except _ClosedError:
-            return
+            if channel.answered or request["hash"] == _EMPTY:
+                return
+            raise _NoAnswerError(ChannelError("the farmer closed the channel without an answer")) from None
         if isinstance(message, bytes):
             yield message
         elif (answer := _json_object(message)).get("code") != 200:  # v0.6.6 says {"code": 200} before it closes
@@ -326,7 +336,7 @@ def _after(seconds: float | None) -> float | None:
 
 
 @contextmanager
-def _documented(channel: str, body: Gathered) -> Iterator[None]:
+def _documented(channel: str, body: ShardBuffer) -> Iterator[None]:
     """Turn what websockets raises into what `pymdc.errors` lists."""
     try:
         yield

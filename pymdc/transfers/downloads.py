@@ -20,7 +20,7 @@ from ..core.exchange import back_off
 from ..core.hashes import content_hash
 from ..core.job import Job, Progress, ProgressCallback
 from ..errors import ChannelError, IntegrityError, MetadiskError
-from .channels import Farmers, Gathered, Pointer
+from .channels import DataChannels, Pointer, ShardBuffer
 from .names import safe_name
 from .targets import Body, FileTarget, MemoryTarget, Target
 
@@ -40,7 +40,7 @@ class Download:
             job. What it raises ends the download.
         again: whether it may be asked more than once: a single token serves once.
         entry: asks the bridge for what it knows of the file: its name, size and type.
-        farmers: the data channels.
+        channels: the data channels.
         job: ends the download when it is cancelled.
         progress: called with how many bytes are there, and how many there are in all, if that is known.
     """
@@ -49,7 +49,7 @@ class Download:
     pointers: Callable[[bool, Job], Any]
     again: bool
     entry: Callable[[], dict[str, Any]]
-    farmers: Farmers
+    channels: DataChannels
     job: Job
     progress: ProgressCallback | None
 
@@ -58,7 +58,7 @@ class Download:
 
         Raises:
             IntegrityError: the shards, each of them right, are together not the file.
-            Exception: a shard could not be had; the values that `Farmers.fetch` lists.
+            Exception: a shard could not be had; the values that `DataChannels.fetch` lists.
         """
         entry = self._known() if place is not None or self.progress is not None else {}
         size = entry.get("size") if isinstance(entry.get("size"), int) else None
@@ -97,7 +97,7 @@ class Download:
             progress.reached(done)
 
         there = target.resume(pointers.hashes, found)
-        with _Ahead(pointers, self.farmers, target, self.job, lambda more: progress.reached(done + more)) as ahead:
+        with Prefetch(pointers, self.channels, target, self.job, lambda more: progress.reached(done + more)) as ahead:
             for index in range(there, len(pointers.hashes)):
                 body = ahead.shard(index)
                 target.append(pointers.hashes[index], body)
@@ -149,23 +149,23 @@ def _is_hash(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{40}", value) is not None
 
 
-class _Ahead:
+class Prefetch:
     """Fetches shards in their order, a few of them ahead of the one that is waited for."""
 
     def __init__(
-        self, pointers: _Pointers, farmers: Farmers, target: Target, job: Job, tell: Callable[[int], None]
+        self, pointers: _Pointers, channels: DataChannels, target: Target, job: Job, tell: Callable[[int], None]
     ) -> None:
         self._pointers = pointers
-        self._farmers = farmers
+        self._channels = channels
         self._target = target
         self._job = job
         self._part = job.part()
         self._tell = tell
         self._under_way: deque[tuple[int, Handle]] = deque()
         # A shard is begun when the one so many places before it has been dealt with, so these serve in turn.
-        self._gathered = [Gathered() for _ in range(config.SHARDS_AHEAD)]
+        self._gathered = [ShardBuffer() for _ in range(config.SHARDS_AHEAD)]
 
-    def __enter__(self) -> _Ahead:
+    def __enter__(self) -> Prefetch:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,7 +195,7 @@ class _Ahead:
             return body  # type: ignore[no-any-return]
 
     def _begin(self, index: int) -> None:
-        handle = self._farmers.dispatcher.run(lambda _: self._fetch(index), _nothing, None)
+        handle = self._channels.dispatcher.run(lambda _: self._fetch(index), _nothing, None)
         self._under_way.append((index, handle))
 
     def _fetch(self, index: int) -> Body:
@@ -214,10 +214,10 @@ class _Ahead:
 
     def _fetch_once(self, index: int, pointer: Pointer) -> Body:
         body = self._place(index)
-        self._farmers.fetch(pointer, self._part, body)
+        self._channels.fetch(pointer, self._part, body)
         return body.whole()
 
-    def _place(self, index: int) -> Gathered:
+    def _place(self, index: int) -> ShardBuffer:
         return self._gathered[index % config.SHARDS_AHEAD]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pymdc import Timeout, unwrap
 from pymdc.core.job import Job
-from pymdc.transfers.channels import Farmers
+from pymdc.transfers.channels import DataChannels
 from pymdc.transfers.downloads import Download
 
 from .bench_upload import copy
@@ -112,9 +112,9 @@ def main() -> None:
 
         def download_from_farmer() -> None:
             """What `Files.download` does once it has the pointers, with others than the bridge's."""
-            job, farmers = Job(lambda report: None), Farmers(Timeout(), True)
+            job, channels = Job(lambda report: None), DataChannels(Timeout(), True)
             wanted = stored["hash"]
-            Download(wanted, lambda first, job: pointers, False, lambda: stored, farmers, job, None).to(
+            Download(wanted, lambda first, job: pointers, False, lambda: stored, channels, job, None).to(
                 folder / "down", ""
             )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
 import random
 import ssl
@@ -19,7 +18,7 @@ import pytest
 from pymdc import Timeout, config
 from pymdc.core.job import Job
 from pymdc.errors import ChannelError, IntegrityError
-from pymdc.transfers.channels import Farmers, Gathered
+from pymdc.transfers.channels import DataChannels, ShardBuffer
 
 from ..farmers import Answer, Network, Shard, hash_of, whole
 from ..hostile import HOST, Connection, Script, Server, client_context
@@ -27,7 +26,6 @@ from ..hostile import HOST, Connection, Script, Server, client_context
 CURT = Timeout(connect=20, channel=0.1)
 PATIENT = Timeout(connect=20, channel=20)
 BODY = random.Random(2).randbytes(200_001)
-RECORDED = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -41,77 +39,22 @@ def job() -> Job:
 
 def fetched(answer: Answer, body: bytes = BODY, timeout: Timeout = PATIENT, **settings: Any) -> bytes:
     with Network(answer, **settings) as network:
-        network.store(body, len(body))
+        network.store(body, max(len(body), 1), pieces=[body])
         pointer = network._pointer(hash_of(body))
-        return fetch(Farmers(timeout, client_context()), pointer)
+        return fetch(DataChannels(timeout, client_context()), pointer)
 
 
 def fetched_from(script: Script, timeout: Timeout = PATIENT) -> bytes:
     """Fetch from what is no farmer, but a socket."""
     with Server(script) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
-        return fetch(Farmers(timeout, True), pointer)
+        return fetch(DataChannels(timeout, True), pointer)
 
 
-def fetch(farmers: Farmers, pointer: Any) -> bytes:
-    body = Gathered()
-    farmers.fetch(pointer, job(), body)
+def fetch(channels: DataChannels, pointer: Any) -> bytes:
+    body = ShardBuffer()
+    channels.fetch(pointer, job(), body)
     return bytes(body.whole())
-
-
-# What was recorded
-
-
-def replayed(entry: dict[str, Any]) -> Answer:
-    """Answer with the events of a recording; the bytes of its messages are ours, their sizes the recorded ones."""
-
-    def answer(shard: Shard) -> None:
-        for event in entry["events"]:
-            if event.get("recv") == "binary":
-                shard.connection.send(random.Random(event["bytes"]).randbytes(event["bytes"]))
-            elif event.get("recv") == "text":
-                shard.connection.send(event["data"])
-            elif event.get("recv") == "close":
-                shard.connection.close(event["code"], event["reason"])
-            elif "dropped" in event:
-                shard.drop()
-            elif "timeout" in event:
-                shard.wait()
-
-    return answer
-
-
-def recorded(version: str) -> list[Any]:
-    entries = json.loads((RECORDED / f"bridge-{version}-channel.json").read_text())["entries"]
-    wanted = [
-        entry
-        for entry in entries
-        if entry["name"].startswith("ws: ")
-        and "connect and send nothing" not in entry["name"]
-        and not any("..." in event for event in entry["events"])
-    ]
-    return [pytest.param(entry, id=f"{version} {entry['name'][4:]}") for entry in wanted]
-
-
-@pytest.mark.parametrize("entry", recorded("v0.3.0") + recorded("v0.6.6"))
-def test_what_was_recorded_gives_the_shard_or_the_farmers_words_or_a_timeout(entry: dict[str, Any]) -> None:
-    events = entry["events"]
-    sizes = [event["bytes"] for event in events if event.get("recv") == "binary"]
-    body = b"".join(random.Random(size).randbytes(size) for size in sizes)
-    words = [json.loads(event["data"]).get("message") for event in events if event.get("recv") == "text"]
-    answer = replayed(entry)
-    if sizes:
-        assert fetched(answer, body) == body
-        return
-    expected: type[Exception] = TimeoutError
-    if any(words):
-        expected = ChannelError
-    elif any("dropped" in event for event in events):
-        expected = IncompleteRead
-    with pytest.raises(expected) as caught:
-        fetched(answer, timeout=CURT)
-    if any(words):
-        assert str(caught.value) == words[0]
 
 
 # Messages and frames
@@ -125,7 +68,7 @@ def test_what_has_come_can_be_seen_while_it_comes() -> None:
         assert seen.wait(20)
         shard.connection.send(shard.body[1000:])
 
-    class Watched(Gathered):
+    class Watched(ShardBuffer):
         def add(self, piece: bytes) -> None:
             super().add(piece)
             if self.size == 1000:
@@ -134,13 +77,13 @@ def test_what_has_come_can_be_seen_while_it_comes() -> None:
     with Network(in_steps) as network:
         network.store(BODY, len(BODY))
         body = Watched()
-        Farmers(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), body)
+        DataChannels(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), body)
     assert body.whole() == BODY
 
 
 @pytest.mark.parametrize("sizes", [[5], [0, 5], [5, 5], [1, 9 * 2**20], [5, 8 * 2**20, 1, 2**20], [2**20] * 20])
 def test_pieces_of_any_sizes_are_gathered_again_and_again(sizes: list[int]) -> None:
-    body = Gathered()
+    body = ShardBuffer()
     for seed in range(2):
         pieces = [random.Random(seed).randbytes(size) for size in sizes]
         for piece in pieces:
@@ -227,18 +170,18 @@ def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word()
     with Network(lambda shard: shard.drop()) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(IncompleteRead):
-            fetch(Farmers(PATIENT, True), network._pointer(hash_of(BODY)))
+            fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY)))
         assert network.connections == 2
 
 
 def test_a_farmer_whose_form_is_known_is_not_tried_in_the_other() -> None:
     with Network() as network:
         network.store(BODY, len(BODY))
-        farmers = Farmers(PATIENT, True)
-        fetch(farmers, network._pointer(hash_of(BODY)))
+        channels = DataChannels(PATIENT, True)
+        fetch(channels, network._pointer(hash_of(BODY)))
         network.answer = Shard.drop
         with pytest.raises(IncompleteRead):
-            fetch(farmers, network._pointer(hash_of(BODY)))
+            fetch(channels, network._pointer(hash_of(BODY)))
         assert network.connections == 2
 
 
@@ -267,6 +210,23 @@ def test_messages_of_the_earlier_form_that_mean_nothing_here_are_passed_over() -
     pause, text, other = b"\x93\x03\xc0\x00", b"\x93\x02\xb1x\x00", b"\x93\x02\xc0\x00"
     answer = earlier(pause, text, other, b"\x93\x02\xa5hello\x00")
     assert fetched(answer, b"hello", earlier=True, timeout=CURT) == b"hello"
+
+
+def test_a_close_without_an_answer_means_that_the_earlier_form_is_to_be_tried() -> None:
+    with Network(earlier=True) as network:
+        network.store(BODY, len(BODY))
+        assert fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
+        assert network.connections == 2
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_an_empty_shard_is_complete_without_any_bytes(earlier: bool) -> None:
+    assert fetched(whole, b"", earlier=earlier) == b""
+
+
+def test_a_farmer_that_closes_without_an_answer_in_both_forms_is_a_channel_error() -> None:
+    with pytest.raises(ChannelError, match="closed the channel without an answer"):
+        fetched(lambda shard: shard.send(b""))
 
 
 def test_a_farmer_of_the_earlier_form_that_just_closes_is_a_channel_error() -> None:
@@ -327,7 +287,7 @@ def test_what_is_no_farmer_is_a_documented_error(script: Script, error: Any) -> 
 def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     got = threading.Event()
 
-    class Telling(Gathered):
+    class Telling(ShardBuffer):
         def add(self, piece: bytes) -> None:
             got.set()
 
@@ -339,7 +299,7 @@ def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     with Server(reset) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
         with pytest.raises(ConnectionResetError):
-            Farmers(PATIENT, True).fetch(pointer, job(), Telling())
+            DataChannels(PATIENT, True).fetch(pointer, job(), Telling())
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -360,21 +320,21 @@ def test_a_server_that_accepts_and_says_nothing_is_a_url_error() -> None:
 def test_a_channel_that_is_none_is_a_channel_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(ChannelError, match="a pointer to no channel"):
-        fetch(Farmers(PATIENT, True), pointer)
+        fetch(DataChannels(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("channel", ["ws://nowhere.invalid/", "ws://" + "x" * 70 + ".invalid/", "ws://a..b/"])
 def test_a_host_that_is_none_is_a_url_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(URLError):
-        fetch(Farmers(PATIENT, True), pointer)
+        fetch(DataChannels(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("name", ["hash", "token", "channel"])
 def test_a_pointer_that_lacks_something_is_a_channel_error(name: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": "ws://h", name: None}
     with pytest.raises(ChannelError, match=f"a pointer without {name}"):
-        fetch(Farmers(PATIENT, True), pointer)
+        fetch(DataChannels(PATIENT, True), pointer)
 
 
 def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -384,7 +344,7 @@ def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
         network.store(BODY, len(BODY))
         pointer = network._pointer(hash_of(BODY))
         caplog.clear()
-        fetch(Farmers(PATIENT, True), pointer)
+        fetch(DataChannels(PATIENT, True), pointer)
     ours = [record for record in caplog.records if record.name != "websockets.server"]
     assert not any(pointer["token"] in record.getMessage() for record in ours)
 
@@ -396,10 +356,10 @@ def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.Mo
     with Network(tls=True) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(URLError) as caught:
-            fetch(Farmers(PATIENT, True), network._pointer(hash_of(BODY)))
+            fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY)))
         assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        assert fetch(Farmers(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
+        assert fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
 
 
 def test_no_limit_on_silence_is_no_limit() -> None:
