@@ -97,19 +97,26 @@ class Timeout:
 
 
 def choose_endpoint(endpoint: str | None) -> str:
-    """Return the endpoint to use: the argument, else the environment, else the retired one of 2016, with a warning."""
+    """Return the endpoint to use: the argument, else the environment, else the retired one of 2016."""
     if endpoint is not None:
         return endpoint
-    named = os.environ.get(ENDPOINT_VARIABLE)
-    if named:
-        return named
+    return os.environ.get(ENDPOINT_VARIABLE) or RETIRED_ENDPOINT
+
+
+_warned: list[str] = []  # the retired endpoint, once this process was warned of it
+
+
+def warn_if_retired(endpoint: str) -> None:
+    """Warn, once in a process, that nobody serves this endpoint any more; of any other one, say nothing."""
+    if endpoint != RETIRED_ENDPOINT or _warned:
+        return
+    _warned.append(endpoint)
     logger.warning(
         "The public Metadisk service at %s was retired. Name another bridge: set the environment variable %s, or call "
         'pymdc.configure(endpoint="http://127.0.0.1:6382"). `pymdc bridge` runs one on this machine.',
         RETIRED_ENDPOINT,
         ENDPOINT_VARIABLE,
     )
-    return RETIRED_ENDPOINT
 
 
 def parse_endpoint(endpoint: str) -> SplitResult:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .client import Client, default_client
 from .core import wire
+from .core.base_client import BaseClient, check_client, client_for
 from .core.dispatch import Callback
 
 __all__ = ["REST"]
@@ -20,7 +20,7 @@ def REST(  # noqa: N802 - the historic name
     headers: Mapping[str, str] = {},
     callback: Callback | None = None,
     *,
-    client: Client | None = None,
+    client: BaseClient | None = None,
 ) -> Any:
     """Make one request of the API.
 
@@ -31,7 +31,7 @@ def REST(  # noqa: N802 - the historic name
         auth: a `Users` logs in with HTTP Basic, an `ECDSA` signs, anything else sends no credentials.
         headers: sent as well.
         callback: called with the value, from another thread; without it the call blocks and returns the value.
-        client: the client to use, else the default one.
+        client: the client to use, else that of the `Users` given, else the default one.
 
     Returns:
         The decoded JSON of the reply, or an exception value (see `pymdc.errors`): nothing that happens while the call
@@ -40,5 +40,6 @@ def REST(  # noqa: N802 - the historic name
     Raises:
         TypeError, ValueError: an argument cannot be sent.
     """
+    check_client(client)
     call = wire.call(method, resource, params, auth, headers)
-    return (client or default_client()).call(call, callback)
+    return client_for(client, auth).call(call, callback)

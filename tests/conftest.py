@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from pymdc import client, config
+from pymdc import config
+from pymdc.core import base_client
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and the programs that the tests interrupt would inherit it.
@@ -17,8 +18,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(autouse=True)
 def _clean_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts without a default client, without settings, and without what would name a bridge or a proxy."""
-    monkeypatch.setattr(client, "_default", None)
-    monkeypatch.setattr(client, "_settings", {})
+    monkeypatch.setattr(base_client, "_default", None)
+    monkeypatch.setattr(base_client, "_settings", {})
+    monkeypatch.setattr(config, "_warned", [])
     monkeypatch.delenv(config.ENDPOINT_VARIABLE, raising=False)
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):

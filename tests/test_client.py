@@ -13,10 +13,12 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
+import respx
 
 import pymdc
-from pymdc import Client, Timeout, client, config
+from pymdc import Client, Timeout, client
 from pymdc.api import REST, Users
+from pymdc.core import base_client
 from tests.hostile import Connection, Received, Server, answering, client_context, reply_bytes, server_context
 
 pytestmark = pytest.mark.usefixtures("_no_waiting")
@@ -43,27 +45,25 @@ def test_the_environment_names_the_bridge_before_the_default(
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_without_a_name_it_is_the_retired_bridge_and_a_warning_says_so_once(
+def test_without_a_name_it_is_the_retired_bridge_and_the_first_call_of_the_process_warns(
     value: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if value is not None:
         monkeypatch.setenv("STORJ_BRIDGE", value)
-    retired = Client()
-    assert [retired.endpoint, retired.endpoint] == ["https://api.metadisk.org"] * 2
+    pymdc.configure(timeout=5)
+    with respx.mock(assert_all_called=False) as router:
+        router.route(host="api.metadisk.org").respond(200, json=[])
+        clients = [Client(), Client(), client.default_client()]
+        assert [one.endpoint for one in clients] == ["https://api.metadisk.org"] * 3
+        assert [repr(one) for one in clients] == ["<Client https://api.metadisk.org>"] * 3
+        assert caplog.records == []
+        assert [REST("GET", "/buckets", client=one) for one in clients] == [[]] * 3
+        for one in clients:
+            one.close()
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("pymdc", logging.WARNING)
     for words in ("retired", "STORJ_BRIDGE", "pymdc.configure", "pymdc bridge"):
         assert words in record.getMessage()
-
-
-def test_settings_of_the_default_client_warn_of_nothing_until_a_bridge_is_needed(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    pymdc.configure(timeout=5)
-    pymdc.configure(workers=2)
-    assert caplog.records == []
-    assert client.default_client().endpoint == config.RETIRED_ENDPOINT
-    assert len(caplog.records) == 1
 
 
 def test_the_path_of_the_endpoint_comes_before_each_resource() -> None:
@@ -345,8 +345,8 @@ def test_a_forked_child_makes_a_default_client_of_its_own_with_the_same_settings
     """What runs in the child, called here: a child's coverage is nobody's."""
     pymdc.configure(endpoint="http://bridge")
     before = client.default_client()
-    with client._default_lock:  # as another thread of the parent may hold it, for ever in the child
-        client._forget_in_child()
+    with base_client._default_lock:  # as another thread of the parent may hold it, for ever in the child
+        base_client._forget_in_child()
         after = client.default_client()
     assert after is not before
     assert after.endpoint == "http://bridge"

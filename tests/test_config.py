@@ -45,6 +45,10 @@ def test_without_either_the_retired_service_is_used_and_one_warning_says_how_to_
     if empty:
         monkeypatch.setenv("STORJ_BRIDGE", "")
     assert config.choose_endpoint(None) == "https://api.metadisk.org"
+    config.warn_if_retired("http://127.0.0.1:6382")
+    assert not caplog.records
+    config.warn_if_retired("https://api.metadisk.org")
+    config.warn_if_retired("https://api.metadisk.org")
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("pymdc", logging.WARNING)
     for words in ("https://api.metadisk.org", "retired", "STORJ_BRIDGE", "pymdc.configure(endpoint=", "pymdc bridge"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..client import Client
+from ..core.base_client import BaseClient, check_client
 from ..core.dispatch import Callback
 from ..core.wire import path
 from ..rest import REST
@@ -21,10 +21,11 @@ class Buckets:
 
     Arguments:
         key_pair: an `ECDSA` whose key the account has signs, a `Users` logs in.
-        client: the client to use, else the default one.
+        client: the client to use, else that of the `Users` given, else the default one.
     """
 
-    def __init__(self, key_pair: object, *, client: Client | None = None) -> None:
+    def __init__(self, key_pair: object, *, client: BaseClient | None = None) -> None:
+        check_client(client)
         self.key_pair = key_pair
         self._client = client
 
@@ -74,7 +75,7 @@ class Bucket:
     Arguments:
         bucket_id: its id, or the dict that `Buckets.create` gave.
         key_pair: an `ECDSA` signs, a `Users` logs in.
-        client: the client to use, else the default one.
+        client: the client to use, else that of the `Users` given, else the default one.
 
     Attributes:
         bucket_id: its id.
@@ -84,7 +85,9 @@ class Bucket:
         TypeError, ValueError: `bucket_id` is neither, but for example an error value.
     """
 
-    def __init__(self, bucket_id: str | Mapping[str, Any], key_pair: object, *, client: Client | None = None) -> None:
+    def __init__(
+        self, bucket_id: str | Mapping[str, Any], key_pair: object, *, client: BaseClient | None = None
+    ) -> None:
         self.bucket_id = text_of(bucket_id, "id", "a bucket's id")
         self.key_pair = key_pair
         self.files = Files(self.bucket_id, key_pair, client=client)

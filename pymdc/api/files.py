@@ -8,8 +8,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from ..client import Client, default_client
 from ..core import wire
+from ..core.base_client import BaseClient, check_client, client_for
 from ..core.dispatch import Callback
 from ..core.exchange import Exchange
 from ..core.job import Job, Progress, ProgressCallback
@@ -28,14 +28,17 @@ class Files:
     Arguments:
         bucket_id: the bucket's id, or the dict that `Buckets.create` gave.
         key_pair: an `ECDSA` signs, a `Users` logs in.
-        client: the client to use, else the default one.
+        client: the client to use, else that of the `Users` given, else the default one.
 
     Attributes:
         bucket_id: the bucket's id.
     """
 
-    def __init__(self, bucket_id: str | Mapping[str, Any], key_pair: object, *, client: Client | None = None) -> None:
+    def __init__(
+        self, bucket_id: str | Mapping[str, Any], key_pair: object, *, client: BaseClient | None = None
+    ) -> None:
         self.bucket_id = text_of(bucket_id, "id", "a bucket's id")
+        check_client(client)
         self.key_pair = key_pair
         self._client = client
 
@@ -176,8 +179,8 @@ class Files:
         return self._client_now.call(call, callback)
 
     @property
-    def _client_now(self) -> Client:
-        return self._client or default_client()
+    def _client_now(self) -> BaseClient:
+        return client_for(self._client, self.key_pair)
 
     def _call(self, method: str, *segments: str, token: str | None = None) -> Call:
         """Describe a call below the bucket: with a token, and then no other credentials, or with the key pair's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..client import Client
+from ..core.base_client import BaseClient, check_client
 from ..core.dispatch import Callback
 from ..core.wire import path
 from ..keypair import ECDSA
@@ -19,14 +19,15 @@ class Keys:
 
     Arguments:
         user: whose they are: a `Users` logs in, an `ECDSA` whose key the account has signs.
-        client: the client to use, else the default one.
+        client: the client to use, else that of the `Users` given, else the default one.
 
     Attributes:
         user: as given.
         key_pairs: the key pairs that `create` was called with or made, in that order.
     """
 
-    def __init__(self, user: object, *, client: Client | None = None) -> None:
+    def __init__(self, user: object, *, client: BaseClient | None = None) -> None:
+        check_client(client)
         self.user = user
         self.key_pairs: list[ECDSA] = []
         self._client = client

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import Any
 
-from ..client import Client
+from ..core.base_client import BaseClient, check_client
 from ..core.dispatch import Callback
 from ..core.wire import path
 from ..rest import REST
@@ -28,19 +28,21 @@ class Users:
     Attributes:
         username: as given.
         password: bytes.
+        client: as given. It also serves the `Keys`, `Buckets` and others that are made with this account.
 
     The bridge never learns the password, only its SHA-256.
     """
 
-    def __init__(self, username: str, password: str | bytes | None = None, *, client: Client | None = None) -> None:
+    def __init__(self, username: str, password: str | bytes | None = None, *, client: BaseClient | None = None) -> None:
         if not isinstance(username, str):
             raise TypeError(f"the username is an e-mail address, a str, not {type(username).__name__}")
         if not isinstance(password, str | bytes | None):
             raise TypeError(f"the password must be str or bytes, not {type(password).__name__}")
+        check_client(client)
         self.username = username
         secret = password.encode("utf-8") if isinstance(password, str) else password
         self.password: bytes = secret or os.urandom(_RANDOM_PASSWORD_BYTES)
-        self._client = client
+        self.client = client
 
     def register(self, callback: Callback | None = None) -> Any:
         """Register the account. The bridge mails a link that activates it.
@@ -50,7 +52,7 @@ class Users:
             registered"}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
         """
         params = {"email": self.username, "password": self.password_hash()}
-        return REST("POST", "/users", params, callback=callback, client=self._client)
+        return REST("POST", "/users", params, callback=callback, client=self.client)
 
     def activate(self, token: str, callback: Callback | None = None) -> Any:
         """Activate the account with the token at the end of the link in the mail. A token serves once.
@@ -60,7 +62,7 @@ class Users:
             or an exception value. With a callback: a `Handle`.
         """
         resource = path("activations", text_of(token, "token", "an activation token"))
-        return REST("GET", resource, callback=callback, client=self._client)
+        return REST("GET", resource, callback=callback, client=self.client)
 
     def password_hash(self) -> str:
         """Return what the bridge is given in place of the password: the hex of its SHA-256."""

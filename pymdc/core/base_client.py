@@ -1,0 +1,168 @@
+"""The client without the API: settings, calls, and the default client."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .. import config
+from . import wire
+from .client_core import ClientCore
+from .dispatch import Callback, Scheduler
+from .exchange import Exchange
+from .job import Job
+
+__all__ = ["BaseClient", "check_client", "client_for", "configure", "default_client"]
+
+_Self = TypeVar("_Self", bound="BaseClient")
+
+
+class BaseClient:
+    """A bridge, the connections to it, and the threads for callback calls. Threads may share it.
+
+    Arguments:
+        endpoint: the bridge's URL. Else the environment variable `STORJ_BRIDGE` names it, else it is the documented
+            `https://api.metadisk.org`, which was retired. A URL that is none makes each call's value a `URLError`.
+        timeout: limits on silence, in seconds: one number for all, a `Timeout`, or `None` for no limits.
+        workers: how many callback calls are under way at once.
+        scheduler: a callable that takes a function of no arguments and runs it later, in the thread in which
+            callbacks belong. Without one, a callback runs in the thread that made the call.
+        verify: `True` to trust the usual authorities (those that certifi lists, or those that `SSL_CERT_FILE` or
+            `SSL_CERT_DIR` names), or an `ssl.SSLContext`.
+
+    Raises:
+        TypeError, ValueError: an argument is not as described.
+
+    A client is a context manager; `close()` gives its connections back. The default client needs neither.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        timeout: float | config.Timeout | None = config.Timeout(),  # noqa: B008 - frozen
+        workers: int = config.WORKERS,
+        scheduler: Scheduler | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        if endpoint is not None and not isinstance(endpoint, str):
+            raise TypeError(f"the endpoint is a URL, a str, not {type(endpoint).__name__}")
+        if not isinstance(workers, int) or workers < 1:
+            raise ValueError(f"workers is a number of threads, 1 or more, not {workers!r}")
+        _check_scheduler(scheduler)
+        if not isinstance(verify, bool | ssl.SSLContext):
+            raise TypeError(f"verify is True, False or an ssl.SSLContext, not {type(verify).__name__}")
+        self._core = ClientCore(endpoint, config.Timeout.of(timeout), workers, verify)
+        self._scheduler = scheduler
+
+    @property
+    def endpoint(self) -> str:
+        """The bridge's URL. What the environment names is read again until the first call."""
+        return self._core.endpoint
+
+    def call(self, call: wire.Call, callback: Callback | None) -> Any:
+        """Make a call: return its value, or a `Handle` where a callback is given."""
+        return self.run(lambda exchange, job: exchange.perform(call, job), callback)
+
+    def run(self, work: Callable[[Exchange, Job], Any], callback: Callback | None) -> Any:
+        """Run `work`, which may make several exchanges: return its value, or a `Handle` where a callback is given."""
+        core = self._core
+        return core.dispatcher.run(lambda job: core.with_exchange(work, job), callback, self._scheduler)
+
+    def with_scheduler(self: _Self, scheduler: Scheduler | None) -> _Self:
+        """Return this client with another scheduler, for one window of several, or for a single call.
+
+        It shares the connections and the threads. To close either of them closes both.
+
+        Raises:
+            TypeError: the scheduler cannot be called.
+        """
+        _check_scheduler(scheduler)
+        view = object.__new__(type(self))
+        view._core = self._core
+        view._scheduler = scheduler
+        return view
+
+    def close(self) -> None:
+        """Close the connections. What is still under way fails; a later call opens new ones."""
+        self._core.close()
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        try:
+            return f"<Client {config.parse_endpoint(self.endpoint).geturl()}>"
+        except ValueError:
+            return "<Client with a malformed endpoint>"
+
+
+def _check_scheduler(scheduler: object) -> None:
+    if scheduler is not None and not callable(scheduler):
+        raise TypeError(f"the scheduler must be callable, not {type(scheduler).__name__}")
+
+
+def check_client(client: object) -> None:
+    """Raise a `TypeError` for what is given as `client=` and is none: in the thread of the caller, who wrote it."""
+    if client is not None and not isinstance(client, BaseClient):
+        raise TypeError(f"the client is a pymdc.Client, not {type(client).__name__}")
+
+
+def client_for(client: BaseClient | None, credentials: object) -> BaseClient:
+    """Return the client that serves a call: the one that was given, else the one of the account, else the default.
+
+    Arguments:
+        client: what was given as `client=`.
+        credentials: who signs or logs in. A `Users` has a client: its password's hash must not go to another bridge.
+    """
+    own = getattr(credentials, "client", None)
+    return client or (own if isinstance(own, BaseClient) else None) or default_client()
+
+
+_default_lock = threading.Lock()
+_default: BaseClient | None = None
+_settings: dict[str, Any] = {}
+
+
+def default_client() -> BaseClient:
+    """Return the client that serves whatever was given no `client=`; it is made at first use."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = BaseClient(**_settings)
+        return _default
+
+
+def configure(**settings: Any) -> None:
+    """Set the default client's settings: the arguments of `Client`. What is not named stays as it was set before.
+
+    Calls that are under way end as they began.
+
+    Raises:
+        TypeError, ValueError: as `Client` does; then nothing has changed.
+    """
+    global _default
+    with _default_lock:
+        _default = BaseClient(**{**_settings, **settings})
+        _settings.update(settings)
+
+
+def _forget_in_child() -> None:
+    # After a fork the child has neither the threads nor its own connections: it makes a client of its own.
+    global _default, _default_lock
+    _default_lock = threading.Lock()
+    _default = None
+    wire.forked()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+    os.register_at_fork(after_in_child=_forget_in_child)

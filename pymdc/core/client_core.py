@@ -1,0 +1,73 @@
+"""What the views of one client share: the bridge, the connections to it, and the threads."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.error import URLError
+
+from .. import config
+from ..errors import caused_by
+from ..version import __version__
+from .dispatch import Dispatcher
+from .exchange import Exchange
+from .job import Job
+from .transport import Transport
+
+__all__ = ["ClientCore"]
+
+
+class ClientCore:
+    """One bridge, the connections to it, and the threads for callback calls.
+
+    Arguments:
+        endpoint, timeout, workers, verify: as for `Client`, checked.
+
+    Attributes:
+        dispatcher: makes the calls.
+    """
+
+    def __init__(
+        self, endpoint: str | None, timeout: config.Timeout, workers: int, verify: ssl.SSLContext | bool
+    ) -> None:
+        self._timeout = timeout
+        self._verify = verify
+        self.dispatcher = Dispatcher(workers)
+        self._lock = threading.Lock()  # guards the three below
+        self._endpoint = endpoint
+        self._transport: Transport | None = None
+        self._exchange: Exchange | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The bridge's URL. What the environment names is read again until the first call."""
+        with self._lock:
+            return config.choose_endpoint(self._endpoint)
+
+    def with_exchange(self, work: Callable[[Exchange, Job], Any], job: Job) -> Any:
+        """Run `work` with the connections to the bridge, which are made at first use, and return its value."""
+        try:
+            exchange = self._opened()
+        except (ValueError, ImportError) as error:  # the endpoint is no URL, or its proxy is none that can be used
+            return caused_by(URLError(str(error)), error)
+        return work(exchange, job)
+
+    def close(self) -> None:
+        """Close the connections. What is still under way fails; a later call opens new ones."""
+        with self._lock:
+            transport, self._transport, self._exchange = self._transport, None, None
+        if transport is not None:
+            transport.close()
+
+    def _opened(self) -> Exchange:
+        with self._lock:
+            if self._exchange is None:
+                chosen = config.choose_endpoint(self._endpoint)
+                endpoint = config.parse_endpoint(chosen)
+                config.warn_if_retired(chosen)
+                self._endpoint = chosen
+                self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
+                self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
+            return self._exchange
