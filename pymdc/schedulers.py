@@ -1,30 +1,35 @@
 """Schedulers for windows and event loops: with one of them, callbacks run where widgets may be touched.
 
-    client = pymdc.Client(scheduler=pymdc.schedulers.tk(root))
+    pymdc.configure(scheduler=pymdc.schedulers.tk(root))
 
 Make it in the thread of the loop. From then on, every callback and every progress report of that client runs in that
-thread, one after the other, in the order in which the calls were answered. Nothing of a toolkit is imported before its
-scheduler is made.
+thread, one after the other, in the order in which the calls were answered. They run in slices of 10 ms: between two of
+them the loop answers its own events. Nothing of a toolkit is imported before its scheduler is made.
+
+What a callback raises goes where the toolkit reports what its own handlers raise: `report_callback_exception` of Tk,
+the exception handler of an asyncio loop, `sys.excepthook` for the others. It harms nothing else.
 
 A window may be closed while calls are under way: their callbacks are then not called, nothing is raised, and nothing
 waits. Their handles still get the values. Whoever wants the process to end soon cancels them: `handle.cancel()`.
 
 What such a callback holds, the window and its widgets perhaps, stays in memory until the process ends. Otherwise the
 thread that made the call would be the one to free it, and toolkits crash when widgets are freed in a thread not theirs.
+
+Callbacks see the context variables of the loop, as every handler of a window does. An asyncio loop has none of its own:
+there they see those of the place where the scheduler was made.
 """
 
 from __future__ import annotations
 
+import contextvars
 import sys
-import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from importlib import import_module
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from .core.dispatch import Scheduler
+from .core.slices import Slices
 
 if TYPE_CHECKING:
     import tkinter
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["asyncio", "glib", "qt", "tk", "wx"]
 
 _POLL_MS = 20  # how often Tk looks: sooner than an eye sees, and no load on an idle machine
-_SLICE_SECONDS = 0.01  # how long callbacks may hold up Tk's own events at a time, if one callback does not
+_AGAIN_MS = 1  # how soon wx goes on: by a timer, since wx looks at nothing else before its posted events are done
 
 _kept: list[object] = []  # what must not be freed by whatever thread is the last to use it, until the process ends
 
@@ -41,79 +46,158 @@ _kept: list[object] = []  # what must not be freed by whatever thread is the las
 def tk(root: tkinter.Misc) -> Scheduler:
     """Run callbacks in Tk's main loop.
 
-    The loop looks for them by itself: a thread that calls Tk, be it `after`, waits for the loop, or fails without one.
-
     Arguments:
-        root: the window, or any widget. When it is destroyed, callbacks end.
+        root: the window, or any widget. When it is destroyed, callbacks end. While a window other than the main one is
+            withdrawn, after it was shown, callbacks are dropped.
     """
-    waiting: deque[Callable[[], None]] = deque()
-    ended = Event()
-    timer = ""
+    scheduler = _Tk(root)
+    _kept.append((root.tk, scheduler))
+    return scheduler
 
-    def poll() -> None:
-        nonlocal timer
-        timer = root.after(_POLL_MS, poll)  # before the callbacks: one may open a dialog, which has a loop of its own
-        until = time.monotonic() + _SLICE_SECONDS
-        while waiting and not ended.is_set() and time.monotonic() < until:
-            waiting.popleft()()
 
-    def end(event: tkinter.Event[tkinter.Misc]) -> None:
-        if str(event.widget) == str(root):  # a window is told of its widgets' ends as well
-            ended.set()
-            root.after_cancel(timer)
+class _Tk(Slices):
+    """Tk looks for functions by itself: a thread that calls Tk, be it `after`, waits for the loop, or fails."""
 
-    root.bind("<Destroy>", end, add=True)
-    poll()
-    _kept.append((root.tk, waiting))
-    return waiting.append  # which knows nothing of Tk
+    def __init__(self, root: tkinter.Misc) -> None:
+        super().__init__()
+        self._main = root.nametowidget(".")
+        self._widgets: tuple[tkinter.Misc, Any] | None = (root, root.winfo_toplevel())
+        self._was_shown = False
+        self._timer = ""
+        root.bind("<Destroy>", self._destroyed, add=True)
+        self._widgets[1].bind("<Map>", self._shown, add=True)
+        self._poll()
+
+    def wake(self) -> None:
+        """Do nothing: the next poll finds the function."""
+
+    def wanted(self) -> bool:
+        window = self._widgets[1] if self._widgets else self._main
+        return window is self._main or not self._was_shown or bool(window.state() != "withdrawn")
+
+    def report(self, error: BaseException) -> None:
+        self._main.report_callback_exception(type(error), error, error.__traceback__)
+
+    def _poll(self) -> None:
+        assert self._widgets is not None  # the timer ends with the window
+        self._timer = self._widgets[0].after(_POLL_MS, self._poll)  # before the functions: one may open a dialog
+        self.run_slice()
+
+    def _shown(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if self._widgets and event.widget is self._widgets[1]:  # a window is told of its widgets as well
+            self._was_shown = True
+
+    def _destroyed(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if self._widgets and str(event.widget) == str(self._widgets[0]):
+            self.ended = True
+            self._widgets[0].after_cancel(self._timer)
+            self._widgets = None  # the scheduler is kept until the process ends, the widgets need not be
 
 
 def qt(widget: Any = None) -> Scheduler:
     """Run callbacks in the thread of the `QApplication`, of PySide6 or of PyQt6.
 
     Arguments:
-        widget: when it is destroyed, callbacks end. Without one, they end with the application's loop.
+        widget: when it is destroyed, callbacks end. While its window is closed or hidden, after it was shown, they are
+            dropped. Without a widget, they end with the application's loop.
 
     Raises:
         RuntimeError: there is no `QApplication` yet.
     """
-    relay = _qt_relay(_qt_core())
-    _kept.append(relay)
-    ended = Event()
-    if widget is not None:
-        widget.destroyed.connect(lambda *_: ended.set())
+    scheduler = _Qt(_qt_core(), widget)
+    _kept.append(scheduler)
+    return scheduler
 
-    def schedule(function: Callable[[], None]) -> None:
-        relay.waiting.append(_unless(ended, function))
-        relay.wake.emit()
 
-    return schedule
+class _Qt(Slices):
+    """A signal wakes the loop. Qt looks at the other events before it delivers a signal that a slot has sent."""
+
+    def __init__(self, core: Any, widget: Any) -> None:
+        super().__init__()
+        self._relay = _qt_relay(core, self.turn)
+        self._attribute = core.Qt.WidgetAttribute.WA_WState_ExplicitShowHide
+        self._widget = (lambda: None) if widget is None else weakref.ref(widget)
+        if widget is not None:
+            widget.destroyed.connect(self._destroyed)
+
+    def wake(self) -> None:
+        self._relay.wake.emit()
+
+    def wanted(self) -> bool:
+        widget = self._widget()
+        window = widget and widget.window()
+        return not (window and window.isHidden() and window.testAttribute(self._attribute))
+
+    def _destroyed(self, *_: object) -> None:
+        self.ended = True
+
+
+def _qt_core() -> Any:
+    """Return the `QtCore` of the binding that the application was made with."""
+    for binding in ("PySide6", "PyQt6"):
+        core = sys.modules.get(f"{binding}.QtCore")
+        if core is not None and core.QCoreApplication.instance() is not None:
+            return core
+    raise RuntimeError("make the QApplication first: callbacks run in its thread")
+
+
+def _qt_relay(core: Any, turn: Callable[[], None]) -> Any:
+    """Return an object of the application's thread whose signal `wake` has `turn` called there."""
+    signal = core.Signal if hasattr(core, "Signal") else core.pyqtSignal
+    relay = type("Relay", (core.QObject,), {"wake": signal(), "run": lambda _relay: turn()})()
+    relay.moveToThread(core.QCoreApplication.instance().thread())
+    relay.wake.connect(relay.run, core.Qt.ConnectionType.QueuedConnection)
+    return relay
 
 
 def glib(widget: Any = None) -> Scheduler:
-    """Run callbacks in the main loop of GLib, which is that of GTK.
+    """Run callbacks in the main loop of GLib, which is that of GTK 3 and GTK 4.
 
     Arguments:
-        widget: a GTK widget; when it is destroyed, callbacks end. Without one, they end with the loop.
+        widget: a GTK window, or another widget; when it is destroyed, callbacks end. While it is hidden, after it was
+            shown, they are dropped. Without a widget, they end with the loop.
     """
-    idle_add = import_module("gi.repository.GLib").idle_add
-    ended = Event()
-    if widget is not None:
-        widget.connect("destroy", lambda *_: ended.set())
+    scheduler = _GLib(widget)
+    _kept.append(scheduler)
+    return scheduler
 
-    def schedule(function: Callable[[], None]) -> None:
-        run = _unless(ended, function)
-        idle_add(lambda: run() is not None)  # an idle source that returns what is true is called again
 
-    return schedule
+class _GLib(Slices):
+    """An idle source wakes the loop. GTK's own events come before idle sources."""
+
+    def __init__(self, widget: Any) -> None:
+        super().__init__()
+        self._idle_add = import_module("gi.repository.GLib").idle_add
+        self._hidden = False
+        if widget is not None:
+            widget.connect("destroy", self._destroyed)
+            for signal, shown in (("show", True), ("realize", True), ("hide", False), ("unrealize", False)):
+                widget.connect(signal, self._shown, shown)  # GTK 4 destroys a window that somebody holds by "unrealize"
+
+    def wake(self) -> None:
+        self._idle_add(self._idle)
+
+    def wanted(self) -> bool:
+        return not self._hidden
+
+    def _idle(self) -> bool:
+        self.turn()
+        return False  # do not call this again
+
+    def _shown(self, _: object, shown: bool) -> None:
+        self._hidden = not shown
+
+    def _destroyed(self, *_: object) -> None:
+        self.ended = True
 
 
 def wx(window: Any = None) -> Scheduler:
     """Run callbacks in the main loop of wxPython.
 
     Arguments:
-        window: when it is destroyed (wx keeps a closed frame until its loop is idle), callbacks end. Without one, they
-            end with the application's loop.
+        window: when it is destroyed (wx keeps a closed frame until its loop is idle), callbacks end. While the frame or
+            dialog that it is in is hidden, after it was shown, they are dropped. Without one, they end with the
+            application's loop.
 
     Raises:
         RuntimeError: there is no `wx.App` yet.
@@ -122,14 +206,35 @@ def wx(window: Any = None) -> Scheduler:
     app = toolkit.GetApp()
     if app is None:
         raise RuntimeError("make the wx.App first: callbacks run in its loop")
-    _kept.append(app)
-    living = None if window is None else weakref.ref(window)
+    scheduler = _Wx(toolkit, window)
+    _kept.append((app, scheduler))
+    return scheduler
 
-    def run(function: Callable[[], None]) -> None:
-        if living is None or living():  # a window that was destroyed is false
-            function()
 
-    return lambda function: toolkit.CallAfter(run, function)
+class _Wx(Slices):
+    """A posted event wakes the loop."""
+
+    def __init__(self, toolkit: Any, window: Any) -> None:
+        super().__init__()
+        self._wx = toolkit
+        self._hidden = False
+        self._window = None if window is None else weakref.ref(window)
+        if window is not None:
+            toolkit.GetTopLevelParent(window).Bind(toolkit.EVT_SHOW, self._shown)
+
+    def wake(self) -> None:
+        self._wx.CallAfter(self.turn)
+
+    def wake_again(self) -> None:
+        self._wx.CallLater(_AGAIN_MS, self.turn)
+
+    def wanted(self) -> bool:
+        # A window that was destroyed is false.
+        return not self._hidden and (self._window is None or bool(self._window()))
+
+    def _shown(self, event: Any) -> None:
+        self._hidden = not event.IsShown()
+        event.Skip()  # others may want to know as well
 
 
 def asyncio(loop: AbstractEventLoop | None = None) -> Scheduler:
@@ -147,40 +252,23 @@ def asyncio(loop: AbstractEventLoop | None = None) -> Scheduler:
         from asyncio import get_running_loop
 
         loop = get_running_loop()
+    return _Asyncio(loop)
 
-    def schedule(function: Callable[[], None]) -> None:
+
+class _Asyncio(Slices):
+    """An asyncio loop, and the context variables of the place where the scheduler was made."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._context = contextvars.copy_context()
+
+    def wake(self) -> None:
         try:
-            loop.call_soon_threadsafe(function)
+            self._loop.call_soon_threadsafe(self.turn, context=self._context)
         except RuntimeError:
-            if not loop.is_closed():
+            if not self._loop.is_closed():
                 raise
 
-    return schedule
-
-
-def _qt_core() -> Any:
-    """Return the `QtCore` of the binding that the application was made with."""
-    for binding in ("PySide6", "PyQt6"):
-        core = sys.modules.get(f"{binding}.QtCore")
-        if core is not None and core.QCoreApplication.instance() is not None:
-            return core
-    raise RuntimeError("make the QApplication first: callbacks run in its thread")
-
-
-def _qt_relay(core: Any) -> Any:
-    """Return an object of the application's thread whose signal `wake` makes it run the next one of `waiting` there."""
-    waiting: deque[Callable[[], None]] = deque()
-    signal = core.Signal if hasattr(core, "Signal") else core.pyqtSignal
-    members = {"wake": signal(), "run": lambda _relay: waiting.popleft()(), "waiting": waiting}
-    relay = type("Relay", (core.QObject,), members)()
-    relay.moveToThread(core.QCoreApplication.instance().thread())
-    relay.wake.connect(relay.run, core.Qt.ConnectionType.QueuedConnection)
-    return relay
-
-
-def _unless(ended: Event, function: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        if not ended.is_set():
-            function()
-
-    return run
+    def report(self, error: BaseException) -> None:
+        self._loop.call_exception_handler({"message": "an error in a callback of pymdc", "exception": error})

@@ -59,6 +59,7 @@ EXPORTS = {
     "pymdc.core.exchange": ["Exchange", "back_off"],
     "pymdc.core.hashes": ["content_hash", "ripemd160"],
     "pymdc.core.job": ["Job", "Progress", "ProgressCallback"],
+    "pymdc.core.slices": ["Slices"],
     "pymdc.keypair": ["ECDSA"],
     "pymdc.transfers.multipart_encoder": ["Form", "Source", "check", "form", "name_of", "opened"],
     "pymdc.transfers.names": ["safe_name"],

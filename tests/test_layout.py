@@ -18,7 +18,7 @@ ROOT = Path(pymdc.__file__).parent
 # From the ground up: a module imports only from the floors below its own.
 FLOORS = [
     ["config", "errors", "version", "core", "transfers"],  # the last two without what is in them
-    ["core.hashes", "core.job", "transfers.binarypack", "transfers.names"],
+    ["core.hashes", "core.job", "core.slices", "transfers.binarypack", "transfers.names"],
     ["keypair", "core.dispatch", "core.network", "transfers.multipart_encoder", "transfers.targets"],
     ["core.wire"],
     ["core.transport", "transfers.channels"],

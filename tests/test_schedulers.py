@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -35,9 +38,22 @@ class Root:
 
     tk = object()
 
-    def __init__(self) -> None:
+    def __init__(self, main: Any = None) -> None:
+        self.main = main or self
         self.timers: dict[str, Callable[[], None]] = {}
-        self.bound: list[Callable[[Any], None]] = []
+        self.bound: dict[str, list[Callable[[Any], None]]] = {"<Destroy>": [], "<Map>": []}
+        self.reported: list[Any] = []
+        self.shown = "normal"
+
+    def nametowidget(self, name: str) -> Any:
+        assert name == "."
+        return self.main
+
+    def winfo_toplevel(self) -> Any:
+        return self
+
+    def state(self) -> str:
+        return self.shown
 
     def after(self, _: int, function: Callable[[], None]) -> str:
         name = f"after#{len(self.timers)}"
@@ -48,17 +64,20 @@ class Root:
         del self.timers[name]
 
     def bind(self, event: str, function: Callable[[Any], None], add: bool) -> None:
-        assert (event, add) == ("<Destroy>", True)
-        self.bound.append(function)
+        assert add
+        self.bound[event].append(function)
 
     def turn(self) -> None:
         _, function = self.timers.popitem()
         assert not self.timers, "one timer at a time"
         function()
 
-    def destroy(self, widget: object = None) -> None:
-        for function in self.bound:
+    def event(self, name: str, widget: object = None) -> None:
+        for function in self.bound[name]:
             function(SimpleNamespace(widget=widget or self))
+
+    def report_callback_exception(self, *error: Any) -> None:
+        self.reported.append(error)
 
 
 @pytest.fixture
@@ -78,32 +97,15 @@ def test_tk_runs_what_is_waiting_in_order_when_its_loop_turns(root: Any) -> None
     assert ran == [0, 1, 2]
 
 
-def test_tk_is_not_called_by_who_schedules(root: Any) -> None:
-    """Even a reference to the window would do harm: the last one may be dropped, and the window freed, by a worker."""
-    schedule = schedulers.tk(root)
-    assert schedule.__self__.__class__.__name__ == "deque"  # type: ignore[attr-defined]
-
-
-def test_tk_goes_on_after_a_function_that_raises(root: Any) -> None:
-    schedule = schedulers.tk(root)
+def test_tk_reports_to_the_main_windows_hook_and_goes_on(root: Any) -> None:
+    window: Any = Root(root)
+    schedule = schedulers.tk(window)
     ran: list[str] = []
     schedule(lambda: 1 // 0)  # type: ignore[arg-type]
     schedule(lambda: ran.append("next"))
-    with pytest.raises(ZeroDivisionError):
-        root.turn()
-    root.turn()
+    window.turn()
+    assert [error[0] for error in root.reported] == [ZeroDivisionError]
     assert ran == ["next"]
-
-
-def test_tk_lets_the_loop_turn_between_slow_functions(root: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedulers, "_SLICE_SECONDS", 0.0)
-    schedule = schedulers.tk(root)
-    schedule(lambda: None)
-    root.turn()
-    assert schedule.__self__  # type: ignore[attr-defined] # there was no time for it
-    monkeypatch.setattr(schedulers, "_SLICE_SECONDS", LONG)
-    root.turn()
-    assert not schedule.__self__  # type: ignore[attr-defined]
 
 
 def test_tk_goes_on_in_a_dialog_that_a_function_opens(root: Any) -> None:
@@ -123,17 +125,58 @@ def test_tk_goes_on_in_a_dialog_that_a_function_opens(root: Any) -> None:
 def test_tk_ends_with_its_window_and_not_with_a_widget_in_it(root: Any) -> None:
     schedule = schedulers.tk(root)
     ran: list[str] = []
-    root.destroy(widget="another one")
+    root.event("<Destroy>", widget="another one")
 
     def last() -> None:
         ran.append("last")
-        root.destroy()
+        root.event("<Destroy>")
+        root.event("<Map>")
 
     schedule(last)
     schedule(lambda: ran.append("too late"))
     root.turn()
     assert ran == ["last"]
     assert root.timers == {}
+
+
+def ran_while(window: Any, schedule: Any, turn: Callable[[], object]) -> list[str]:
+    """Return in which states of the window a function ran."""
+    ran: list[str] = []
+    for name, change in window.items():
+        change()
+        schedule(lambda name=name: ran.append(name))
+        turn()
+    return ran
+
+
+def test_tk_drops_callbacks_while_a_dialog_is_withdrawn_after_it_was_shown(root: Any) -> None:
+    dialog: Any = Root(root)
+    schedule = schedulers.tk(dialog)
+
+    def show(state: str, event: bool) -> Callable[[], None]:
+        def change() -> None:
+            dialog.shown = state
+            dialog.event("<Map>", None if event else "a widget in it")
+
+        return change
+
+    states = {
+        "not yet shown": show("withdrawn", False),
+        "shown": show("normal", True),
+        "withdrawn": show("withdrawn", False),
+        "shown again": show("normal", True),
+    }
+    assert ran_while(states, schedule, dialog.turn) == ["not yet shown", "shown", "shown again"]
+
+
+def test_tk_goes_on_while_the_main_window_is_withdrawn(root: Any) -> None:
+    schedule = schedulers.tk(root)
+    root.event("<Map>")
+    root.shown = "withdrawn"
+    ran: list[str] = []
+    schedule(lambda: ran.append("run"))
+    root.turn()
+    assert ran == ["run"]
 
 
 class Application:
@@ -160,7 +203,10 @@ class Application:
         setattr(core, "Signal" if binding == "PySide6" else "pyqtSignal", Signal)
         core.QObject = QObject
         core.QCoreApplication = SimpleNamespace(instance=lambda: self if self.there else None)
-        core.Qt = SimpleNamespace(ConnectionType=SimpleNamespace(QueuedConnection="queued"))
+        core.Qt = SimpleNamespace(
+            ConnectionType=SimpleNamespace(QueuedConnection="queued"),
+            WidgetAttribute=SimpleNamespace(WA_WState_ExplicitShowHide="explicit"),
+        )
         monkeypatch.setitem(sys.modules, f"{binding}.QtCore", core)
 
     def thread(self) -> str:
@@ -169,6 +215,28 @@ class Application:
     def turn(self) -> None:
         while self.arriving:
             self.arriving.pop(0)()
+
+
+class Dialog:
+    """A widget of Qt, which is its own window."""
+
+    def __init__(self) -> None:
+        self.connected: list[Callable[..., None]] = []
+        self.destroyed = SimpleNamespace(connect=self.connected.append)
+        self.hidden, self.explicit = True, False
+
+    def window(self) -> Dialog:
+        return self
+
+    def isHidden(self) -> bool:  # noqa: N802 - Qt's name
+        return self.hidden
+
+    def testAttribute(self, attribute: str) -> bool:  # noqa: N802 - Qt's name
+        assert attribute == "explicit"
+        return self.explicit
+
+    def show(self, shown: bool) -> None:
+        self.hidden, self.explicit = not shown, True
 
 
 @pytest.fixture(params=["PySide6", "PyQt6"])
@@ -189,15 +257,36 @@ def test_qt_runs_functions_in_order_when_its_signals_arrive(application: Applica
 
 
 def test_qt_ends_with_the_widget(application: Application) -> None:
-    destroyed: list[Callable[..., None]] = []
-    schedule = schedulers.qt(SimpleNamespace(destroyed=SimpleNamespace(connect=destroyed.append)))
+    dialog = Dialog()
+    schedule = schedulers.qt(dialog)
     ran: list[int] = []
     schedule(lambda: ran.append(1))
     application.turn()
     schedule(lambda: ran.append(2))
-    destroyed[0]()
+    dialog.connected[0]()
     application.turn()
     assert ran == [1]
+
+
+def test_qt_drops_callbacks_while_a_dialog_is_closed_after_it_was_shown(application: Application) -> None:
+    dialog = Dialog()
+    states: dict[str, Callable[[], None]] = {
+        "not yet shown": lambda: None,
+        "shown": lambda: dialog.show(True),
+        "closed": lambda: dialog.show(False),
+        "shown again": lambda: dialog.show(True),
+    }
+    ran = ran_while(states, schedulers.qt(dialog), application.turn)
+    assert ran == ["not yet shown", "shown", "shown again"]
+
+
+def test_qt_does_not_keep_the_widget(application: Application) -> None:
+    dialog = Dialog()
+    schedulers.qt(dialog)
+    gone = weakref.ref(dialog)
+    del dialog
+    gc.collect()
+    assert gone() is None
 
 
 def test_qt_wants_its_application_first(application: Application) -> None:
@@ -206,63 +295,118 @@ def test_qt_wants_its_application_first(application: Application) -> None:
         schedulers.qt()
 
 
-def test_glib_runs_a_function_as_an_idle_source_that_is_not_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    idle: list[Callable[[], object]] = []
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """The idle sources of a GLib."""
+    sources: list[Callable[[], object]] = []
     glib: Any = ModuleType("gi.repository.GLib")
-    glib.idle_add = idle.append
+    glib.idle_add = sources.append
     for name, module in [
         ("gi", ModuleType("gi")),
         ("gi.repository", ModuleType("gi.repository")),
         (glib.__name__, glib),
     ]:
         monkeypatch.setitem(sys.modules, name, module)
-    destroyed: list[Callable[..., None]] = []
-    widget = SimpleNamespace(connect=lambda signal, function: destroyed.append(function))
+    return sources
+
+
+def test_glib_runs_a_function_as_an_idle_source_that_is_not_called_again(idle: list[Callable[[], object]]) -> None:
     ran: list[str] = []
-    schedulers.glib()(lambda: ran.append("without a widget"))
-    schedule = schedulers.glib(widget)
-    schedule(lambda: ran.append("with one"))
-    assert [each() for each in idle] == [False, False]
-    destroyed[0](widget)
-    schedule(lambda: ran.append("too late"))
-    assert idle[-1]() is False
-    assert ran == ["without a widget", "with one"]
+    schedule = schedulers.glib()
+    schedule(lambda: ran.append("run"))
+    assert [each() for each in idle] == [False]
+    assert ran == ["run"]
+
+
+def test_glib_drops_callbacks_while_a_window_is_hidden_and_ends_with_it(idle: list[Callable[[], object]]) -> None:
+    signals: dict[str, Callable[[], None]] = {}
+
+    def connect(signal: str, function: Callable[..., None], *arguments: object) -> None:
+        signals[signal] = lambda: function("the widget", *arguments)
+
+    states = {
+        "not yet shown": lambda: None,
+        "shown": lambda: signals["show"](),
+        "hidden": lambda: signals["hide"](),
+        "shown again": lambda: signals["show"](),
+        "without a screen": lambda: signals["unrealize"](),
+        "on a screen": lambda: signals["realize"](),
+        "destroyed": lambda: signals["destroy"](),
+    }
+    schedule = schedulers.glib(SimpleNamespace(connect=connect))
+    ran = ran_while(states, schedule, lambda: idle.pop()())
+    assert ran == ["not yet shown", "shown", "shown again", "on a screen"]
 
 
 class Frame:
+    """A window of wx."""
+
     alive = True
 
     def __bool__(self) -> bool:
         return self.alive
+
+    def Bind(self, event: str, function: Callable[[Any], None]) -> None:  # noqa: N802 - wx's name
+        assert event == "shown or hidden"
+        self.function = function
+
+    def show(self, shown: bool) -> None:
+        skipped: list[bool] = []
+        self.function(SimpleNamespace(IsShown=lambda: shown, Skip=lambda: skipped.append(True)))
+        assert skipped
 
 
 @pytest.fixture
 def wx(monkeypatch: pytest.MonkeyPatch) -> Any:
     module: Any = ModuleType("wx")
     module.events = []
-    module.CallAfter = lambda function, *arguments: module.events.append((function, arguments))
+    module.EVT_SHOW = "shown or hidden"
+    module.CallAfter = module.events.append
+    module.CallLater = lambda _, function: module.events.append(function)
     module.GetApp = lambda: "an application"
-    module.turn = lambda: [function(*arguments) for function, arguments in module.events]
+    module.GetTopLevelParent = lambda window: window
+
+    def turn() -> None:
+        while module.events:
+            module.events.pop(0)()
+
+    module.turn = turn
     monkeypatch.setitem(sys.modules, "wx", module)
     return module
 
 
-def test_wx_runs_a_function_after_the_event(wx: Any) -> None:
-    ran: list[str] = []
-    schedulers.wx()(lambda: ran.append("run"))
+def test_wx_runs_functions_after_the_event(wx: Any) -> None:
+    ran: list[int] = []
+    schedule = schedulers.wx()
+    for number in range(3):
+        schedule(lambda number=number: ran.append(number))  # type: ignore[misc]
     assert ran == []
     wx.turn()
-    assert ran == ["run"]
+    assert ran == [0, 1, 2]
+
+
+def test_wx_drops_callbacks_while_a_window_is_hidden_after_it_was_shown(wx: Any) -> None:
+    frame = Frame()
+    states: dict[str, Callable[[], None]] = {
+        "not yet shown": lambda: None,
+        "shown": lambda: frame.show(True),
+        "hidden": lambda: frame.show(False),
+        "shown again": lambda: frame.show(True),
+    }
+    assert ran_while(states, schedulers.wx(frame), wx.turn) == ["not yet shown", "shown", "shown again"]
 
 
 def test_wx_ends_with_the_window(wx: Any) -> None:
-    frame, ran = Frame(), []
+    frame = Frame()
+    ran: list[str] = []
     schedule = schedulers.wx(frame)
     schedule(lambda: ran.append("run"))
     wx.turn()
     frame.alive = False
+    schedule(lambda: ran.append("destroyed"))
     wx.turn()
     del frame
+    schedule(lambda: ran.append("gone"))
     wx.turn()
     assert ran == ["run"]
 
@@ -284,6 +428,41 @@ def test_asyncio_runs_callbacks_in_the_running_loop() -> None:
     assert came_in == loop_in
 
 
+VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
+
+
+def test_asyncio_keeps_the_context_variables_of_where_it_was_made() -> None:
+    async def main() -> list[str]:
+        VARIABLE.set("set")
+        both: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        schedule = schedulers.asyncio()
+        seen: list[str] = []
+
+        def callback(_: Any) -> None:
+            seen.append(VARIABLE.get())
+            if len(seen) == 2:
+                both.set_result(None)
+
+        dispatcher = Dispatcher(2)
+        for _ in range(2):
+            dispatcher.run(lambda _: 7, callback, schedule)
+        await asyncio.wait_for(both, LONG)
+        return seen
+
+    assert asyncio.run(main()) == ["set", "set"]
+
+
+def test_asyncio_reports_to_the_handler_of_its_loop() -> None:
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        reported: asyncio.Future[Any] = loop.create_future()
+        loop.set_exception_handler(lambda _, context: reported.set_result(context["exception"]))
+        Dispatcher(1).run(lambda _: 7, lambda _: 1 // 0, schedulers.asyncio())
+        return await asyncio.wait_for(reported, LONG)
+
+    assert isinstance(asyncio.run(main()), ZeroDivisionError)
+
+
 def test_asyncio_takes_a_loop_that_is_not_running_yet() -> None:
     loop = asyncio.new_event_loop()
     schedulers.asyncio(loop)(loop.stop)
@@ -299,7 +478,7 @@ def test_asyncio_ends_with_its_loop() -> None:
 
 
 def test_asyncio_says_what_else_is_wrong_with_a_loop() -> None:
-    def broken(_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
 
     loop: Any = SimpleNamespace(call_soon_threadsafe=broken, is_closed=lambda: False)

@@ -21,7 +21,11 @@ Callback = Callable[[Any], object]
 """Takes the value of a call."""
 
 Scheduler = Callable[[Callable[[], None]], object]
-"""Takes a function of no arguments, and runs it later in the thread where callbacks belong."""
+"""Takes a function of no arguments, and runs it later in the thread where callbacks belong.
+
+It may have a method `report(error)`, which is then called there with what a callback raised; else the error goes to
+`threading.excepthook`.
+"""
 
 _numbers = itertools.count(1)
 
@@ -219,13 +223,23 @@ def _delivery(
     """Return what runs a function where callbacks belong, and reports what it raises of that kind."""
     if scheduler is None:
         return lambda function: _reporting(function, reported)
-    return lambda function: _reporting(lambda: scheduler(lambda: _reporting(function, reported)), reported)
+    report: Callable[[BaseException], object] = getattr(scheduler, "report", _to_the_hook)
+    return lambda function: _reporting(lambda: scheduler(lambda: _reporting(function, reported, report)), reported)
 
 
-def _reporting(function: Callable[[], object], reported: type[BaseException]) -> None:
+def _to_the_hook(error: BaseException) -> None:
+    threading.excepthook(
+        threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+    )
+
+
+def _reporting(
+    function: Callable[[], object],
+    reported: type[BaseException],
+    report: Callable[[BaseException], object] = _to_the_hook,
+) -> None:
     try:
         function()
     except reported as error:  # nothing that a callback raises may end a worker
-        arguments = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
         with suppress(BaseException):  # nor what a program's own hook raises
-            threading.excepthook(arguments)
+            report(error)

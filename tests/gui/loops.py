@@ -1,6 +1,6 @@
 """A program that makes calls from within a real loop, of a toolkit named on the command line; prints what came of it.
 
-It is run by `test_schedulers.py` in an interpreter that has the toolkit, so it imports nothing of the tests.
+It is run by `test_loops.py` in an interpreter that has the toolkit, so it imports nothing of the tests.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import itertools
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,23 @@ class Tk:
     def close(self, window: Any) -> None:
         window.destroy()
 
+    def hide(self, window: Any) -> None:
+        window.withdraw()
+
+    def hook(self, report: Callable[[BaseException], None]) -> None:
+        self.main.report_callback_exception = lambda _kind, error, _trace: report(error)
+
+    def every(self, milliseconds: int, function: Callable[[], None]) -> None:
+        def again() -> None:
+            self.main.after(milliseconds, again)
+            function()
+
+        again()
+
+
+def excepthook(report: Callable[[BaseException], None]) -> None:
+    sys.excepthook = lambda _kind, error, _trace: report(error)
+
 
 class Qt:
     def __init__(self, binding: str) -> None:
@@ -84,6 +102,17 @@ class Qt:
     def close(self, window: Any) -> None:
         window.deleteLater()
 
+    def hide(self, window: Any) -> None:
+        window.close()
+
+    hook = staticmethod(excepthook)
+
+    def every(self, milliseconds: int, function: Callable[[], None]) -> None:
+        self.timer = self.core.QTimer()
+        self.timer.setTimerType(self.core.Qt.TimerType.PreciseTimer)
+        self.timer.timeout.connect(function)
+        self.timer.start(milliseconds)
+
 
 class GLib:
     def __init__(self) -> None:
@@ -108,16 +137,27 @@ class GLib:
     def end(self) -> None:
         self.loop.quit()
 
+    hook = staticmethod(excepthook)
+
+    def every(self, milliseconds: int, function: Callable[[], None]) -> None:
+        def again() -> bool:
+            function()
+            return True
+
+        self.glib.timeout_add(milliseconds, again)
+
 
 class Gtk(GLib):
-    def __init__(self) -> None:
-        importlib.import_module("gi").require_version("Gtk", "3.0")
+    def __init__(self, version: str) -> None:
+        importlib.import_module("gi").require_version("Gtk", version)
         self.gtk = importlib.import_module("gi.repository.Gtk")
+        if version == "4.0":
+            self.gtk.init()
         super().__init__()
         self.main, self.second = self.gtk.Window(title="main"), self.gtk.Window(title="second")
         self.things = [self.gtk.Label(label="text")]
-        self.main.show_all()
-        self.second.show_all()
+        self.main.present()
+        self.second.present()
 
     def schedulers(self) -> tuple[Scheduler, Scheduler]:
         return schedulers.glib(), schedulers.glib(self.second)
@@ -127,6 +167,9 @@ class Gtk(GLib):
 
     def close(self, window: Any) -> None:
         window.destroy()
+
+    def hide(self, window: Any) -> None:
+        window.hide()
 
 
 class Wx:
@@ -157,6 +200,16 @@ class Wx:
     def close(self, window: Any) -> None:
         window.Destroy()
 
+    def hide(self, window: Any) -> None:
+        self.main.Show(False)
+
+    hook = staticmethod(excepthook)
+
+    def every(self, milliseconds: int, function: Callable[[], None]) -> None:
+        self.timer = self.wx.Timer(self.main)
+        self.main.Bind(self.wx.EVT_TIMER, lambda _: function(), self.timer)
+        self.timer.Start(milliseconds)
+
 
 class Asyncio:
     def __init__(self) -> None:
@@ -181,13 +234,24 @@ class Asyncio:
     def end(self) -> None:
         self.loop.stop()
 
+    def hook(self, report: Callable[[BaseException], None]) -> None:
+        self.loop.set_exception_handler(lambda _, context: report(context["exception"]))
+
+    def every(self, milliseconds: int, function: Callable[[], None]) -> None:
+        def again() -> None:
+            self.loop.call_later(milliseconds / 1000, again)
+            function()
+
+        self.loop.call_soon(again)
+
 
 LOOPS: dict[str, Callable[[], Any]] = {
     "tk": Tk,
     "pyside6": lambda: Qt("PySide6"),
     "pyqt6": lambda: Qt("PyQt6"),
     "glib": GLib,
-    "gtk": Gtk,
+    "gtk3": lambda: Gtk("3.0"),
+    "gtk4": lambda: Gtk("4.0"),
     "wx": Wx,
     "asyncio": Asyncio,
 }
@@ -242,7 +306,7 @@ def thousand(loop: Any) -> dict[str, Any]:
 def raising(loop: Any) -> dict[str, Any]:
     scheduler = loop.schedulers()[0]
     reported: list[str] = []
-    threading.excepthook = lambda arguments: reported.append(str(arguments.exc_value))
+    loop.hook(lambda error: reported.append(str(error)))
     values: list[int] = []
 
     def callback(value: int) -> None:
@@ -372,7 +436,53 @@ def closing(loop: Any) -> dict[str, Any]:
     return {"called": called, "reported": reported}
 
 
+def hidden(loop: Any) -> dict[str, Any]:
+    """A dialog is closed, and not destroyed: what is answered from then on is not told to it."""
+    main, second = loop.schedulers()
+    reported, called = watched()
+
+    def begin() -> None:
+        Dispatcher(1).run(lambda _: "shown", shown, second)
+
+    def shown(value: str) -> None:
+        called.append(value)
+        loop.hide(loop.second)
+        loop.soon(lambda: Dispatcher(1).run(lambda _: "closed", called.append, second).join(LONG))
+        loop.soon(lambda: loop.soon(lambda: Dispatcher(1).run(lambda _: "last", last, main)))
+
+    def last(value: str) -> None:
+        called.append(value)
+        loop.soon(lambda: loop.soon(loop.end))
+
+    loop.every(50, lambda: None)
+    loop.soon(lambda: loop.soon(begin))
+    loop.run()
+    return {"called": called, "reported": reported}
+
+
+def busy(loop: Any) -> dict[str, Any]:
+    """A thousand callbacks of a millisecond are waiting; a timer of the loop's own ticks meanwhile."""
+    scheduler = loop.schedulers()[0]
+    ticks: list[float] = []
+    ran: list[float] = []
+
+    def callback() -> None:
+        until = time.perf_counter() + 0.001
+        while time.perf_counter() < until:
+            pass
+        ran.append(until)
+        if len(ran) == 1000:
+            loop.soon(loop.end)
+
+    loop.every(5, lambda: ticks.append(time.perf_counter()))
+    loop.soon(lambda: [scheduler(callback) for _ in range(1000)])
+    loop.run()
+    during = [tick for tick in ticks if ran[0] <= tick <= ran[-1]]
+    gaps = sorted(later - sooner for sooner, later in itertools.pairwise(during))
+    return {"ticks": len(during), "p95": gaps[int(len(gaps) * 0.95)] if gaps else None}
+
+
 if __name__ == "__main__":
-    scenarios = {each.__name__: each for each in (thousand, raising, ended, closed, closing)}
+    scenarios = {each.__name__: each for each in (thousand, raising, ended, closed, closing, hidden, busy)}
     make = LOOPS[sys.argv[1]]
     print(json.dumps(scenarios[sys.argv[2]](make())))

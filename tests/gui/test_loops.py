@@ -14,7 +14,8 @@ MODULES = {
     "pyside6": ["PySide6.QtWidgets"],
     "pyqt6": ["PyQt6.QtWidgets"],
     "glib": ["gi.repository.GLib"],
-    "gtk": ["gi.repository.Gtk"],
+    "gtk3": ["gi.repository.Gtk"],
+    "gtk4": ["gi.repository.Gtk"],
     "wx": ["wx"],
     "asyncio": ["asyncio"],
 }
@@ -29,7 +30,7 @@ def toolkit(request: pytest.FixtureRequest) -> str:
 
 def outcome(toolkit: str, scenario: str, request: pytest.FixtureRequest) -> Any:
     python = python_with(*MODULES[toolkit])
-    needs_screen = toolkit in {"tk", "gtk", "wx"}
+    needs_screen = toolkit in {"tk", "gtk3", "gtk4", "wx"}
     display = request.getfixturevalue("display") if needs_screen else None
     printed = run(python, HERE / "loops.py", toolkit, scenario, display=display, QT_QPA_PLATFORM="offscreen")
     return json.loads(printed)
@@ -42,7 +43,7 @@ def test_a_thousand_callbacks_come_once_each_in_order_in_the_right_thread(
     assert outcome(toolkit, "thousand", request) == expected
 
 
-def test_an_exception_in_a_callback_is_reported_and_the_next_ones_come(
+def test_an_exception_in_a_callback_goes_to_the_toolkits_hook_and_the_next_ones_come(
     toolkit: str, request: pytest.FixtureRequest
 ) -> None:
     expected = {"values": [*range(10)], "reported": [str(each) for each in range(10)]}
@@ -62,6 +63,22 @@ def test_a_window_closed_with_calls_under_way_gets_none_of_their_callbacks(
     windowed: str, request: pytest.FixtureRequest
 ) -> None:
     assert outcome(windowed, "closed", request) == {"called": ["last"], "reported": [], "values": [True] * 8}
+
+
+@pytest.mark.parametrize("windowed", WITH_WINDOWS)
+def test_a_dialog_that_is_closed_and_not_destroyed_gets_no_more_callbacks(
+    windowed: str, request: pytest.FixtureRequest
+) -> None:
+    assert outcome(windowed, "hidden", request) == {"called": ["shown", "last"], "reported": []}
+
+
+def test_a_loop_answers_its_own_events_while_a_thousand_callbacks_wait(
+    toolkit: str, request: pytest.FixtureRequest
+) -> None:
+    """Slices of 10 ms: about 100 of them, and a tick between any two. The machine may be busy, so half will do."""
+    seen = outcome(toolkit, "busy", request)
+    assert seen["ticks"] >= 50
+    assert seen["p95"] < 0.1
 
 
 @pytest.mark.parametrize("windowed", WITH_WINDOWS)

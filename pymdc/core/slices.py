@@ -1,0 +1,83 @@
+"""Functions that wait for the thread of a loop, which runs them in slices of 10 ms.
+
+The loop answers its own events between two slices. So a thousand callbacks at once do not freeze a window.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+__all__ = ["Slices"]
+
+_SLICE_SECONDS = 0.01
+"""How long functions may hold up a loop's own events at a time. One function may of course take longer."""
+
+
+class Slices(ABC):
+    """A scheduler: call it with a function of no arguments, from any thread, and a loop runs the function.
+
+    A subclass says how the loop is woken. The functions run one after the other, in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        self.ended = False
+        """Set it when nothing may run any more: the window is destroyed."""
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()  # guards the one below
+        self._woken = False
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        """Have the loop run `function`. Any thread may call this; it never waits for the loop."""
+        self._waiting.append(function)
+        with self._lock:
+            woken, self._woken = self._woken, True
+        if not woken:
+            self.wake()
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Have the loop call `turn` soon. Any thread may call this."""
+
+    def wake_again(self) -> None:
+        """Have the loop call `turn` once it has looked at its own events. Only the loop's thread calls this."""
+        self.wake()
+
+    def wanted(self) -> bool:
+        """Tell whether the window still wants callbacks: not while it is closed."""
+        return True
+
+    def report(self, error: BaseException) -> None:
+        """Report what a function raised: to the hook of the toolkit, which is `sys.excepthook` for most of them."""
+        sys.excepthook(type(error), error, error.__traceback__)
+
+    def turn(self) -> None:
+        """Run what waits, for one slice. Only the loop's thread calls this."""
+        with self._lock:
+            self._woken = len(self._waiting) > 1
+        if self._woken:
+            self.wake_again()  # before the functions: one of them may open a dialog, which has a loop of its own
+        self.run_slice()
+
+    def run_slice(self) -> None:
+        """Run what waits: one function at least, and no further one after `_SLICE_SECONDS`."""
+        until = time.monotonic() + _SLICE_SECONDS
+        while self._waiting:
+            function = self._waiting.popleft()
+            if not self.ended and self.wanted():
+                self._run(function)
+            del function  # here, in the loop's thread: it may hold widgets
+            if time.monotonic() >= until:
+                return
+
+    def _run(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except BaseException as error:  # noqa: BLE001 - nothing that a callback raises may end the loop
+            with suppress(BaseException):  # nor what a program's own hook raises
+                self.report(error)
