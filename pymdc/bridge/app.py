@@ -44,7 +44,8 @@ async def _describe(bridge: Bridge, request: Request) -> Response:
 async def _health(bridge: Bridge, request: Request) -> Response:
     await bridge.in_database(bridge.store.check)
     await bridge.in_store(bridge.blobs.check)
-    return Reply({"status": "ok"})
+    trouble = bridge.condition.cleaning
+    return Reply({"status": "ok"} | ({"cleaning": trouble} if trouble else {}))
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def create_app(settings: Settings) -> Starlette:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cleaning.run, bridge)
                 yield
+                bridge.limits.stopping = True  # a clean-up stops at its next step
                 tasks.cancel_scope.cancel()
 
     async def serve_channel(socket: WebSocket) -> None:

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +83,8 @@ class Blobs:
         """Remove every blob of an upload, and in a folder what a killed process left half written."""
         with _translated():
             if self._folder is not None:
-                shutil.rmtree(self._folder / upload, ignore_errors=True)
+                with suppress(FileNotFoundError):  # of several processes that clean up, another one was first
+                    shutil.rmtree(self._folder / upload)
             else:
                 for page in obstore.list(self._store, upload):
                     obstore.delete(self._store, [item["path"] for item in page])
@@ -94,14 +95,13 @@ class Blobs:
             for page in obstore.list(self._store):
                 yield [(item["path"], item["last_modified"]) for item in page]
 
-    def holds(self, name: str) -> bool:
-        """Tell whether a blob is there."""
+    def size(self, name: str) -> int | None:
+        """Return how many bytes a blob has, or `None` where there is none."""
         with _translated():
             try:
-                obstore.head(self._store, name)
+                return obstore.head(self._store, name)["size"]
             except FileNotFoundError:
-                return False
-            return True
+                return None
 
     def check(self) -> None:
         """Ask the store for a sign of life; `Unavailable` where it gives none."""

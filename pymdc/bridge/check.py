@@ -111,5 +111,5 @@ def _orphans(store: Store, blobs: Blobs) -> Iterator[tuple[str, datetime]]:
     for page in blobs.pages():
         written = dict(page)
         for name in sorted(store.inventory.unknown(written)):
-            if blobs.holds(name):  # else it was just removed, as it should be
+            if blobs.size(name) is not None:  # else it was just removed, as it should be
                 yield name, written[name]

@@ -1,14 +1,21 @@
-"""Cleaning up: what expired, what was deleted, and what processes that died left behind."""
+"""Cleaning up: what expired, what was deleted, and what processes that died left behind.
+
+It goes in small steps. After each that changed the database it pauses as long as the step took, so that requests get
+their turn, and it stops between two steps when the bridge stops.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import anyio
 
 from .blobs import Blobs
-from .context import Bridge, now
-from .errors import Refused
+from .context import Bridge
+from .errors import Unavailable
 from .settings import SWEEP_SECONDS
 from .store import Store
 
@@ -18,26 +25,100 @@ _log = logging.getLogger("pymdc.bridge")
 
 
 async def run(bridge: Bridge) -> None:
-    """Clean up now, and from then on every `SWEEP_SECONDS`, until cancelled."""
+    """Clean up now, and from then on every `SWEEP_SECONDS`, until cancelled. No error ends it.
+
+    What is wrong with it is noted in the bridge's condition, and logged when it begins and when it is over.
+    """
     while True:
         try:
-            await bridge.in_store(sweep, bridge.store, bridge.blobs, now())
-        except Refused as error:
-            _log.warning("cleaning up is put off: %s", error)
+            failed = await bridge.in_store(_sweep, bridge)
+            _note(bridge, f"{failed} things could not be removed" if failed else "")
+        except Unavailable as error:
+            _note(bridge, error.message)
+        except Exception as error:  # noqa: BLE001 -- a defect in one clean-up must not keep all others from happening
+            _log.exception("cleaning up failed")
+            _note(bridge, f"{type(error).__name__}, see the log")
         await anyio.sleep(SWEEP_SECONDS)
 
 
-def sweep(store: Store, blobs: Blobs, time: int) -> None:
-    """Clean up once, as of `time`. Any number of processes may do so at once.
+def _sweep(bridge: Bridge) -> int:
+    bridge.store.measure_clock()
+    return sweep(bridge.store, bridge.blobs, bridge.now(), lambda: bridge.limits.stopping)
 
-    A blob is removed before it is forgotten, so whoever is killed in between leaves nothing that is not found again.
+
+def _note(bridge: Bridge, trouble: str) -> None:
+    if trouble and not bridge.condition.cleaning:
+        _log.warning("cleaning up is put off: %s", trouble)
+    if bridge.condition.cleaning and not trouble:
+        _log.warning("cleaning up works again")
+    bridge.condition.cleaning = trouble
+
+
+def sweep(store: Store, blobs: Blobs, now: int, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Clean up once, as of `now` by the database's clock. Any number of processes may do so at once.
+
+    A blob is removed before it is forgotten, so a process that is killed in between leaves nothing that is not found
+    again.
+
+    Arguments:
+        stopping: asked between two steps whether to stop.
+
+    Returns:
+        How many blobs or uploads could not be removed. They stay noted for the next time.
+
+    Raises:
+        Unavailable: the database or the store is away.
     """
-    store.files.sweep(time)
-    store.users.sweep(time)
-    store.registrations.sweep(time)
-    for upload in store.files.dead_uploads():
-        blobs.delete_upload(upload)
-        store.files.removed_upload(upload)
-    for blob in store.files.unused_blobs():
-        blobs.delete(blob)
-        store.files.removed_blob(blob)
+    tally = _Tally(blobs)
+    began = time.monotonic()
+    for changed in _steps(store, blobs, now, tally):
+        if stopping():
+            break
+        if changed:
+            time.sleep(time.monotonic() - began)
+        began = time.monotonic()
+    return tally.failed
+
+
+@dataclass
+class _Tally:
+    blobs: Blobs
+    failed: int = 0
+
+    def removed(self, remove: Callable[[str], None], name: str) -> bool:
+        """Remove something, and tell whether that went well; count it where not."""
+        try:
+            remove(name)
+        except Unavailable:
+            self.blobs.check()  # if all of the store is away, there is no use in trying the others
+            self.failed += 1
+            return False
+        return True
+
+
+def _steps(store: Store, blobs: Blobs, now: int, tally: _Tally) -> Iterator[bool]:
+    """Take one step after the other. Yield after each whether it may have kept others from writing."""
+    store.leftovers.bury(now)
+    store.users.sweep(now)
+    store.registrations.sweep(now)
+    while store.leftovers.expire(now):
+        yield True
+    while store.leftovers.empty_bucket():
+        yield True
+    for upload in store.leftovers.dead_uploads():
+        if tally.removed(blobs.delete_upload, upload):
+            store.leftovers.removed_uploads([upload])
+        yield False
+    yield from _unused_blobs(store, blobs, tally)
+
+
+def _unused_blobs(store: Store, blobs: Blobs, tally: _Tally) -> Iterator[bool]:
+    page = store.leftovers.unused_blobs()
+    while page:
+        removed = []
+        for blob in page:
+            removed += [blob] if tally.removed(blobs.delete, blob) else []
+            yield False
+        store.leftovers.removed_blobs(removed)
+        yield True
+        page = store.leftovers.unused_blobs(after=page[-1])

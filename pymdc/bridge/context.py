@@ -17,7 +17,7 @@ from .passwords import Passwords
 from .settings import DATABASE_THREADS, MAIL_THREADS, PASSWORD_THREADS, SHARD_THREADS, Settings
 from .store import Store
 
-__all__ = ["Bridge", "now"]
+__all__ = ["Bridge", "Condition", "now"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -26,6 +26,17 @@ _T = TypeVar("_T")
 def now() -> int:
     """Return the time, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+@dataclass
+class Condition:
+    """What is wrong with a bridge that goes on serving.
+
+    Attributes:
+        cleaning: what is wrong with the last clean-up; empty where nothing is.
+    """
+
+    cleaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Bridge:
     mailer: Mailer
     limits: Limits
     passwords: Passwords = field(default_factory=Passwords)
+    condition: Condition = field(default_factory=Condition)
     _database: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DATABASE_THREADS))
     _crypto: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PASSWORD_THREADS))
     _shards: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SHARD_THREADS))
@@ -53,6 +65,10 @@ class Bridge:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = Store(settings.database_url)
         return cls(settings, store, Blobs(settings.store_location), mailer(settings), Limits(settings))
+
+    def now(self) -> int:
+        """Return the time at the database, in milliseconds since 1970: the one clock that all bridges of it share."""
+        return self.store.now()
 
     async def in_database(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the database in a thread."""

@@ -5,6 +5,7 @@ A step is a file in `versions`, never changed once it was released. `upgrade` ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,24 +14,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-__all__ = ["VERSION_TABLE", "latest", "pending", "upgrade"]
+__all__ = ["VERSION_TABLE", "is_current", "latest", "lock", "pending", "upgrade"]
 
 VERSION_TABLE = "bridge_version"  # not alembic's usual name: the database may hold the tables of other programs too
 _LOCK = 0x6D646272  # of PostgreSQL's advisory locks; any number that others are unlikely to choose
 
 
-def pending(connection: sa.Connection) -> bool:
-    """Tell whether a database lacks steps of this release.
+def is_current(connection: sa.Connection) -> bool:
+    """Tell whether a database has the tables of this release.
 
-    Raises:
-        ValueError: the database is of a later release, or its tables are not a bridge's.
+    This needs no lock. Where the answer is no, look again under the lock of `upgrade`: another process may be at it.
     """
-    version = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    if version is None:
-        _refuse_foreign_tables(connection)
-    elif version not in {step.revision for step in _steps().walk_revisions()}:
-        raise ValueError(f"the database is of a later release of the bridge (version {version}); install that one")
-    return version != latest()
+    return _version(connection) == latest()
 
 
 def upgrade(connection: sa.Connection) -> None:
@@ -41,18 +36,41 @@ def upgrade(connection: sa.Connection) -> None:
     Raises:
         ValueError: the database is of a later release, or its tables are not a bridge's.
     """
-    if connection.dialect.name == "postgresql":  # SQLite's transactions lock the whole database anyway
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a step may take long
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    lock(connection)
     if pending(connection):
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
+def lock(connection: sa.Connection) -> None:
+    """Wait until no other process changes the tables, and keep others from it until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite's transactions lock the whole database anyway
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a step may take long
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def pending(connection: sa.Connection) -> Sequence[str]:
+    """Return the steps that a database lacks, first ones first, a line each. `connection` holds the lock of `upgrade`.
+
+    Raises:
+        ValueError: the database is of a later release, or its tables are not a bridge's.
+    """
+    version, steps = _version(connection), list(_steps().walk_revisions())
+    if version is None:
+        _refuse_foreign_tables(connection)
+    elif version not in {step.revision for step in steps}:
+        raise ValueError(f"the database is of a later release of the bridge (version {version}); install that one")
+    return [f"{step.revision}: {step.doc}" for step in reversed(steps) if version is None or step.revision > version]
+
+
 def latest() -> str:
     """Return the version that this release's tables have."""
     return str(_steps().get_current_head())
+
+
+def _version(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
 def _refuse_foreign_tables(connection: sa.Connection) -> None:

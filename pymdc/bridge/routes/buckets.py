@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import auth, fields
-from ..context import Bridge, now
+from ..context import Bridge
 from ..errors import Refused
 from ..requests import Reply, read_body, read_object
 from ..store import Bucket
@@ -33,7 +33,7 @@ async def create(bridge: Bridge, request: Request) -> Response:
     if user.key is not None and user.key[1] not in {point for _, point in keys}:
         keys.append(user.key)
     values = _values({"name": _NAME, "storage": _STORAGE, "transfer": _TRANSFER} | sent)
-    return Reply(_shown(await bridge.in_database(bridge.store.buckets.create, user.email, values, keys, now())))
+    return Reply(_shown(await bridge.in_database(bridge.store.buckets.create, user.email, values, keys, bridge.now())))
 
 
 async def get(bridge: Bridge, request: Request) -> Response:
@@ -68,7 +68,7 @@ async def create_token(bridge: Bridge, request: Request) -> Response:
     if operation not in ("PUSH", "PULL"):
         raise Refused(400, "Token validation failed")
     token = secrets.token_hex(32)
-    expires = await bridge.in_database(bridge.store.tokens.create, token, bucket.id, operation, signature, now())
+    expires = await bridge.in_database(bridge.store.tokens.create, token, bucket.id, operation, signature, bridge.now())
     shown = {"bucket": bucket.id, "operation": operation, "expires": fields.iso_date(expires)}
     return Reply(shown | {"token": token, "id": token})
 

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..context import Bridge, now
+from ..context import Bridge
 from ..errors import Refused
 from ..fields import decode_object
 from ..settings import CHANNEL_REQUEST_SECONDS, SEND_SECONDS
@@ -48,7 +48,7 @@ async def _open(bridge: Bridge, socket: WebSocket) -> Shard:
     token, shard = _text(sent, "token", "a token"), _text(sent, "hash", "the data hash")
     if sent.get("operation") != "PULL":
         raise Refused(400, "The operation is not supported")
-    return await bridge.in_database(bridge.store.files.open_channel, token, shard, now())
+    return await bridge.in_database(bridge.store.files.open_channel, token, shard, bridge.now())
 
 
 async def _receive(socket: WebSocket) -> bytes:

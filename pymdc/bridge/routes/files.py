@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import auth, fields
-from ..context import Bridge, now
+from ..context import Bridge
 from ..errors import Refused
+from ..healing import broken_blobs
 from ..requests import Reply, client, read_body
 from ..settings import MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
 from ..store import Entry
@@ -41,9 +42,9 @@ async def delete(bridge: Bridge, request: Request) -> Response:
 async def pointers(bridge: Bridge, request: Request) -> Response:
     """GET /buckets/:id/files/:hash"""
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
-    found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PULL", now())
+    found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PULL", bridge.now())
     content = request.path_params["hash"]
-    shards = await bridge.in_database(bridge.store.files.pointers, token, found.id, content, now())
+    shards = await bridge.in_database(bridge.store.files.pointers, token, found.id, content, bridge.now())
     channel = _channel(bridge, request)
     return Reply([{"hash": shard, "token": token, "operation": "PULL", "channel": channel} for shard, token in shards])
 
@@ -56,16 +57,17 @@ async def upload(bridge: Bridge, request: Request) -> Response:
 
 async def _upload(bridge: Bridge, request: Request) -> Response:
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
-    found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PUSH", now())
+    found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PUSH", bridge.now())
     size = fields.file_size(request.headers.get("x-filesize"))
     part = FilePart(boundary(request.headers.get("content-type")))
-    started = await bridge.in_database(bridge.store.files.begin, token, found.id, size, now())
+    started = await bridge.in_database(bridge.store.files.begin, token, found.id, size, bridge.now())
     writer = ShardWriter(bridge, started)
     try:
         await _receive(bridge, request, started, part, writer, size)
         stored = await writer.finish()
         entry = Entry(found.id, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
-        await bridge.in_database(bridge.store.files.commit, started, entry, stored)
+        broken = await broken_blobs(bridge, stored)
+        await bridge.in_database(bridge.store.files.commit, started, entry, stored, broken)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await writer.settle()
@@ -87,7 +89,7 @@ async def _receive(
         if received > size + MULTIPART_BYTES:
             raise Refused(413, "The multipart data around the file is too large")
         if time.monotonic() - touched > UPLOAD_TOUCH_SECONDS:
-            await bridge.in_database(bridge.store.files.touch, upload, now())
+            await bridge.in_database(bridge.store.files.touch, upload, bridge.now())
             touched = time.monotonic()
     part.finish()
     if writer.size < size:
@@ -96,9 +98,9 @@ async def _receive(
 
 async def _give_up(bridge: Bridge, upload: str) -> None:
     try:
-        await bridge.in_database(bridge.store.files.abandon, upload)
-        await bridge.in_store(bridge.blobs.delete_upload, upload)
-        await bridge.in_database(bridge.store.files.removed_upload, upload)
+        if await bridge.in_database(bridge.store.files.abandon, upload):
+            await bridge.in_store(bridge.blobs.delete_upload, upload)
+            await bridge.in_database(bridge.store.leftovers.removed_uploads, [upload])
     except Refused as error:
         _log.warning("upload %s is left to the next clean-up: %s", upload, error)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from .. import fields
 from ..addresses import neighbourhood
-from ..context import Bridge, now
+from ..context import Bridge
 from ..errors import Refused
 from ..mail import activation_mail
 from ..requests import Reply, client, read_object
@@ -30,10 +30,10 @@ async def create(bridge: Bridge, request: Request) -> Response:
     key = fields.public_key(sent["pubkey"]) if sent.get("pubkey") else None
     if bridge.settings.smtp_host is not None:
         limit, address = bridge.settings.registrations_per_hour, neighbourhood(client(request))
-        await bridge.in_database(bridge.store.registrations.admit, address, limit, now())
+        await bridge.in_database(bridge.store.registrations.admit, address, limit, bridge.now())
     kept = await bridge.compute(bridge.passwords.protect, password)
     token = secrets.token_hex(32)
-    user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, now())
+    user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, bridge.now())
     await _send_mail(bridge, email, token, sent.get("redirect"))
     return Reply(_shown(user) | ({} if key is None else {"pubkey": key[0]}))
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from .accounts import Account, Accounts
 from .buckets import Bucket, Buckets
-from .contents import Shard, Stored
+from .contents import AT_ONCE, Shard, Stored
 from .database import Database
 from .files import Entry, Files
 from .inventory import Inventory
+from .leftovers import Leftovers
 from .registrations import Registrations
 from .tokens import Tokens
 from .users import Replayed, User, Users
 
-__all__ = ["Account", "Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User", "Users"]
+__all__ = ["AT_ONCE", "Account", "Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User", "Users"]
 
 
 class Store:
@@ -22,6 +23,7 @@ class Store:
         self._database = Database(url)
         try:
             self._database.migrate()
+            self._database.measure_clock()
         except BaseException:
             self._database.close()
             raise
@@ -29,6 +31,7 @@ class Store:
         self.buckets = Buckets(self._database)
         self.tokens = Tokens(self._database)
         self.files = Files(self._database)
+        self.leftovers = Leftovers(self._database)
         self.registrations = Registrations(self._database)
         self.accounts = Accounts(self._database)
         self.inventory = Inventory(self._database)
@@ -37,6 +40,14 @@ class Store:
         """Ask the database for a sign of life; `Unavailable` where it gives none."""
         with self._database.read() as connection:
             connection.exec_driver_sql("SELECT 1")
+
+    def now(self) -> int:
+        """Return the time at the database, in milliseconds since 1970."""
+        return self._database.now()
+
+    def measure_clock(self) -> None:
+        """Look at the database's clock again: see `now`."""
+        self._database.measure_clock()
 
     def close(self) -> None:
         """Close the connections."""

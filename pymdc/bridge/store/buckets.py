@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
 from ..errors import Refused
 from ..fields import Key
-from .contents import discard
 from .database import Database
-from .tables import bucket_keys, buckets, entries, signatures
+from .tables import bucket_keys, buckets, deleted_buckets
 
-__all__ = ["Bucket", "Buckets", "load_bucket"]
+__all__ = ["Bucket", "Buckets", "delete_buckets", "load_bucket", "lock_bucket"]
+
+_KEYS = 10_000  # keys of buckets that are in memory at once for a listing, or those of one bucket: about 5 MB
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Bucket:
     stored: int
     sent: int
     keys: tuple[Key, ...]
+    number: int = field(default=0, compare=False)  # it orders the buckets of a user
 
 
 class Buckets:
@@ -52,15 +55,20 @@ class Buckets:
             _put_keys(connection, bucket, keys)
             return load_bucket(connection, bucket, email)
 
-    def of_user(self, email: str) -> list[Bucket]:
-        """Return the buckets of a user, oldest first."""
+    def of_user(self, email: str, after: int = 0, limit: int | None = None) -> list[Bucket]:
+        """Return the buckets of a user, oldest first: of the next `limit` whose number is above `after`, some.
+
+        Where buckets have many keys, fewer are returned than asked for, lest they fill the memory; but one at least.
+        """
+        query = buckets.select().where(buckets.c.email == email, buckets.c.number > after).order_by(buckets.c.number)
         with self._database.read() as connection:
-            mine = buckets.c.email == email
-            keys = sa.select(bucket_keys).join(buckets).where(mine).order_by(bucket_keys.c.position)
+            rows = connection.execute(query.limit(limit)).all()
+            if limit is not None:
+                rows = _with_few_keys(connection, rows)
             by_bucket: dict[str, list[Key]] = {}
-            for row in connection.execute(keys):
+            of_these = bucket_keys.c.bucket.in_([row.id for row in rows])
+            for row in connection.execute(bucket_keys.select().where(of_these).order_by(bucket_keys.c.position)):
                 by_bucket.setdefault(row.bucket, []).append((row.text, row.point))
-            rows = connection.execute(buckets.select().where(mine).order_by(buckets.c.number)).all()
         return [_bucket(row, by_bucket.get(row.id, ())) for row in rows]
 
     def get(self, bucket: str, email: str | None = None) -> Bucket:
@@ -88,19 +96,15 @@ class Buckets:
             return load_bucket(connection, found.id, email)
 
     def delete(self, bucket: str, email: str) -> None:
-        """Remove a bucket and its files.
+        """Remove a bucket. It is gone at once; its files are cleaned away later, see `Leftovers`.
 
         Raises:
             Refused: there is no such bucket.
         """
         with self._database.write() as connection:
             found = load_bucket(connection, bucket, email)
-            # Whoever stores a file in the bucket changes its row, and so waits for this transaction, or this for that.
-            connection.execute(buckets.update().where(buckets.c.id == found.id).values(stored=0))
-            held = entries.delete().where(entries.c.bucket == found.id).returning(entries.c.content)
-            discard(connection, connection.execute(held).scalars().all())
-            connection.execute(signatures.delete().where(signatures.c.subject == found.id))
-            connection.execute(buckets.delete().where(buckets.c.id == found.id))
+            lock_bucket(connection, found.id)
+            delete_buckets(connection, [found.id])
 
 
 def load_bucket(connection: sa.Connection, bucket: str, email: str | None) -> Bucket:
@@ -119,9 +123,49 @@ def load_bucket(connection: sa.Connection, bucket: str, email: str | None) -> Bu
     return _bucket(row, [(key.text, key.point) for key in connection.execute(keys)])
 
 
+def lock_bucket(connection: sa.Connection, bucket: str) -> None:
+    """Keep other transactions from storing or deleting files in a bucket, and from deleting it.
+
+    Every transaction that does so begins here. A statement sees what was there before it waited, so what depends on
+    the lock is asked in the next statement.
+
+    Raises:
+        Refused: there is no such bucket.
+    """
+    change = buckets.update().where(buckets.c.id == bucket).values(stored=buckets.c.stored)
+    if not connection.execute(change).rowcount:
+        raise Refused(404, "Bucket not found")
+
+
+def delete_buckets(connection: sa.Connection, names: Sequence[str]) -> None:
+    """Remove buckets, and note that their files are to be cleaned away."""
+    if names:
+        connection.execute(deleted_buckets.insert(), [{"bucket": name} for name in names])
+        connection.execute(buckets.delete().where(buckets.c.id.in_(names)))
+
+
+def _with_few_keys(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:
+    of_these = bucket_keys.c.bucket.in_([row.id for row in rows])
+    query = (
+        sa.select(bucket_keys.c.bucket, sa.func.count().label("held")).where(of_these).group_by(bucket_keys.c.bucket)
+    )
+    counts = {row.bucket: row.held for row in connection.execute(query)}
+    total = itertools.accumulate(counts.get(row.id, 0) for row in rows)
+    return rows[: max(1, sum(keys <= _KEYS for keys in total))]
+
+
 def _bucket(row: sa.Row[Any], keys: Sequence[Key]) -> Bucket:
     return Bucket(
-        row.id, row.email, row.name, row.storage, row.transfer, row.created, row.stored, row.sent, tuple(keys)
+        row.id,
+        row.email,
+        row.name,
+        row.storage,
+        row.transfer,
+        row.created,
+        row.stored,
+        row.sent,
+        tuple(keys),
+        row.number,
     )
 
 

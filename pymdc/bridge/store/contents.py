@@ -11,14 +11,17 @@ must, and never in a circle.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from .tables import content_shards, contents, garbage, shards
 
-__all__ = ["Shard", "Stored", "discard", "keep", "throw_away"]
+__all__ = ["AT_ONCE", "Shard", "Stored", "discard", "heal", "keep", "throw_away"]
+
+
+AT_ONCE = 500  # values in one statement: databases have a limit, and none has so low a one
 
 
 @dataclass(frozen=True)
@@ -39,25 +42,50 @@ class Stored:
     shards: tuple[Shard, ...]
 
 
-def keep(connection: sa.Connection, stored: Stored) -> None:
-    """Count one more entry of a content; put it in if it is new."""
+def keep(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()) -> None:
+    """Count one more entry of a content; put it in if it is new.
+
+    Arguments:
+        broken: names of blobs that were found missing or cut short. Their shards, and those that are marked as
+            suspect, take the blobs of `stored` from now on.
+    """
     own = {shard.hash: shard for shard in stored.shards}
     if _count(connection, contents, stored.hash, 1):
-        throw_away(connection, {shard.blob for shard in stored.shards})
+        heal(connection, stored, broken)
         return
     connection.execute(contents.insert().values(hash=stored.hash, size=stored.size, references=1))
-    for name in sorted(own):
-        if _count(connection, shards, name, 1):
-            throw_away(connection, {own[name].blob})
-        else:
-            row = {"hash": name, "size": own[name].size, "blob": own[name].blob, "references": 1}
-            connection.execute(shards.insert().values(row))
+    known = {name for name in sorted(own) if _count(connection, shards, name, 1)}
+    _heal(connection, [own[name] for name in sorted(known)], broken)
+    new = [
+        {"hash": name, "size": own[name].size, "blob": own[name].blob, "references": 1}
+        for name in sorted(own.keys() - known)
+    ]
+    if new:
+        connection.execute(shards.insert(), new)
     rows = [
         {"content": stored.hash, "position": position, "shard": shard.hash}
         for position, shard in enumerate(stored.shards)
     ]
     if rows:
         connection.execute(content_shards.insert(), rows)
+
+
+def heal(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()) -> None:
+    """Use the blobs of `stored` where those that are kept are suspect or `broken`, and throw the others away."""
+    own = {shard.hash: shard for shard in stored.shards}
+    _heal(connection, [own[name] for name in sorted(own)], broken)
+
+
+def _heal(connection: sa.Connection, own: Sequence[Shard], broken: Collection[str]) -> None:
+    unused = {shard.hash: shard.blob for shard in own}
+    for start in range(0, len(own), AT_ONCE):
+        of_these = shards.c.hash.in_([shard.hash for shard in own[start : start + AT_ONCE]])
+        for row in connection.execute(sa.select(shards.c.hash, shards.c.blob, shards.c.suspect).where(of_these)).all():
+            same = shards.update().where(shards.c.hash == row.hash, shards.c.blob == row.blob)
+            replace = same.values(blob=unused[row.hash], suspect=False)
+            if (row.suspect or row.blob in broken) and connection.execute(replace).rowcount:
+                unused[row.hash] = row.blob
+    throw_away(connection, unused.values())
 
 
 def discard(connection: sa.Connection, names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ can be had once, change a row under a condition and look whether a row was chang
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from sqlalchemy import exc
 from .. import migrations
 from ..errors import Refused, Unavailable
 from ..settings import DATABASE_THREADS
+from .clock import database_time
 
 __all__ = ["Database", "insert_unique"]
 
@@ -26,6 +28,7 @@ _Result = TypeVar("_Result")
 _BUSY_MILLISECONDS = 10_000  # how long a statement waits for another writer before it gives up
 _IDLE_MILLISECONDS = 60_000  # PostgreSQL frees the rows of a bridge that vanished in the middle of a transaction
 _POOL_SECONDS = 10.0  # how long a request waits for a free connection; there is one for each thread
+_CLOCK_SECONDS = 1.0  # an answer that took longer does not tell the time well enough
 _ATTEMPTS = 8  # two transactions that made the same row: the later one finds it on its next attempt
 
 
@@ -48,6 +51,7 @@ class Database:
             )
         except (exc.ArgumentError, ImportError) as error:
             raise ValueError(f"the database URL cannot be used: {error}") from error
+        self._ahead: float | None = None
         for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
             sa.event.listen(self._engine, event, listener)
 
@@ -58,8 +62,8 @@ class Database:
             ValueError: the database is of a later release, or its tables are not a bridge's.
         """
         with self.read() as connection:
-            pending = migrations.pending(connection)
-        if pending:  # else a start needs no lock
+            current = migrations.is_current(connection)
+        if not current:  # else a start needs no lock
             self._upgrade()
 
     def _upgrade(self) -> None:
@@ -68,6 +72,26 @@ class Database:
                 migrations.upgrade(connection)
                 return
         raise Unavailable("The tables of the database cannot be brought to this release now, try again later")
+
+    def measure_clock(self) -> None:
+        """Look at the clock of a database server; see `now`."""
+        if self._engine.dialect.name != "sqlite":
+            with self.read() as connection:
+                asked = time.monotonic()
+                answer: int = connection.execute(sa.select(database_time())).scalar_one()
+                took = time.monotonic() - asked
+            if took < _CLOCK_SECONDS or self._ahead is None:
+                self._ahead = answer / 1000 - (asked + took / 2)
+
+    def now(self) -> int:
+        """Return the time at the database, in milliseconds since 1970.
+
+        Several bridges share its clock, so that one whose own is wrong does no harm. It was measured a while ago, and
+        the time since then is counted by a clock that nobody sets.
+        """
+        if self._ahead is None:
+            return time.time_ns() // 1_000_000
+        return int((self._ahead + time.monotonic()) * 1000)
 
     def close(self) -> None:
         """Close the connections."""

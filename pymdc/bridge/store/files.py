@@ -1,16 +1,17 @@
-"""Files: which ones a bucket lists, their uploads and their pointers, and what is to be cleaned away."""
+"""Files: which ones a bucket lists, their uploads and their pointers."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from ..errors import Refused
-from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE, UPLOAD_LEASE_SECONDS
-from .contents import Shard, Stored, discard, keep, throw_away
+from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE
+from .buckets import lock_bucket
+from .contents import Shard, Stored, discard, heal, keep
 from .database import Database
 from .tables import (
     buckets,
@@ -18,10 +19,8 @@ from .tables import (
     content_shards,
     contents,
     entries,
-    garbage,
     shards,
     token_hash,
-    tokens,
     uploads,
 )
 from .tokens import spend_token
@@ -34,13 +33,14 @@ _TRANSFER_USED = "The transfer limit of the bucket is exceeded"
 
 @dataclass(frozen=True)
 class Entry:
-    """A file as a bucket lists it."""
+    """A file as a bucket lists it. `number` orders the entries of a bucket; 0 for one that is not listed yet."""
 
     bucket: str
     mimetype: str
     filename: str
     size: int
     hash: str
+    number: int = field(default=0, compare=False)
 
 
 class Files:
@@ -68,8 +68,23 @@ class Files:
         with self._database.write() as connection:
             connection.execute(uploads.update().where(uploads.c.id == upload).values(touched=now))
 
-    def commit(self, upload: str, entry: Entry, stored: Stored) -> None:
+    def kept_shards(self, names: Collection[str]) -> Sequence[Shard]:
+        """Return those of some shards (at most `AT_ONCE`) that are kept, with their blobs, but no suspect ones."""
+        query = shards.select().where(shards.c.hash.in_(names), shards.c.suspect.is_(False))
+        with self._database.read() as connection:
+            return [Shard(row.hash, row.size, row.blob) for row in connection.execute(query)]
+
+    def suspect(self, shard: Shard) -> None:
+        """Note that the blob of a shard was found missing or damaged: the next upload of the same bytes replaces it."""
+        same = shards.update().where(shards.c.hash == shard.hash, shards.c.blob == shard.blob)
+        with self._database.write() as connection:
+            connection.execute(same.values(suspect=True))
+
+    def commit(self, upload: str, entry: Entry, stored: Stored, broken: Collection[str] = ()) -> None:
         """List an uploaded file: from here on it is there.
+
+        Arguments:
+            broken: names of blobs that the store does not hold whole; see `keep`.
 
         Raises:
             Refused: the bucket is gone, or full, or the upload was given up as dead.
@@ -79,27 +94,33 @@ class Files:
             alive = uploads.delete().where(uploads.c.id == upload, uploads.c.dead.is_(False))
             if not connection.execute(alive).rowcount:
                 raise Refused(503, "The upload stalled and was given up, try again")
+            lock_bucket(connection, entry.bucket)
             if _renamed(connection, entry):
-                throw_away(connection, {shard.blob for shard in stored.shards})
+                heal(connection, stored, broken)
                 return
             _occupy(connection, entry.bucket, stored.size)
-            keep(connection, stored)
+            keep(connection, stored, broken)
             values = {"filename": entry.filename, "mimetype": entry.mimetype}
             connection.execute(entries.insert().values(bucket=entry.bucket, content=stored.hash, **values))
 
         self._database.settle(work)
 
-    def abandon(self, upload: str) -> None:
-        """Give up an upload: its blobs may be removed."""
-        with self._database.write() as connection:
-            connection.execute(uploads.update().where(uploads.c.id == upload).values(dead=True))
+    def abandon(self, upload: str) -> bool:
+        """Give up an upload that failed, and tell whether its blobs may be removed.
 
-    def of_bucket(self, bucket: str) -> list[Entry]:
-        """Return the files of a bucket, oldest first."""
-        query = sa.select(entries, contents.c.size).join(contents).where(entries.c.bucket == bucket)
+        They may not where its commit took effect after all and only the answer was lost.
+        """
+        with self._database.write() as connection:
+            change = uploads.update().where(uploads.c.id == upload).values(dead=True)
+            return bool(connection.execute(change).rowcount)
+
+    def of_bucket(self, bucket: str, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """Return the files of a bucket, oldest first: the next `limit` of those whose number is above `after`."""
+        query = sa.select(entries, contents.c.size).join(contents)
+        query = query.where(entries.c.bucket == bucket, entries.c.number > after).order_by(entries.c.number)
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(entries.c.number)).all()
-        return [Entry(row.bucket, row.mimetype, row.filename, row.size, row.content) for row in rows]
+            rows = connection.execute(query.limit(limit)).all()
+        return [Entry(row.bucket, row.mimetype, row.filename, row.size, row.content, row.number) for row in rows]
 
     def delete(self, bucket: str, content: str) -> None:
         """Remove a file from a bucket.
@@ -108,14 +129,12 @@ class Files:
             Refused: the bucket has no such file.
         """
         with self._database.write() as connection:
-            # The bucket is changed first, by everyone. What is asked in that very statement is what was there before
-            # it waited for others, so entry and size are asked in the next ones.
-            mine = buckets.update().where(buckets.c.id == bucket)
-            connection.execute(mine.values(stored=buckets.c.stored))
+            lock_bucket(connection, bucket)
             gone = entries.delete().where(entries.c.bucket == bucket, entries.c.content == content)
             if not connection.execute(gone).rowcount:
                 raise Refused(404, "File not found")
             size = sa.select(contents.c.size).where(contents.c.hash == content).scalar_subquery()
+            mine = buckets.update().where(buckets.c.id == bucket)
             connection.execute(mine.values(stored=buckets.c.stored - size))
             discard(connection, [content])
 
@@ -154,34 +173,6 @@ class Files:
                 raise Refused(400, "Token not valid for hash")
             return _send(connection, bound.bucket, shard)
 
-    def sweep(self, now: int) -> None:
-        """Forget tokens that expired, and give up uploads that belonged to a process that died."""
-        lease = now - UPLOAD_LEASE_SECONDS * 1000
-        with self._database.write() as connection:
-            connection.execute(tokens.delete().where(tokens.c.expires <= now))
-            connection.execute(channel_tokens.delete().where(channel_tokens.c.expires <= now))
-            connection.execute(uploads.update().where(uploads.c.touched < lease).values(dead=True))
-
-    def dead_uploads(self) -> Sequence[str]:
-        """Return the uploads whose blobs are to be removed."""
-        with self._database.read() as connection:
-            return connection.execute(sa.select(uploads.c.id).where(uploads.c.dead.is_(True))).scalars().all()
-
-    def unused_blobs(self) -> Sequence[str]:
-        """Return the blobs that are to be removed."""
-        with self._database.read() as connection:
-            return connection.execute(sa.select(garbage.c.blob)).scalars().all()
-
-    def removed_upload(self, upload: str) -> None:
-        """Forget an upload whose blobs were removed."""
-        with self._database.write() as connection:
-            connection.execute(uploads.delete().where(uploads.c.id == upload))
-
-    def removed_blob(self, blob: str) -> None:
-        """Forget a blob that was removed."""
-        with self._database.write() as connection:
-            connection.execute(garbage.delete().where(garbage.c.blob == blob))
-
 
 def _check_storage(connection: sa.Connection, bucket: str, size: float) -> None:
     # What is declared may be any number: one that no integer of the database holds is compared all the same.
@@ -205,14 +196,11 @@ def _renamed(connection: sa.Connection, entry: Entry) -> bool:
 
 
 def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
-    mine = buckets.c.id == bucket
     # Divided, not multiplied: PostgreSQL refuses a product that is too large.
     fits = (buckets.c.stored + size) / float(GIGABYTE) <= buckets.c.storage
-    if connection.execute(buckets.update().where(mine, fits).values(stored=buckets.c.stored + size)).rowcount:
-        return
-    if connection.execute(sa.select(buckets.c.id).where(mine)).one_or_none() is None:
-        raise Refused(404, "Bucket not found")
-    raise Refused(403, _STORAGE_FULL)
+    change = buckets.update().where(buckets.c.id == bucket, fits).values(stored=buckets.c.stored + size)
+    if not connection.execute(change).rowcount:
+        raise Refused(403, _STORAGE_FULL)
 
 
 def _shards_to_send(connection: sa.Connection, bucket: str, content: str) -> Sequence[str]:
@@ -244,6 +232,8 @@ def _send(connection: sa.Connection, bucket: str, shard: str) -> Shard:
         raise Refused(404, "The requested shard was not found")
     sent = buckets.c.sent + row.size
     fits = buckets.c.id == bucket, sent / float(GIGABYTE) <= buckets.c.transfer
-    if not connection.execute(buckets.update().where(*fits).values(sent=sent)).rowcount:
-        raise Refused(403, _TRANSFER_USED)
-    return Shard(row.hash, row.size, row.blob)
+    if connection.execute(buckets.update().where(*fits).values(sent=sent)).rowcount:
+        return Shard(row.hash, row.size, row.blob)
+    if connection.execute(sa.select(buckets.c.id).where(buckets.c.id == bucket)).one_or_none() is None:
+        raise Refused(404, "The requested shard was not found")
+    raise Refused(403, _TRANSFER_USED)

@@ -36,7 +36,8 @@ class Inventory:
         """Return the files that a shard is a part of: owner, bucket, file name."""
         query = (
             sa.select(buckets.c.email, entries.c.bucket, entries.c.filename)
-            .select_from(entries.join(buckets).join(content_shards, content_shards.c.content == entries.c.content))
+            .select_from(entries.join(buckets, buckets.c.id == entries.c.bucket))
+            .join(content_shards, content_shards.c.content == entries.c.content)
             .where(content_shards.c.shard == shard)
             .distinct()
         )

@@ -11,8 +11,9 @@ import json
 import sqlalchemy as sa
 
 __all__ = [
-    "activations", "bucket_keys", "buckets", "channel_tokens", "content_shards", "contents", "entries", "garbage",
-    "keys", "metadata", "registrations", "shards", "signatures", "token_hash", "tokens", "uploads", "users",
+    "activations", "bridge", "bucket_keys", "buckets", "channel_tokens", "content_shards", "contents",
+    "deleted_buckets", "entries", "garbage", "keys", "metadata", "registrations", "shards",
+    "signatures", "token_hash", "tokens", "uploads", "users",
 ]  # fmt: skip
 
 _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts up only a column of this type
@@ -87,7 +88,10 @@ buckets = sa.Table(
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("stored", sa.BigInteger, nullable=False),  # bytes that its files hold
     sa.Column("sent", sa.BigInteger, nullable=False),  # bytes that were downloaded from it
+    sa.Index("buckets_by_number", "email", "number"),
 )
+# Buckets that are gone for everyone. Their entries are still to be cleaned away, some at a time.
+deleted_buckets = sa.Table("deleted_buckets", metadata, sa.Column("bucket", sa.String(24), primary_key=True))
 bucket_keys = sa.Table(
     "bucket_keys",
     metadata,
@@ -121,11 +125,12 @@ entries = sa.Table(
     "entries",
     metadata,
     sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
-    sa.Column("bucket", sa.ForeignKey("buckets.id"), nullable=False),
+    sa.Column("bucket", sa.String(24), nullable=False),  # of `buckets`, or of `deleted_buckets`
     sa.Column("content", sa.ForeignKey("contents.hash"), nullable=False, index=True),
     sa.Column("filename", AnyText, nullable=False),
     sa.Column("mimetype", AnyText, nullable=False),
     sa.UniqueConstraint("bucket", "content"),
+    sa.Index("entries_by_number", "bucket", "number"),
 )
 contents = sa.Table(
     "contents",
@@ -148,6 +153,9 @@ shards = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("blob", sa.String(64), nullable=False, index=True),
     sa.Column("references", sa.BigInteger, nullable=False),  # contents
+    sa.Column(
+        "suspect", sa.Boolean, nullable=False, server_default=sa.false()
+    ),  # its blob was found missing or damaged
 )
 # The journal of what is not, or no longer, kept: blobs of uploads under way, and blobs that nothing points to.
 uploads = sa.Table(
@@ -158,6 +166,13 @@ uploads = sa.Table(
     sa.Column("dead", sa.Boolean, nullable=False),
 )
 garbage = sa.Table("garbage", metadata, sa.Column("blob", sa.String(64), primary_key=True))
+# One row, about this database itself.
+bridge = sa.Table(
+    "bridge",
+    metadata,
+    sa.Column("identity", sa.String(32), primary_key=True),  # the store that belongs to it carries the same one
+    sa.Column("held", sa.BigInteger, nullable=False),  # until this time no blob is removed: it is being copied
+)
 
 
 def token_hash(token: str) -> str:

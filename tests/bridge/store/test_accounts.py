@@ -3,7 +3,7 @@ from __future__ import annotations
 from pymdc.bridge.store import Account, Store
 from pymdc.keypair import ECDSA
 
-from .test_files import NOW, new_bucket, put
+from .test_files import NOW, empty_buckets, new_bucket, put
 
 
 def test_accounts_are_listed_with_what_they_hold(store: Store) -> None:
@@ -33,7 +33,8 @@ def test_an_account_goes_with_all_that_is_its_own(store: Store) -> None:
     assert store.accounts.remove("a@example.com")
     assert not store.accounts.remove("a@example.com")
     assert store.accounts.all() == []
-    assert {f"{upload}/0", f"{upload}/1"} <= set(store.files.unused_blobs())
+    empty_buckets(store)
+    assert {f"{upload}/0", f"{upload}/1"} <= set(store.leftovers.unused_blobs())
     store.users.create("a@example.com", "kept", None, "again", NOW)
     assert store.buckets.of_user("a@example.com") == []
     assert store.users.list_keys("a@example.com") == []

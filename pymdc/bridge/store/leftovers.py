@@ -1,0 +1,95 @@
+"""What is to be cleaned away: what expired, what was deleted, and what processes that died left behind.
+
+Every transaction here is short, so that no request waits long for it: what may be much is taken in steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+
+from ..settings import UPLOAD_LEASE_SECONDS
+from .clock import database_time
+from .contents import discard
+from .database import Database
+from .tables import bridge, channel_tokens, deleted_buckets, entries, garbage, shards, signatures, tokens, uploads
+
+__all__ = ["Leftovers"]
+
+_ROWS = 1000  # rows that one step deletes where nothing else hangs on them: some milliseconds
+_FILES = 25  # files that one step takes from a deleted bucket: each takes about six statements
+
+
+class Leftovers:
+    """What the database knows of things to clean away. Every method may raise `Unavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def expire(self, now: int) -> bool:
+        """Forget some tokens that expired, and tell whether there may be more."""
+        with self._database.write() as connection:
+            removed = [
+                connection.execute(table.delete().where(table.c.token.in_(expired))).rowcount
+                for table in (tokens, channel_tokens)
+                for expired in [sa.select(table.c.token).where(table.c.expires <= now).limit(_ROWS)]
+            ]
+        return max(removed) == _ROWS
+
+    def bury(self, now: int) -> None:
+        """Give up the uploads that gave no sign of life for so long that their process must have died."""
+        lease = now - UPLOAD_LEASE_SECONDS * 1000
+        with self._database.write() as connection:
+            connection.execute(uploads.update().where(uploads.c.touched < lease).values(dead=True))
+
+    def empty_bucket(self) -> bool:
+        """Take some files from a deleted bucket, and tell whether there may be more to do."""
+        with self._database.write() as connection:
+            bucket = connection.execute(sa.select(deleted_buckets.c.bucket).limit(1)).scalar()
+            if bucket is None:
+                return False
+            # One process at a time empties a bucket: its row is changed first.
+            mine = deleted_buckets.c.bucket == bucket
+            connection.execute(deleted_buckets.update().where(mine).values(bucket=bucket))
+            some = sa.select(entries.c.number).where(entries.c.bucket == bucket).limit(_FILES)
+            held = entries.delete().where(entries.c.number.in_(some)).returning(entries.c.content)
+            contents = connection.execute(held).scalars().all()
+            discard(connection, contents)
+            if not contents and not _forget_signatures(connection, bucket):
+                connection.execute(deleted_buckets.delete().where(mine))
+        return True
+
+    def dead_uploads(self, limit: int = _ROWS) -> Sequence[str]:
+        """Return some uploads whose blobs are to be removed."""
+        in_use = sa.exists().where(shards.c.blob.between(uploads.c.id + "/", uploads.c.id + "0"))  # "0" follows "/"
+        query = sa.select(uploads.c.id).where(uploads.c.dead.is_(True), ~in_use, ~_held()).limit(limit)
+        with self._database.read() as connection:
+            return connection.execute(query).scalars().all()
+
+    def unused_blobs(self, after: str = "", limit: int = _ROWS) -> Sequence[str]:
+        """Return some blobs that are to be removed, by name, from those after `after`."""
+        in_use = sa.exists().where(shards.c.blob == garbage.c.blob)
+        query = sa.select(garbage.c.blob).where(garbage.c.blob > after, ~in_use, ~_held())
+        with self._database.read() as connection:
+            return connection.execute(query.order_by(garbage.c.blob).limit(limit)).scalars().all()
+
+    def removed_uploads(self, names: Collection[str]) -> None:
+        """Forget uploads whose blobs were removed."""
+        with self._database.write() as connection:
+            connection.execute(uploads.delete().where(uploads.c.id.in_(names)))
+
+    def removed_blobs(self, names: Collection[str]) -> None:
+        """Forget blobs that were removed."""
+        with self._database.write() as connection:
+            connection.execute(garbage.delete().where(garbage.c.blob.in_(names)))
+
+
+def _forget_signatures(connection: sa.Connection, bucket: str) -> bool:
+    mine = signatures.c.subject == bucket
+    some = sa.select(signatures.c.signature).where(mine).limit(_ROWS)
+    return bool(connection.execute(signatures.delete().where(mine, signatures.c.signature.in_(some))).rowcount)
+
+
+def _held() -> sa.ColumnElement[bool]:
+    return sa.exists().where(bridge.c.held > database_time())
