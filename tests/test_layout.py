@@ -154,6 +154,12 @@ def test_nothing_but_the_command_line_reaches_the_bridge() -> None:
             assert "bridge" not in {room(imported) for imported in imported_modules(name)}, name
 
 
+def test_the_bridge_shares_with_the_library_only_what_both_must_agree_on() -> None:
+    """Each checks the other: what they shared they could both get wrong."""
+    shared = {imported for name in FILES if room(name) == "bridge" for imported in imported_modules(name)}
+    assert {name for name in shared if room(name) != "bridge"} == {"core.hashes", "version"}
+
+
 def test_only_the_command_itself_reaches_the_command_line() -> None:
     for name in FILES:
         if room(name) not in ("cli", "__main__"):

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 __all__ = ["Addresses", "neighbourhood"]
 
+_HOPS = 32  # no chain of proxies is longer; a header of 32 KB could name ten thousand
 _HOME_BITS = 64  # a provider gives each of its customers at least so many IPv6 addresses: they count as one
 
 
@@ -26,7 +27,7 @@ class Addresses:
     def of(self, scope: Scope) -> str:
         """Return the address of the client of a request: the last one that no trusted proxy has."""
         peer = _parsed(scope["client"][0] if scope.get("client") else "")
-        named = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).split(",")
+        named = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rsplit(",", _HOPS)[-_HOPS:]
         while peer is not None and self._trusts(peer) and named:
             before = _parsed(named.pop())
             if before is None:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from .. import __version__
+from ..version import __version__
 from . import cleaning, fields, openapi
 from .access import Arrivals, open_log
 from .addresses import Addresses

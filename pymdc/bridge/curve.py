@@ -1,20 +1,22 @@
 """What the bridge asks of secp256k1: is this text a point, and is this signature good?
 
-`pymdc.keypair` answers the first. For the second there is libsecp256k1, by way of `coincurve`: it takes microseconds
-where pure Python takes milliseconds, and every signed request asks.
+libsecp256k1 answers, by way of `coincurve`: it takes microseconds where pure Python takes milliseconds, and every
+signed request asks. The client signs with another library, so that each checks the other.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 import coincurve
 
-from ..keypair import ECDSA
+__all__ = ["Signature", "has_form", "parse_signature", "point", "verify"]
 
-__all__ = ["Signature", "parse_signature", "point", "verify"]
-
+# SEC 1, section 2.3.3: compressed, uncompressed, and the latter without its first byte.
+_FORMS = re.compile(r"0[23][0-9a-f]{64}|(?:04)?[0-9a-f]{128}", re.IGNORECASE | re.ASCII)
+_RAW_CHARACTERS = 128
 _ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141  # SEC 2, section 2.4.1
 
 
@@ -35,6 +37,11 @@ class Signature:
         return self.r.to_bytes(32, "big") + self.s.to_bytes(32, "big")
 
 
+def has_form(key: str) -> bool:
+    """Tell whether a text has a form that public keys have, whether or not it is a point."""
+    return _FORMS.fullmatch(key) is not None
+
+
 @lru_cache(maxsize=4096)  # decompressing a point costs a square root; clients send the same few keys
 def point(key: str) -> str:
     """Return the compressed form, in lower-case hex, of a public key in any form.
@@ -42,7 +49,10 @@ def point(key: str) -> str:
     Raises:
         ValueError: `key` is no point of secp256k1.
     """
-    return ECDSA(public_key=key).get_public_key()
+    if not has_form(key):
+        raise ValueError("no public key has this form")
+    full = f"04{key}" if len(key) == _RAW_CHARACTERS else key
+    return coincurve.PublicKey(bytes.fromhex(full)).format().hex()
 
 
 def parse_signature(text: str) -> Signature | None:

@@ -25,6 +25,7 @@ GIGABYTE = 10**9  # `storage` and `transfer` are in GB
 
 # What keeps one client from harming the others.
 JSON_BYTES = 1024 * 1024  # the largest JSON body; a bucket with ten thousand keys still fits
+JSON_PARTS = 32 * 1024  # how many commas, colons and brackets it may hold: each costs a microsecond of everybody's time
 MULTIPART_BYTES = 1024 * 1024  # what an upload may hold besides its file: other fields, boundaries, headers
 CHANNEL_REQUEST_BYTES = 16 * 1024  # the one message a channel's client sends holds about 150 bytes
 HEAD_BYTES = 32 * 1024  # the head of a request, or what else comes without being a body; tools of the time send 1 KiB

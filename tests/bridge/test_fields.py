@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -104,14 +105,15 @@ def test_a_key_is_echoed_and_its_point_found() -> None:
 
 
 def test_a_bucket_takes_one_key_or_many() -> None:
-    assert fields.bucket_keys(KEY) == fields.bucket_keys([KEY]) == [(KEY, KEY)]
+    assert fields.key_texts(KEY) == fields.key_texts([KEY]) == [KEY]
+    assert fields.bucket_keys([KEY]) == [(KEY, KEY)]
     assert fields.bucket_keys([]) == []
 
 
 @pytest.mark.parametrize("value", [None, 5, {}, [5], ["nothex"], "nothex"])
 def test_a_bucket_takes_nothing_else(value: Any) -> None:
     with pytest.raises(Refused, match=r"^Invalid public key supplied$"):
-        fields.bucket_keys(value)
+        fields.bucket_keys(fields.key_texts(value))
 
 
 @pytest.mark.parametrize(
@@ -178,10 +180,19 @@ def test_another_size_is_refused(header: str | None) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{bad", b"[]", b'"text"', b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"],
+    [b"", b"{bad", b"[]", b'"text"', b"\xff\xfe", b'{"a": NaN}', b"[" * 30_000],
 )
 def test_what_is_no_json_object_counts_as_an_empty_one(body: bytes) -> None:
     assert fields.decode_object(body) == {}
+
+
+def test_a_number_above_all_floats_is_infinite() -> None:
+    assert fields.decode_object(b'{"a": -' + b"9" * 5000 + b"}") == {"a": -math.inf}
+
+
+def test_an_object_of_more_values_than_any_of_the_api_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^Request body is too large$"):
+        fields.decode_object(b'{"a": [' + b"[]," * 33_000 + b"[]]}")
 
 
 @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text()))
