@@ -1,21 +1,11 @@
-"""The named defaults, each with its reason, and what is read from the environment."""
+"""The named defaults, each with its reason."""
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import re
-import urllib.request
-from dataclasses import astuple, dataclass, fields
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import astuple, dataclass
 
 __all__ = ["ENDPOINT_VARIABLE", "RETIRED_ENDPOINT", "Timeout"]
-
-logger = logging.getLogger("pymdc")
-
-# The path is part of what is signed, so nothing on the way may have a reason to encode or to shorten it.
-_SENT_AS_IT_IS = re.compile(r"(/(?!\.{1,2}(/|$))[\w%:!$&'()*+,;=~.-]*)*", re.ASCII)
 
 ENDPOINT_VARIABLE = "STORJ_BRIDGE"
 """The environment variable that names the bridge: the name that all Storj tools of the time use."""
@@ -50,6 +40,18 @@ MAX_REPLY_BYTES = 256 * 1024 * 1024
 MAX_SHARD_BYTES = 64 * 1024 * 1024
 """The largest shard that is taken. A bridge of 2016 cut one when 8 MiB had gathered; more is a hostile farmer."""
 
+MAX_INTERIM_REPLIES = 100
+"""How many replies of the kind "100 Continue" may come before the real one. Honest servers send one or two."""
+
+ATTEMPT_SECONDS = 0.25
+"""How long after an attempt to connect the next address of a host is tried beside it: RFC 8305's own figure."""
+
+ORDER_SECONDS = 60.0
+"""How long signed requests go one at a time after the bridge refused one that was overtaken."""
+
+TURN_SECONDS = 10.0
+"""How long a signed request waits for the one before it, which may have stalled."""
+
 POLL_SECONDS = 0.2
 """How long a transfer waits at a time before it looks whether it was cancelled: it is to stop within a second."""
 
@@ -62,7 +64,7 @@ CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Timeout:
-    """Limits on silence, in seconds; none of them limits a whole call. `None` waits without a limit.
+    """Limits in seconds: all but `total` are limits on silence. `None` waits without a limit.
 
     Attributes:
         connect: to reach the bridge, TLS included. Distant networks answer within a few seconds or not at all.
@@ -74,6 +76,8 @@ class Timeout:
         transfer: for the reply to an upload, which a bridge may give only after it has stored the file. The bridges of
             2016 closed a connection that they could not answer after 120 s.
         channel: for a farmer's next message on a data channel. The farmers of v0.6.6 never answer a bad token.
+        total: for a whole call, transfers included, from when it begins to when its value is there. There is none by
+            default: how long an upload may take, only its caller knows.
     """
 
     connect: float | None = 10.0
@@ -82,75 +86,18 @@ class Timeout:
     pool: float | None = 10.0
     transfer: float | None = 150.0
     channel: float | None = 15.0
+    total: float | None = None
 
     def __post_init__(self) -> None:
         for limit in astuple(self):
+            if limit is not None and (not isinstance(limit, int | float) or isinstance(limit, bool)):
+                raise TypeError(f"a timeout is a number of seconds, a Timeout, or None, not {type(limit).__name__}")
             if limit is not None and not 0 < limit < math.inf:
                 raise ValueError(f"a timeout is a positive number of seconds, or None for no limit, not {limit!r}")
 
     @classmethod
     def of(cls, timeout: float | Timeout | None) -> Timeout:
-        """Return `timeout` as a `Timeout`: one number, or `None`, stands for every limit."""
+        """Return `timeout` as a `Timeout`: one number, or `None`, stands for every limit on silence."""
         if isinstance(timeout, Timeout):
             return timeout
-        return cls(*[timeout] * len(fields(cls)))
-
-
-def choose_endpoint(endpoint: str | None) -> str:
-    """Return the endpoint to use: the argument, else the environment, else the retired one of 2016."""
-    if endpoint is not None:
-        return endpoint
-    return os.environ.get(ENDPOINT_VARIABLE) or RETIRED_ENDPOINT
-
-
-_warned: list[str] = []  # the retired endpoint, once this process was warned of it
-
-
-def warn_if_retired(endpoint: str) -> None:
-    """Warn, once in a process, that nobody serves this endpoint any more; of any other one, say nothing."""
-    if endpoint != RETIRED_ENDPOINT or _warned:
-        return
-    _warned.append(endpoint)
-    logger.warning(
-        "The public Metadisk service at %s was retired. Name another bridge: set the environment variable %s, or call "
-        'pymdc.configure(endpoint="http://127.0.0.1:6382"). `pymdc bridge` runs one on this machine.',
-        RETIRED_ENDPOINT,
-        ENDPOINT_VARIABLE,
-    )
-
-
-def parse_endpoint(endpoint: str) -> SplitResult:
-    """Split an endpoint into its parts, its path without a slash at the end.
-
-    Raises:
-        ValueError: it is no `http` or `https` URL, or carries credentials, a query or a fragment. The message does not
-            repeat an endpoint that carries credentials.
-    """
-    if "@" in endpoint:  # before it is split: a password with a "/" in it would end up in the port, or in the path
-        raise ValueError("malformed endpoint: it must not carry a user name or a password")
-    try:
-        parts = urlsplit(endpoint.strip())
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"malformed endpoint: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(f"malformed endpoint {endpoint!r}: expected something like http://127.0.0.1:6382")
-    if parts.query or parts.fragment:
-        raise ValueError(f"malformed endpoint {endpoint!r}: it must not have a query or a fragment")
-    if not _SENT_AS_IT_IS.fullmatch(parts.path):
-        raise ValueError(f"malformed endpoint {endpoint!r}: its path must be percent-encoded, without '.' and '..'")
-    return parts._replace(path=parts.path.rstrip("/"))
-
-
-def proxy_for(address: str, scheme: str) -> str | None:
-    """Return the proxy that the environment names, as a URL, by the rules of urllib, which the original went by.
-
-    Arguments:
-        address: the host that is to be reached, with its port where `NO_PROXY` may name one.
-        scheme: `http` or `https`.
-    """
-    if urllib.request.proxy_bypass(address):
-        return None
-    proxies = urllib.request.getproxies()
-    named = proxies.get(scheme) or proxies.get("all")
-    return named if not named or "://" in named else f"http://{named}"
+        return cls(timeout, timeout, timeout, timeout, timeout, timeout)

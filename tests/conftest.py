@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from pymdc import config
-from pymdc.core import base_client
+from pymdc.core import base_client, endpoints
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and the programs that the tests interrupt would inherit it.
@@ -20,7 +20,7 @@ def _clean_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts without a default client, without settings, and without what would name a bridge or a proxy."""
     monkeypatch.setattr(base_client, "_default", None)
     monkeypatch.setattr(base_client, "_settings", {})
-    monkeypatch.setattr(config, "_warned", [])
+    monkeypatch.setattr(endpoints, "_warned", [])
     monkeypatch.delenv(config.ENDPOINT_VARIABLE, raising=False)
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):

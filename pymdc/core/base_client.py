@@ -13,6 +13,7 @@ from .. import config
 from . import wire
 from .client_core import ClientCore
 from .dispatch import Callback, Scheduler
+from .endpoints import parse_endpoint
 from .exchange import Exchange
 from .job import Job
 
@@ -101,7 +102,7 @@ class BaseClient:
 
     def __repr__(self) -> str:
         try:
-            return f"<Client {config.parse_endpoint(self.endpoint).geturl()}>"
+            return f"<Client {parse_endpoint(self.endpoint).geturl()}>"
         except ValueError:
             return "<Client with a malformed endpoint>"
 

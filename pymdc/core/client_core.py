@@ -12,6 +12,7 @@ from .. import config
 from ..errors import caused_by
 from ..version import __version__
 from .dispatch import Dispatcher
+from .endpoints import choose_endpoint, parse_endpoint, warn_if_retired
 from .exchange import Exchange
 from .job import Job
 from .transport import Transport
@@ -44,7 +45,7 @@ class ClientCore:
     def endpoint(self) -> str:
         """The bridge's URL. What the environment names is read again until the first call."""
         with self._lock:
-            return config.choose_endpoint(self._endpoint)
+            return choose_endpoint(self._endpoint)
 
     def with_exchange(self, work: Callable[[Exchange, Job], Any], job: Job) -> Any:
         """Run `work` with the connections to the bridge, which are made at first use, and return its value."""
@@ -52,6 +53,7 @@ class ClientCore:
             exchange = self._opened()
         except (ValueError, ImportError) as error:  # the endpoint is no URL, or its proxy is none that can be used
             return caused_by(URLError(str(error)), error)
+        job.end_after(self._timeout.total)
         return work(exchange, job)
 
     def close(self) -> None:
@@ -64,9 +66,9 @@ class ClientCore:
     def _opened(self) -> Exchange:
         with self._lock:
             if self._exchange is None:
-                chosen = config.choose_endpoint(self._endpoint)
-                endpoint = config.parse_endpoint(chosen)
-                config.warn_if_retired(chosen)
+                chosen = choose_endpoint(self._endpoint)
+                endpoint = parse_endpoint(chosen)
+                warn_if_retired(chosen)
                 self._endpoint = chosen
                 self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
                 self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -30,6 +31,7 @@ class Job:
         self._whole = whole
         self._fate: dict[str, bool] = {}  # "cancelled": decided by setdefault(), which no other thread can interrupt
         self._abandoned = False
+        self._end: float | None = None
 
     def part(self) -> Job:
         """Return the job of a part of this work, which can be cancelled by itself."""
@@ -48,14 +50,21 @@ class Job:
         self._abandoned = True
         self.cancel()
 
+    def end_after(self, seconds: float | None) -> None:
+        """Make the work stop when so many seconds have passed; `None` for no limit."""
+        self._end = None if seconds is None else time.monotonic() + seconds
+
     def check(self) -> None:
-        """Go on, or stop where that was asked for.
+        """Go on, or stop where that was asked for, or where the time for the whole is up.
 
         Raises:
             concurrent.futures.CancelledError: stop.
+            TimeoutError: stop: the limit of `end_after` has passed.
         """
         if self._abandoned or self._fate.get("cancelled"):
             raise CancelledError("the call was cancelled")
+        if self._end is not None and time.monotonic() >= self._end:
+            raise TimeoutError(errno.ETIMEDOUT, "the call took longer than its limit for the whole")
         if self._whole is not None:
             self._whole.check()
 

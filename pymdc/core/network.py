@@ -1,13 +1,9 @@
-"""A connection whose every wait ends: with what it waits for, at the end of patience, or when nobody wants it any more.
-
-Over TCP or TLS, and through the proxy that the environment names.
-"""
+"""Sockets whose waits end: at a deadline, or when the call is cancelled. Over TCP or TLS, and through proxies."""
 
 from __future__ import annotations
 
 import base64
 import errno
-import os
 import selectors
 import socket
 import ssl
@@ -15,32 +11,161 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from http.client import BadStatusLine
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from .. import config
+from .addresses import connected
+from .endpoints import proxy_for
 from .job import Job
 
-__all__ = ["Stream", "connected", "patiently", "secured"]
+__all__ = ["Link", "Stream", "after", "patiently", "secured", "wait"]
 
 _T = TypeVar("_T")
 
-_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", None))
 _MAX_HEAD_BYTES = 64 * 1024  # a proxy's reply to CONNECT: some send a page along
+
+
+class Link(Protocol):
+    """What can be sent and received on: a socket, a socket with TLS, or TLS within TLS."""
+
+    def settimeout(self, value: float | None, /) -> None: ...
+    def recv(self, bufsize: int, /) -> bytes: ...
+    def send(self, data: memoryview | bytes, /) -> int: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
+def after(seconds: float | None) -> float | None:
+    """Return when so many seconds will have passed, by `time.monotonic()`; `None` for never."""
+    return None if seconds is None else time.monotonic() + seconds
+
+
+def patiently(attempt: Callable[[], _T], link: Link, end: float | None, job: Job) -> _T:
+    """Return what `attempt` gives. It works on `link`, and is made again as long as it ends with a `TimeoutError`.
+
+    A blocking call with a short timeout costs less than a selector beside it, and TLS needs it: only the attempt itself
+    can tell whether a whole record has come.
+
+    Arguments:
+        end: when to give up, by `time.monotonic()`; `None` for never.
+        job: looked at every `POLL_SECONDS`.
+
+    Raises:
+        TimeoutError: the end has come.
+        CancelledError: the job was cancelled.
+    """
+    while True:
+        job.check()
+        rest = config.POLL_SECONDS
+        if end is not None:
+            rest = min(rest, end - time.monotonic())
+            if rest <= 0:
+                raise TimeoutError(errno.ETIMEDOUT, "timed out")
+        link.settimeout(rest)
+        try:
+            return attempt()
+        except TimeoutError as error:
+            if error.errno is not None:  # the system has given the connection up
+                raise
+
+
+def wait(link: Link, events: int, end: float | None, job: Job) -> None:
+    """Wait until one of the selector's events is there. What is raised is as for `patiently`."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(link.fileno(), events)
+        while True:
+            job.check()
+            rest = config.POLL_SECONDS
+            if end is not None:
+                rest = min(rest, end - time.monotonic())
+                if rest <= 0:
+                    raise TimeoutError(errno.ETIMEDOUT, "timed out")
+            if selector.select(rest):
+                return
+
+
+def secured(link: Link, tls: ssl.SSLContext, host: str | None, end: float | None, job: Job) -> Link:
+    """Begin TLS on a connection, which is closed where that fails.
+
+    Raises:
+        OSError: the handshake failed; `TimeoutError`: it took too long. A `ssl.SSLError` names the host.
+        CancelledError: the job was cancelled.
+    """
+    try:
+        if isinstance(link, ssl.SSLSocket):
+            inner = _TlsWithinTls(link, tls, host)
+            patiently(inner.shake_hands, link, end, job)
+            return inner
+        assert isinstance(link, socket.socket)
+        link = secure = tls.wrap_socket(link, server_hostname=host, do_handshake_on_connect=False)
+        patiently(secure.do_handshake, secure, end, job)
+    except BaseException as error:
+        link.close()
+        if isinstance(error, ssl.SSLError):
+            error.strerror = f"{error.strerror}: {host}"
+        elif isinstance(error, OSError):
+            error.filename = host
+        raise
+    return secure
+
+
+class _TlsWithinTls:
+    """TLS to the bridge inside of TLS to a proxy: no socket of the system can do that."""
+
+    def __init__(self, outer: ssl.SSLSocket, tls: ssl.SSLContext, host: str | None) -> None:
+        self._outer = outer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._unsent = b""
+        self.fileno = outer.fileno
+        self.settimeout = outer.settimeout
+        self.close = outer.close
+
+    def shake_hands(self) -> None:
+        self._run(self._tls.do_handshake)
+        self._flush()
+
+    def recv(self, bufsize: int, /) -> bytes:
+        try:
+            return self._run(lambda: self._tls.read(bufsize))
+        except ssl.SSLZeroReturnError:
+            return b""
+
+    def send(self, data: memoryview | bytes, /) -> int:
+        self._flush()  # before more is taken: what waits is bounded by one piece
+        return self._run(lambda: self._tls.write(data))
+
+    def _run(self, operation: Callable[[], _T]) -> _T:
+        while True:
+            self._flush()
+            try:
+                return operation()
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._outer.recv(config.CHUNK_BYTES)
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+
+    def _flush(self) -> None:
+        self._unsent += self._outgoing.read()
+        while self._unsent:
+            self._unsent = self._unsent[self._outer.send(self._unsent) :]
 
 
 class Stream:
     """An open connection.
 
     Arguments:
-        sock: the connection; closed with the stream.
+        link: the connection; closed with the stream.
         job: when it is cancelled, whatever waits ends with a `CancelledError`.
     """
 
-    def __init__(self, sock: socket.socket, job: Job) -> None:
-        self._sock = sock
+    def __init__(self, link: Link, job: Job) -> None:
+        self._link = link
         self._job = job
-        sock.settimeout(config.POLL_SECONDS)
 
     @classmethod
     def open(cls, host: str, port: int, tls: ssl.SSLContext | None, end: float | None, job: Job) -> Stream:
@@ -48,7 +173,7 @@ class Stream:
 
         Arguments:
             tls: how to verify the other side; `None` for plain TCP.
-            end: when patience ends, by `time.monotonic()`.
+            end: when to give up, by `time.monotonic()`.
 
         Raises:
             OSError: there is no connection; `TimeoutError`: not in time.
@@ -65,7 +190,7 @@ class Stream:
             if proxy is not None:
                 stream._tunnel(proxy, host, port, end)
             if tls is not None:
-                stream._sock = secured(stream._sock, tls, host, end, job)
+                stream._link = secured(stream._link, tls, host, end, job)
             stack.pop_all()
         return stream
 
@@ -75,7 +200,7 @@ class Stream:
         Raises:
             OSError, CancelledError: as for `open`.
         """
-        return patiently(lambda: self._sock.recv(config.CHUNK_BYTES), end, self._job)
+        return patiently(lambda: self._link.recv(config.CHUNK_BYTES), self._link, end, self._job)
 
     def send(self, data: bytes, end: float | None) -> None:
         """Send all of `data`.
@@ -83,11 +208,13 @@ class Stream:
         Raises:
             OSError, CancelledError: as for `open`.
         """
-        while data:
-            data = data[patiently(lambda data=data: self._sock.send(data), end, self._job) :]  # type: ignore[misc]
+        rest = memoryview(data)
+        while rest:
+            rest = rest[patiently(lambda rest=rest: self._link.send(rest), self._link, end, self._job) :]  # type: ignore[misc]
 
     def close(self) -> None:
-        self._sock.close()
+        """Close the connection."""
+        self._link.close()
 
     def _tunnel(self, proxy: SplitResult, host: str, port: int, end: float | None) -> None:
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -108,64 +235,8 @@ class Stream:
             raise OSError(f"the proxy makes no tunnel: {status[9:]}")
 
 
-def patiently(attempt: Callable[[], _T], end: float | None, job: Job) -> _T:
-    """Return what `attempt` gives, which ends with a `TimeoutError` every `POLL_SECONDS`, to be made again."""
-    while True:
-        job.check()
-        try:
-            return attempt()
-        except TimeoutError:  # or the system itself has given the connection up
-            if end is not None and time.monotonic() >= end:
-                raise
-
-
-def secured(sock: socket.socket, tls: ssl.SSLContext, host: str | None, end: float | None, job: Job) -> ssl.SSLSocket:
-    """Begin TLS on a connection, which is closed where that fails. What is raised is as for `Stream.open`."""
-    sock.settimeout(config.POLL_SECONDS)
-    secure = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-    try:
-        patiently(secure.do_handshake, end, job)
-    except BaseException:
-        secure.close()
-        raise
-    return secure
-
-
-def connected(host: str, port: int, end: float | None, job: Job) -> socket.socket:
-    """Connect to the first address of the host that answers. What is raised is as for `Stream.open`."""
-    failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            _wait_until_connected(sock, sock.connect_ex(address), end, job)
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise failure
-
-
-def _wait_until_connected(sock: socket.socket, code: int, end: float | None, job: Job) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(sock, selectors.EVENT_WRITE)
-        while code in _UNDER_WAY:
-            job.check()
-            rest = config.POLL_SECONDS if end is None else min(config.POLL_SECONDS, end - time.monotonic())
-            if selector.select(max(rest, 0)):
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            elif end is not None and time.monotonic() >= end:
-                raise TimeoutError("timed out")
-    if code:
-        raise OSError(code, os.strerror(code))
-
-
 def _proxy_for(address: str, scheme: str) -> SplitResult | None:
-    named = config.proxy_for(address, scheme)
+    named = proxy_for(address, scheme)
     if not named:
         return None
     proxy = urlsplit(named)

@@ -149,7 +149,7 @@ def test_the_addresses_of_a_host_are_tried_in_turn(monkeypatch: pytest.MonkeyPat
         patch.setattr(socket, "getaddrinfo", lambda *_, **more: found)
         Stream.open("two.example", 80, None, soon(), job()).close()
         found.clear()
-        with pytest.raises(OSError, match=r"two\.example has no address"):
+        with pytest.raises(OSError, match=r"no address: 'two\.example:80'"):
             Stream.open("two.example", 80, None, soon(), job())
 
 

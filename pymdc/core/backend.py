@@ -1,0 +1,236 @@
+"""What httpcore sends and receives on: streams that can be cancelled, and that hear a reply while they still send.
+
+httpcore's public seam for that is `NetworkBackend` and `NetworkStream`.
+"""
+
+from __future__ import annotations
+
+import selectors
+import ssl
+import threading
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+
+import httpcore
+
+from .. import config
+from .addresses import connected
+from .job import Job
+from .network import Link, after, patiently, secured, wait
+from .replies import ReplyStart
+
+__all__ = ["Backend", "DisconnectedError", "is_sending", "sending_for"]
+
+_Options = typing.Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
+
+_UNSAID = -1.0  # no limit of httpcore's: where it speaks with a SOCKS proxy, it names none
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_current = threading.local()  # the job that this thread sends for, and its limit: httpx lets nothing through to here
+
+
+class DisconnectedError(httpcore.RemoteProtocolError):
+    """The other side closed the connection before a reply, or in its head."""
+
+
+@contextmanager
+def sending_for(job: Job, limit: float | None) -> Iterator[None]:
+    """Say for which job this thread sends. One call may be made within another: in a progress callback, for example.
+
+    Arguments:
+        limit: how long a wait may take for which httpcore names no limit, in seconds.
+    """
+    before = getattr(_current, "job", None), getattr(_current, "limit", None)
+    _current.job, _current.limit = job, limit
+    try:
+        yield
+    finally:
+        _current.job, _current.limit = before
+
+
+def is_sending() -> bool:
+    """Tell whether this thread sends for a job."""
+    return getattr(_current, "job", None) is not None
+
+
+class Backend(httpcore.NetworkBackend):
+    """Opens connections for httpcore, in a thread that sends for a job."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: _Options | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect. The last two arguments are httpcore's, and not used."""
+        with _connecting():
+            return _Stream(connected(host, port, after(timeout), _current.job))
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(str(error)) from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection for one exchange after another.
+
+    A write ends in `httpcore.WriteError` as soon as the other side has begun to reply, or has closed; httpcore answers
+    that by reading the reply. The bridges of 2016 refuse a large upload at once and then stop reading: a client that
+    only writes would hang until its write times out, with the refusal unread.
+
+    The last byte that has come is held back until httpcore asks for it. If it never does, the reply ended before that
+    byte: there is more than the reply, and the connection must not be used again.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._reply = ReplyStart()
+        self._received = b""  # what httpcore has not asked for yet
+        self._unsent = b""  # the head of a request, which is sent along with what follows
+        self._writing = False
+        self._limit: float | None = None  # of the last write
+        self._failure: OSError | None = None  # what the last write met
+
+    def read(self, max_bytes: int, timeout: float | None = _UNSAID) -> bytes:
+        """Return the next bytes, or `b""` where the other side has closed. Without `timeout` the job's limit holds."""
+        if self._writing:
+            self._writing = False
+            self._flush()
+        if not self._received:
+            limit = _current.limit if timeout == _UNSAID else timeout
+            with _reading():
+                self._received = self._receive(max_bytes, limit)
+        count = min(len(self._received), max_bytes)
+        if count > 1 and count == len(self._received):
+            count -= 1
+        data, self._received = self._received[:count], self._received[count:]
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`."""
+        self._limit = timeout
+        if not self._writing:
+            self._begin()
+            self._unsent = buffer
+            return
+        data = self._unsent + buffer if self._unsent else buffer
+        self._unsent = b""
+        self._send(memoryview(data))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._link.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return a stream with TLS over this connection."""
+        with _connecting():
+            return _Stream(secured(self._link, ssl_context, server_hostname, after(timeout), _current.job))
+
+    def get_extra_info(self, info: str) -> typing.Any:
+        """Return what httpcore asks for: whether an idle connection is of no use any more.
+
+        Whether the other side has closed it meanwhile is looked at in `_begin`, right before the connection is used.
+        Here it would cost a system call for each connection of the pool, twice in each request, under the pool's lock.
+        """
+        return self._received != b"" if info == "is_readable" else None
+
+    def _begin(self) -> None:
+        """Begin a request. A connection that has served before is looked at: it may have been closed meanwhile.
+
+        Raises:
+            httpcore.ConnectionNotAvailable: it cannot be used: the pool is to take another one. Nothing was sent.
+        """
+        if self._reply.complete:
+            self._link.settimeout(0)
+            try:
+                self._link.recv(1)
+            except _WOULD_BLOCK:
+                pass
+            except OSError as error:
+                raise httpcore.ConnectionNotAvailable from error
+            else:  # closed, or more came than the last reply
+                raise httpcore.ConnectionNotAvailable
+        self._reply = ReplyStart()
+        self._failure = None
+        self._writing = True
+
+    def _flush(self) -> None:
+        data, self._unsent = self._unsent, b""
+        with suppress(httpcore.WriteError):  # the reply, or its absence, tells more
+            self._send(memoryview(data))
+
+    def _send(self, rest: memoryview) -> None:
+        try:
+            while rest:
+                self._link.settimeout(0)
+                self._hear()
+                try:
+                    rest = rest[self._link.send(rest) :]
+                except _WOULD_BLOCK:
+                    wait(self._link, selectors.EVENT_READ | selectors.EVENT_WRITE, after(self._limit), _current.job)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError as error:
+            self._failure = error
+            raise httpcore.WriteError(str(error)) from error
+
+    def _hear(self) -> None:
+        """Look whether the other side has begun to reply.
+
+        That the socket is readable would not tell: under TLS 1.3 session tickets come unasked, and so may interim
+        replies, after which a server still wants the rest.
+        """
+        try:
+            data = self._link.recv(config.CHUNK_BYTES)
+        except _WOULD_BLOCK:
+            return
+        if data:
+            self._received += self._fed(data)
+        if self._received or not data:
+            raise httpcore.WriteError("the other side has already replied")
+
+    def _receive(self, max_bytes: int, limit: float | None) -> bytes:
+        while True:
+            data = patiently(lambda: self._link.recv(max_bytes), self._link, after(limit), _current.job)
+            if not data:
+                return self._ended()
+            if received := self._fed(data):
+                return received
+
+    def _fed(self, data: bytes) -> bytes:
+        try:
+            return self._reply.feed(data)
+        except HTTPException as error:
+            raise httpcore.RemoteProtocolError(str(error)) from error
+
+    def _ended(self) -> bytes:
+        if self._failure is not None:  # the write met a reset; no reply had come before it
+            raise self._failure
+        if not self._reply.complete and self._reply.is_http:
+            raise DisconnectedError("closed without a reply")
+        return b""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise httpcore.ReadTimeout(str(error)) from error
+    except OSError as error:
+        raise httpcore.ReadError(str(error)) from error

@@ -1,0 +1,134 @@
+"""How the bytes of a reply are taken: interim replies before it, and its content's encoding. No input or output."""
+
+from __future__ import annotations
+
+import zlib
+from http.client import HTTPException, IncompleteRead
+
+from .. import config
+
+__all__ = ["Content", "ReplyStart"]
+
+_MAX_INTERIM_BYTES = 64 * 1024  # of one interim reply; honest ones are short
+_MAX_LINE = len("HTTP/1.1 200")  # what tells an interim reply from a final one
+
+
+class ReplyStart:
+    """Follows the bytes of one reply up to the end of its head, and leaves interim replies out.
+
+    Attributes:
+        begun: whether a byte of the final reply has come, or a byte that is no HTTP.
+        complete: whether the final reply's head has come whole.
+    """
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.complete = False
+        self._data = b""
+        self._interim = 0
+
+    @property
+    def is_http(self) -> bool:
+        """Whether what has come looks like the beginning of a reply."""
+        return self._data[:7] == b"HTTP/1."[: len(self._data)]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes as they come; return those that belong to the final reply.
+
+        Raises:
+            HTTPException: there are more interim replies, or longer ones, than any honest server sends.
+        """
+        if self.complete:
+            return data
+        if not self.begun:
+            self._data = data = self._without_interim_replies(self._data + data)
+            self.begun = data != b"" and _interim_length(data) == 0
+            if not self.begun:
+                return b""
+        else:
+            self._data += data
+        self.complete = b"\n\r\n" in self._data or b"\n\n" in self._data
+        return data
+
+    def _without_interim_replies(self, data: bytes) -> bytes:
+        while data and (length := _interim_length(data)):
+            if length < 0:  # not complete
+                if len(data) > _MAX_INTERIM_BYTES:
+                    raise HTTPException("an interim reply has no end")
+                break
+            data = data[length:]
+            self._interim += 1
+            if self._interim > config.MAX_INTERIM_REPLIES:
+                raise HTTPException("the interim replies have no end")
+        return data
+
+
+def _interim_length(data: bytes) -> int:
+    """Return the length of the interim reply that `data` begins with.
+
+    It is 0 where `data` begins with anything else, and -1 where more must come before that can be told. 101 is no
+    interim reply: no HTTP follows after it.
+    """
+    start = data[:_MAX_LINE]
+    if start[:7] != b"HTTP/1."[: len(start)] or start[8:10] != b" 1"[: max(len(start) - 8, 0)]:
+        return 0
+    if len(start) < _MAX_LINE:
+        return -1
+    if start[9:12] == b"101":
+        return 0
+    end = data.find(b"\r\n\r\n")
+    return end + 4 if end >= 0 else -1
+
+
+class Content:
+    """The content of a reply: as it came, or unpacked from one layer of gzip. Its size is bounded either way.
+
+    Arguments:
+        encoding: the header `Content-Encoding`, "" where there is none.
+
+    Raises:
+        HTTPException: the encoding is another one, or there is more than one layer.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self.data = bytearray()
+        self._came = 0
+        self._unpacker = None
+        encoding = encoding.strip().lower()
+        if encoding in ("gzip", "x-gzip"):
+            self._unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        elif encoding not in ("", "identity"):
+            raise HTTPException(f"the reply comes in an encoding that was not asked for: {encoding[:100]!r}")
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            HTTPException: the reply is too large, or is not what its encoding says.
+        """
+        limit = config.MAX_REPLY_BYTES
+        self._came += len(piece)
+        if self._unpacker is not None and len(self.data) <= limit:
+            piece = self._unpacked(self._unpacker, piece, limit + 1 - len(self.data))
+        self.data += piece
+        if max(len(self.data), self._came) > limit:
+            raise HTTPException(f"the reply is larger than {limit} bytes")
+
+    def finish(self) -> bytes:
+        """Return the whole content.
+
+        Raises:
+            IncompleteRead: its encoding says that more should have come.
+        """
+        if self._unpacker is not None and self._came and not self._unpacker.eof:
+            raise IncompleteRead(bytes(self.data))
+        return bytes(self.data)
+
+    def _unpacked(self, unpacker: zlib._Decompress, piece: bytes, limit: int) -> bytes:
+        try:
+            data = unpacker.decompress(piece, limit)
+        except zlib.error as error:
+            raise HTTPException(f"the reply cannot be decoded: {error}") from error
+        if unpacker.unused_data:
+            raise HTTPException("the reply cannot be decoded: more follows after its end")
+        return data
