@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from . import curve, fields
-from .context import Bridge, now
+from .context import Bridge
 from .errors import Refused, Unavailable
-from .store import Bucket, Replayed, User, Users
+from .store import NO_NONCE, Bucket, Nonce, Replayed, User, Users, comparable
 
 __all__ = ["Signed", "token_access", "user"]
 
@@ -30,6 +30,13 @@ class Signed:
     point: str
     nonce: Any
     signature: str
+
+    def pair(self) -> tuple[Nonce, str]:
+        """Return what a bucket remembers of the request. A key of its list needs no nonce, and may send anything."""
+        try:
+            return comparable(fields.nonce(self.nonce)), self.signature
+        except Refused:
+            return NO_NONCE, self.signature
 
 
 async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
@@ -47,8 +54,10 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
     return await _by_signature(bridge, _signed(request, body))
 
 
-async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: str) -> tuple[Bucket, str | None]:
-    """Return the bucket that a request for a token is for, and the hash of the request's signature, if it has one.
+async def token_access(
+    bridge: Bridge, request: Request, body: bytes, bucket: str
+) -> tuple[Bucket, tuple[Nonce, str] | None]:
+    """Return the bucket that a request for a token is for, and, if it is signed, what to remember it by.
 
     A request that is signed validly, by whomever, is also good where the key is one of the bucket's list: so does an
     owner let others in.
@@ -66,8 +75,8 @@ async def token_access(bridge: Bridge, request: Request, body: bytes, bucket: st
     except (Replayed, Unavailable):
         raise
     except Refused:
-        return await _by_list(bridge, signed, bucket), signed.signature
-    return await bridge.in_database(bridge.store.buckets.get, bucket, owner.email), signed.signature
+        return await _by_list(bridge, signed, bucket), signed.pair()
+    return await bridge.in_database(bridge.store.buckets.get, bucket, owner.email), signed.pair()
 
 
 async def _by_list(bridge: Bridge, signed: Signed, bucket: str) -> Bucket:
@@ -81,8 +90,9 @@ def _basic(request: Request) -> tuple[str, str] | None:
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
+    digits = credentials.strip().rstrip("=")
     try:
-        text = base64.b64decode(credentials).decode("utf-8")
+        text = base64.b64decode(digits + "=" * (-len(digits) % 4)).decode("utf-8")  # some clients leave the padding out
     except ValueError:
         return None
     name, _, password = fields.storable(text).partition(":")
@@ -134,7 +144,7 @@ def _accepted(users: Users, signed: Signed) -> User:
     if found is None:
         raise Refused(401, "Public key not registered")
     found = _activated(found)
-    users.accept(found.email, fields.nonce(signed.nonce), signed.signature, now())
+    users.accept(found.email, comparable(fields.nonce(signed.nonce)), signed.signature)
     return found
 
 

@@ -171,7 +171,7 @@ def gigabytes(value: Any, default: float) -> float:
 
 def nonce(value: Any) -> float:
     """Return a nonce. 0 and what is missing or below are refused here; what is too small, where nonces are kept."""
-    if value is None or value == "":
+    if value is None or value == "" or isinstance(value, bool):
         raise Refused(401, "Invalid nonce supplied")
     number = _number(value)
     if not math.isfinite(number):

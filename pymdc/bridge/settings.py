@@ -39,7 +39,9 @@ DRAIN_SECONDS = 30.0  # how long the rest of a refused body is read and thrown a
 DRAIN_BYTES = 256 * 1024 * 1024  # and how much of it: reading on for ever would be a gift to a hostile client
 KEEP_ALIVE_SECONDS = 75  # longer than the pauses of a person at a keyboard, as common servers have it
 NONCES = 1024  # how many signed requests of a user are remembered, to tell a replay from one that overtook another
-NONCE_SLACK = 60_000  # how far below a user's first nonce others may lie: a minute, for clients that count ms
+NONCE_SECONDS = 300  # and for how long at least: a client's clock may be minutes behind another's
+NONCES_AT_MOST = 65_536  # unless there are more than that: some 10 MB of a database
+FORGET_ONE_IN = 512  # how seldom a request makes the bridge forget those before it: it costs as much as fifty do
 
 # What keeps the bridge itself steady.
 DATABASE_THREADS = 8  # statements are short: more threads would only queue at the database instead of here

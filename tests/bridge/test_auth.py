@@ -16,6 +16,16 @@ def test_the_name_may_be_in_any_case_and_so_may_the_password(bridge: Running) ->
     assert bridge.http.get("/keys", auth=(alice.email.upper(), PASSWORD.upper())).status_code == 200
 
 
+def test_a_client_may_leave_out_the_padding_of_basic(bridge: Running) -> None:
+    alice = bridge.person()
+    for spaces in range(3):  # so that there is each length of padding
+        credentials = base64.b64encode(f"{alice.email}:{PASSWORD}{' ' * spaces}".encode()).decode()
+        forms = (credentials, credentials.rstrip("="))
+        replies = [bridge.http.get("/keys", headers={"Authorization": f"Basic {form}"}) for form in forms]
+        assert [reply.status_code for reply in replies] == [200 if spaces == 0 else 401] * 2
+        assert replies[0].json() == replies[1].json()
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -10,13 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import pymdc
 from pymdc.api import Buckets
+from pymdc.keypair import ECDSA
 
 from ..bridges import running_bridge
-from .harness import Running
+from .harness import Running, running
 
 CALLS = 200
 
@@ -65,3 +67,35 @@ def test_nonces_of_clients_of_any_age_serve_in_any_order(bridge: Running, form: 
             assert [reply.status_code for reply in pool.map(bridge.http.send, several)] == [200] * len(several)
     for request in choose.sample(sent, 10):
         assert bridge.http.send(request).json() == {"error": "Invalid nonce supplied"}, "no request serves twice"
+
+
+def programs_of_2016(clock: float) -> dict[str, Iterator[str]]:
+    """Nonces as the programs of 2016 write them, at a moment by their clock."""
+    return {
+        # Python 2 writes a float in a query with 12 digits: hundredths of a second.
+        "the original pymdc": (f"{clock + number / 50:.12g}" for number in itertools.count()),
+        "hwkns": (str(int(clock) + number // 10) for number in itertools.count()),
+        "metadisk-client": (str(int(clock * 1000) + number) for number in itertools.count()),
+    }
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_the_programs_of_2016_share_an_account_in_any_order(tmp_path: Path, order: int) -> None:
+    now, choose = time.time(), random.Random(order)
+    nonces = [*programs_of_2016(now).values(), *programs_of_2016(now - 90).values()]
+    choose.shuffle(nonces)
+    with running(tmp_path) as bridge:
+        alice, keys = bridge.person(), [ECDSA() for _ in nonces]
+        for key in keys:
+            alice.send("POST", "/keys", {"key": key.get_public_key(), "__nonce": next(nonces[0])}).raise_for_status()
+        turns = [turn for turn in range(len(nonces)) for _ in range(8)]
+        choose.shuffle(turns)
+        sent = [
+            alice.signed("GET", "/keys", {"__nonce": next(nonces[turn]), "turn": number}, keys[turn])
+            for number, turn in enumerate(turns)
+        ]
+        assert [bridge.http.send(request).status_code for request in sent] == [200] * len(sent)
+    with running(tmp_path) as bridge:
+        for request in sent:
+            request.url = request.url.copy_with(port=httpx.URL(bridge.thread.url).port)
+            assert bridge.http.send(request).json() == {"error": "Invalid nonce supplied"}, "after a restart too"

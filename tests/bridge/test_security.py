@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,7 +177,8 @@ def another_user_by_password(alice: Owner, eve: Person, method: str, path: str, 
 
 
 def an_old_nonce(alice: Owner, eve: Person, method: str, path: str, row: Row) -> Any:
-    return alice.person.send(method, path, {**row.sent, "__nonce": 1}), row.stale
+    hour_ago = time.time_ns() // 1_000_000 - 3_600_000
+    return alice.person.send(method, path, {**row.sent, "__nonce": hour_ago}), row.stale
 
 
 def no_nonce(alice: Owner, eve: Person, method: str, path: str, row: Row) -> Any:

@@ -65,12 +65,12 @@ async def delete(bridge: Bridge, request: Request) -> Response:
 async def create_token(bridge: Bridge, request: Request) -> Response:
     """POST /buckets/:id/tokens"""
     body, sent = await read_object(request)
-    bucket, signature = await auth.token_access(bridge, request, body, request.path_params["id"])
+    bucket, signed = await auth.token_access(bridge, request, body, request.path_params["id"])
     operation = sent.get("operation")
     if operation not in ("PUSH", "PULL"):
         raise Refused(400, "Token validation failed")
     token = secrets.token_hex(32)
-    expires = await bridge.in_database(bridge.store.tokens.create, token, bucket.id, operation, signature, bridge.now())
+    expires = await bridge.in_database(bridge.store.tokens.create, token, bucket.id, operation, signed, bridge.now())
     shown = {"bucket": bucket.id, "operation": operation, "expires": fields.iso_date(expires)}
     return Reply(shown | {"token": token, "id": token})
 

@@ -9,11 +9,15 @@ from .database import Database
 from .files import Entry, Files
 from .inventory import Inventory
 from .leftovers import Leftovers
+from .nonces import NO_NONCE, Nonce, Replayed, Stale, comparable
 from .registrations import Registrations
 from .tokens import Tokens
-from .users import Replayed, User, Users
+from .users import User, Users
 
-__all__ = ["AT_ONCE", "Account", "Bucket", "Entry", "Replayed", "Shard", "Store", "Stored", "User", "Users"]
+__all__ = [
+    "AT_ONCE", "NO_NONCE", "Account", "Bucket", "Entry", "Nonce", "Replayed", "Shard", "Stale", "Store", "Stored",
+    "User", "Users", "comparable",
+]  # fmt: skip
 
 
 class Store:

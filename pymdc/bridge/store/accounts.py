@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from .buckets import delete_buckets
 from .database import Database
-from .tables import activations, buckets, signatures, users
+from .tables import activations, buckets, floors, signatures, users
 
 __all__ = ["Account", "Accounts"]
 
@@ -71,6 +71,7 @@ class Accounts:
             # A request that began before the account was closed may just be making a bucket.
             connection.execute(sa.select(users.c.email).where(users.c.email == email).with_for_update())
             delete_buckets(connection, _some_buckets(connection, email, None))
+            connection.execute(floors.delete().where(floors.c.subject == email))
             connection.execute(users.delete().where(users.c.email == email))
         return found
 

@@ -13,7 +13,18 @@ from ..settings import UPLOAD_LEASE_SECONDS
 from .clock import database_time
 from .contents import discard
 from .database import Database
-from .tables import bridge, channel_tokens, deleted_buckets, entries, garbage, shards, signatures, tokens, uploads
+from .tables import (
+    bridge,
+    channel_tokens,
+    deleted_buckets,
+    entries,
+    floors,
+    garbage,
+    shards,
+    signatures,
+    tokens,
+    uploads,
+)
 
 __all__ = ["Leftovers"]
 
@@ -57,6 +68,7 @@ class Leftovers:
             contents = connection.execute(held).scalars().all()
             discard(connection, contents)
             if not contents and not _forget_signatures(connection, bucket):
+                connection.execute(floors.delete().where(floors.c.subject == bucket))
                 connection.execute(deleted_buckets.delete().where(mine))
         return True
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 __all__ = [
     "activations", "bridge", "bucket_keys", "buckets", "channel_tokens", "content_shards", "contents",
-    "deleted_buckets", "entries", "garbage", "keys", "metadata", "registrations", "shards",
+    "deleted_buckets", "entries", "floors", "garbage", "keys", "metadata", "registrations", "shards",
     "signatures", "token_hash", "tokens", "uploads", "users",
 ]  # fmt: skip
 
@@ -41,7 +41,6 @@ users = sa.Table(
     sa.Column("password", sa.String(200), nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("activated", sa.Boolean, nullable=False),
-    sa.Column("floor", sa.Double),  # nonces up to here have been forgotten, and so are refused
 )
 activations = sa.Table(
     "activations",
@@ -66,15 +65,25 @@ keys = sa.Table(
     sa.Column("text", sa.String(130), nullable=False),
     sa.Column("email", sa.ForeignKey("users.email", ondelete="CASCADE"), nullable=False, index=True),
 )
-# The requests that were accepted, by the hash of their signatures: of each user the latest, of each bucket (where a
-# key of its `pubkeys` may ask for tokens without a nonce) all.
+# The latest signed requests that were accepted from a user, or for a token of a bucket, by the hash of the signature:
+# see `nonces.py`.
 signatures = sa.Table(
     "signatures",
     metadata,
     sa.Column("subject", sa.String(254), primary_key=True),
     sa.Column("signature", sa.String(64), primary_key=True),
+    sa.Column("timed", sa.Boolean, nullable=False),  # whether the nonce is a time
     sa.Column("nonce", sa.Double, nullable=False),
-    sa.Index("signatures_by_nonce", "subject", "nonce"),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Index("signatures_by_nonce", "subject", "timed", "nonce"),
+    sqlite_with_rowid=False,  # one tree less to write to
+)
+floors = sa.Table(
+    "floors",
+    metadata,
+    sa.Column("subject", sa.String(254), primary_key=True),
+    sa.Column("timed", sa.Boolean, primary_key=True),
+    sa.Column("nonce", sa.Double, nullable=False),  # nonces up to here have been forgotten, and so are refused
 )
 buckets = sa.Table(
     "buckets",

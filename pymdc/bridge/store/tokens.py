@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from ..errors import Refused
 from ..settings import TOKEN_SECONDS
 from .buckets import Bucket, load_bucket
 from .database import Database
-from .tables import signatures, token_hash, tokens
-from .users import Replayed
+from .nonces import Nonce, forget, forgetting_is_due, remember
+from .tables import token_hash, tokens
 
 __all__ = ["Tokens", "spend_token"]
 
@@ -21,21 +20,24 @@ class Tokens:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, token: str, bucket: str, operation: str, signature: str | None, now: int) -> int:
+    def create(self, token: str, bucket: str, operation: str, request: tuple[Nonce, str] | None, now: int) -> int:
         """Keep a new token and return when it expires.
 
         Arguments:
-            signature: the hash of the signature of the request for it. Such a request serves once, even where nothing
-                else tells it from a replay: a key of the bucket's list may ask without a nonce.
+            request: the nonce and the hash of the signature of the request for it. Such a request serves once, even
+                where nothing else tells it from a replay: a key of the bucket's list may ask without a nonce.
 
         Raises:
             Replayed: the request was accepted before.
+            Stale: so old a request may have been accepted before.
         """
         expires = now + TOKEN_SECONDS * 1000
         row = {"token": token_hash(token), "bucket": bucket, "operation": operation, "expires": expires}
         with self._database.write() as connection:
-            if signature is not None:
-                _accept(connection, bucket, signature)
+            if request is not None:
+                remember(connection, bucket, *request)
+                if forgetting_is_due():
+                    forget(connection, bucket)
             connection.execute(tokens.insert().values(row))
         return expires
 
@@ -68,10 +70,3 @@ def spend_token(connection: sa.Connection, token: str, now: int) -> None:
 
 def _unspent(token: str, now: int) -> sa.ColumnElement[bool]:
     return sa.and_(tokens.c.token == token_hash(token), tokens.c.spent.is_(None), tokens.c.expires > now)
-
-
-def _accept(connection: sa.Connection, bucket: str, signature: str) -> None:
-    try:
-        connection.execute(signatures.insert().values(subject=bucket, signature=signature, nonce=0))
-    except exc.IntegrityError as error:
-        raise Replayed from error

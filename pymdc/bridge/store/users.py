@@ -6,26 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from ..errors import Refused
 from ..fields import Key
-from ..settings import MAIL_LEASE_SECONDS, NONCE_SLACK, NONCES
+from ..settings import MAIL_LEASE_SECONDS
 from .database import Database, insert_unique
-from .tables import activations, keys, signatures, token_hash, users
+from .nonces import Nonce, forget, forgetting_is_due, remember, start_floor
+from .tables import activations, keys, token_hash, users
 
-__all__ = ["Replayed", "User", "Users"]
+__all__ = ["User", "Users"]
 
 _TAKEN = "Public key is already registered"
 
 # What every signed request asks: made once, since making a statement costs more than most of them take to run.
-_EMAIL: sa.BindParameter[str] = sa.bindparam("email")
 _WITH_KEY = sa.select(users, keys.c.text).join(keys).where(keys.c.point == sa.bindparam("point"))
-_REMEMBER = signatures.insert()
-_FLOOR = sa.select(users.c.floor).where(users.c.email == _EMAIL)
-_MINE = sa.select(signatures.c.nonce).where(signatures.c.subject == _EMAIL).order_by(signatures.c.nonce.desc())
-_FORGOTTEN = _MINE.offset(NONCES).limit(1)
-_FORGET = signatures.delete().where(signatures.c.subject == _EMAIL, signatures.c.nonce <= sa.bindparam("forgotten"))
 
 
 @dataclass(frozen=True)
@@ -36,13 +30,6 @@ class User:
     created: int
     activated: bool
     key: Key | None = None
-
-
-class Replayed(Refused):
-    """This very request was accepted before."""
-
-    def __init__(self) -> None:
-        super().__init__(401, "Invalid nonce supplied")
 
 
 class Users:
@@ -114,28 +101,26 @@ class Users:
             row = connection.execute(_WITH_KEY, {"point": point}).one_or_none()
         return None if row is None else User(row.email, row.created, row.activated, (row.text, point))
 
-    def accept(self, email: str, nonce: float, signature: str, now: int) -> None:
+    def accept(self, email: str, nonce: Nonce, signature: str) -> None:
         """Remember a signed request of a user.
 
-        The latest `NONCES` are remembered, by nonce. A pair of nonce and signature is never accepted twice: it is
-        either remembered, or not above what was forgotten. Requests that overtake each other, clients that count in
-        seconds, and nonces that repeat, pass.
+        Arguments:
+            signature: the hash of its signature.
 
         Raises:
             Replayed: the request was accepted before.
-            Refused: the nonce is below all that are remembered.
+            Stale: so old a request may have been accepted before.
         """
-        row = {"subject": email, "signature": signature, "nonce": nonce}
         with self._database.write() as connection:
-            try:
-                connection.execute(_REMEMBER, row)
-            except exc.IntegrityError as error:
-                raise Replayed from error
-            # The floor is read after the insert: the insert waits for whoever is just forgetting the same request.
-            floor = connection.execute(_FLOOR, {"email": email}).scalar()
-            if floor is not None and nonce <= floor:
-                raise Refused(401, "Invalid nonce supplied")
-            _forget(connection, email, min(nonce, now) - NONCE_SLACK if floor is None else None)
+            if not remember(connection, email, nonce, signature):
+                start_floor(connection, email, nonce)
+            if forgetting_is_due():
+                forget(connection, email)
+
+    def forget(self, email: str) -> None:
+        """Forget the signed requests of a user that need not be remembered any more."""
+        with self._database.write() as connection:
+            forget(connection, email)
 
     def list_keys(self, email: str) -> Sequence[str]:
         """Return the keys of a user, as they were given, oldest first."""
@@ -166,12 +151,3 @@ class Users:
 
 def _insert_key(connection: sa.Connection, email: str, key: Key) -> None:
     insert_unique(connection, keys.insert().values(email=email, text=key[0], point=key[1]), _TAKEN)
-
-
-def _forget(connection: sa.Connection, email: str, floor: float | None) -> None:
-    forgotten = connection.execute(_FORGOTTEN, {"email": email}).scalar()
-    if forgotten is not None:
-        connection.execute(_FORGET, {"email": email, "forgotten": forgotten})
-        floor = forgotten
-    if floor is not None:
-        connection.execute(users.update().where(users.c.email == email).values(floor=floor))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from pymdc.bridge import migrations
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.migrations import VERSION_TABLE
-from pymdc.bridge.store import Store, database
+from pymdc.bridge.store import Replayed, Stale, Store, comparable, database
 from pymdc.bridge.store.database import Database
 from pymdc.bridge.store.tables import metadata
 
@@ -31,6 +32,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'bridge.sqlite'}"
     return engines.shared_postgresql().create(f"migrated{abs(hash(tmp_path))}")
+
+
+def to_version(url: str, version: str) -> None:
+    """Bring an empty database to the tables of an earlier release."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
 
 
 def test_the_steps_make_the_tables_that_the_code_knows(url: str) -> None:
@@ -63,6 +73,32 @@ def test_what_is_known_stays_known_when_a_bridge_starts_again(url: str) -> None:
     second = Store(url)
     assert second.users.activate("activation").email == "a@example.com"
     second.close()
+
+
+def test_what_was_accepted_before_nonces_had_one_unit_is_still_refused(url: str) -> None:
+    to_version(url, "0001")
+    for name, floor in {"none": "NULL", "s": "1795387055", "ms": "1795387055461", "later": "4e12", "n": "77"}.items():
+        run_sql(url, f"INSERT INTO users VALUES ('{name}', 'kept', 1, TRUE, {floor})")
+    for nonce in (0, 9, 1795387056, 1795387056461, 1795387056461000, 1795387056461000000):
+        run_sql(url, f"INSERT INTO signatures VALUES ('ms', 'of {nonce}', {nonce})")
+    store = Store(url)
+    now = store.now()
+    floors = run_sql(url, "SELECT subject, timed, nonce FROM floors ORDER BY subject, timed")
+    assert [(subject, bool(timed), nonce) for subject, timed, nonce in floors if (subject, timed) != ("ms", 1)] == [
+        ("later", False, 1e9), ("later", True, 4e12), ("ms", False, 1e9), ("n", False, 77.0), ("s", False, 1e9),
+        ("s", True, 1795387055000.0),
+    ]  # fmt: skip
+    assert [now - 60_000 < nonce <= now for subject, timed, nonce in floors if (subject, timed) == ("ms", 1)] == [True]
+    kept = run_sql(url, "SELECT timed, nonce FROM signatures WHERE accepted > ? ORDER BY nonce", now - 60_000)
+    assert [(bool(timed), nonce) for timed, nonce in kept] == [
+        (False, 9.0), (True, 1795387056000.0), *[(True, 1795387056461.0)] * 3, (False, float("inf")),
+    ]  # fmt: skip
+    with pytest.raises(Replayed):
+        store.users.accept("ms", comparable(1795387056461), "of 1795387056461")
+    with pytest.raises(Stale):
+        store.users.accept("ms", comparable(1795387055), "another")
+    store.users.accept("ms", comparable(now + 1), "of now")
+    store.close()
 
 
 def test_a_database_of_a_later_release_is_refused(url: str) -> None:

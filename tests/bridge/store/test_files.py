@@ -9,7 +9,7 @@ import pytest
 
 from pymdc.bridge.errors import Refused
 from pymdc.bridge.settings import CHANNEL_TOKEN_SECONDS, TOKEN_SECONDS, UPLOAD_LEASE_SECONDS
-from pymdc.bridge.store import Entry, Replayed, Shard, Store, Stored
+from pymdc.bridge.store import NO_NONCE, Entry, Replayed, Shard, Store, Stored
 
 NOW = 1_795_387_055_461
 _numbers = itertools.count()
@@ -191,9 +191,9 @@ def test_a_token_serves_once_and_for_five_minutes(store: Store) -> None:
 
 def test_a_signed_request_for_a_token_serves_once(store: Store) -> None:
     bucket = new_bucket(store)
-    store.tokens.create("one", bucket, "PULL", "signature", NOW)
+    store.tokens.create("one", bucket, "PULL", (NO_NONCE, "signature"), NOW)
     with pytest.raises(Replayed):
-        store.tokens.create("two", bucket, "PULL", "signature", NOW)
+        store.tokens.create("two", bucket, "PULL", (NO_NONCE, "signature"), NOW)
     with pytest.raises(Refused, match="expired"):
         store.tokens.check("two", bucket, "PULL", NOW)
 

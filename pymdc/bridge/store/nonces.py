@@ -1,0 +1,153 @@
+"""The signed requests that were accepted, and what tells a replay from a request that another one overtook.
+
+Requests are remembered by subject: a user, or a bucket (where a key of its `pubkeys` may ask for tokens). Each pair of
+nonce and signature is accepted once: it is remembered, or its nonce is at or below the floor, the highest nonce that
+was forgotten. The signature covers the nonce, so the signature alone names the pair.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..errors import Refused
+from ..settings import FORGET_ONE_IN, NONCE_SECONDS, NONCES, NONCES_AT_MOST
+from .clock import database_time
+from .tables import floors, signatures
+
+__all__ = [
+    "NO_NONCE",
+    "Nonce",
+    "Replayed",
+    "Stale",
+    "comparable",
+    "forget",
+    "forgetting_is_due",
+    "remember",
+    "start_floor",
+]
+
+# A time of the years 2001 to 5138 is a number between these, times the unit: so its size tells its unit.
+_FIRST_SECOND, _LAST_SECOND = 1e9, 1e11
+_UNITS = (1.0, 1e3, 1e6, 1e9)  # seconds, milliseconds, microseconds, nanoseconds: how many there are in a second
+_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}  # they alone know ON CONFLICT
+_MINE = sa.and_(signatures.c.subject == sa.bindparam("subject"), signatures.c.timed == sa.bindparam("timed"))
+_FLOOR = sa.select(floors.c.nonce).where(
+    floors.c.subject == sa.bindparam("subject"), floors.c.timed == sa.bindparam("timed")
+)
+
+
+@dataclass(frozen=True)
+class Nonce:
+    """A nonce in the form that it is compared in.
+
+    Attributes:
+        timed: whether it is a time. Times are compared with times, and other numbers with other numbers.
+        value: milliseconds since 1970 where it is a time, else the number itself.
+    """
+
+    timed: bool
+    value: float
+
+
+NO_NONCE = Nonce(False, math.inf)
+"""What stands for the nonce of a request that needs none and has none. It is never below a floor of numbers."""
+
+
+class Replayed(Refused):
+    """This very request was accepted before."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "Invalid nonce supplied")
+
+
+class Stale(Refused):
+    """The nonce is not above the highest one that was forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "Invalid nonce supplied")
+
+
+def comparable(nonce: float) -> Nonce:
+    """Return a nonce in the form that it is compared in: clients that count in different units share an account."""
+    for unit in _UNITS:
+        if _FIRST_SECOND <= nonce / unit < _LAST_SECOND:
+            return Nonce(True, nonce * 1000 / unit)
+    return Nonce(False, nonce)
+
+
+def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: str) -> bool:
+    """Remember a request that is being accepted, in the transaction of `connection`.
+
+    Returns:
+        Whether the subject has a floor for such nonces; else see `start_floor`.
+
+    Raises:
+        Replayed: it was accepted before.
+        Stale: its nonce is at or below the floor.
+    """
+    row = {"subject": subject, "signature": signature, "timed": nonce.timed, "nonce": nonce.value}
+    added = _INSERT[connection.dialect.name](signatures).values(accepted=database_time()).on_conflict_do_nothing()
+    if connection.execute(added.returning(signatures.c.nonce), row).first() is None:
+        raise Replayed
+    # The floor is read after the insert: the insert waits for another process that is just forgetting this request.
+    floor = connection.execute(_FLOOR, {"subject": subject, "timed": nonce.timed}).scalar()
+    if floor is not None and nonce.value <= floor:
+        raise Stale
+    return floor is not None
+
+
+def start_floor(connection: sa.Connection, subject: str, nonce: Nonce) -> None:
+    """Give a subject that has no floor of times its first one: `NONCE_SECONDS` ago, or before the first nonce."""
+    if nonce.timed:
+        floor = min(nonce.value, connection.execute(sa.select(database_time())).scalar_one()) - NONCE_SECONDS * 1000
+        row = {"subject": subject, "timed": True, "nonce": floor}
+        connection.execute(_INSERT[connection.dialect.name](floors).on_conflict_do_nothing(), row)
+
+
+def forgetting_is_due() -> bool:
+    """Tell, once in `FORGET_ONE_IN` calls by chance, that it is time to forget. No client can know when."""
+    return secrets.randbelow(FORGET_ONE_IN) == 0
+
+
+def forget(connection: sa.Connection, subject: str) -> None:
+    """Forget the lowest nonces of a subject that need not be remembered any more, and raise its floors to match.
+
+    Remembered are the highest `NONCES`, and what was accepted in the last `NONCE_SECONDS`, up to `NONCES_AT_MOST`.
+    """
+    for timed in (True, False):
+        mine = {"subject": subject, "timed": timed}
+        highest = max(_superfluous(connection, mine), _nth(connection, mine, NONCES_AT_MOST))
+        if highest > -math.inf:
+            _raise_floor(connection, {**mine, "nonce": highest})
+            connection.execute(signatures.delete().where(_MINE, signatures.c.nonce <= sa.bindparam("highest")),
+                               {**mine, "highest": highest})  # fmt: skip
+
+
+def _superfluous(connection: sa.Connection, mine: dict[str, Any]) -> float:
+    bound = _nth(connection, mine, NONCES)
+    if bound == -math.inf:
+        return bound
+    recent = sa.select(signatures.c.nonce).where(_MINE, signatures.c.accepted > database_time() - NONCE_SECONDS * 1000)
+    lowest = connection.execute(recent.order_by(signatures.c.nonce).limit(1), mine).scalar()
+    below = signatures.c.nonce < (math.inf if lowest is None else lowest)
+    highest = sa.select(sa.func.max(signatures.c.nonce)).where(_MINE, signatures.c.nonce <= bound, below)
+    found: float | None = connection.execute(highest, mine).scalar()
+    return -math.inf if found is None else found
+
+
+def _nth(connection: sa.Connection, mine: dict[str, Any], number: int) -> float:
+    query = sa.select(signatures.c.nonce).where(_MINE).order_by(signatures.c.nonce.desc()).offset(number).limit(1)
+    found: float | None = connection.execute(query, mine).scalar()
+    return -math.inf if found is None else found
+
+
+def _raise_floor(connection: sa.Connection, row: dict[str, Any]) -> None:
+    added = _INSERT[connection.dialect.name](floors).values(row)
+    higher = sa.case((floors.c.nonce > added.excluded.nonce, floors.c.nonce), else_=added.excluded.nonce)
+    connection.execute(added.on_conflict_do_update(index_elements=["subject", "timed"], set_={"nonce": higher}))
