@@ -64,7 +64,7 @@ ROUTES = (
     Operation("GET", "/health", _health, Description("Tell whether the bridge is well", reply="Health")),
     Operation(
         "POST", "/users", users.create,
-        Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413, 429)),
+        Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413, 422, 429)),
     ),
     Operation(
         "GET", "/activations/{token}", users.activate,
@@ -74,7 +74,7 @@ ROUTES = (
     Operation("GET", "/keys", keys.index, Description("List public keys", "user", reply="[Key]")),
     Operation(
         "POST", "/keys", keys.create,
-        Description("Register a public key", "user", "NewKey", "Key", refusals=(400, 409, 413)),
+        Description("Register a public key", "user", "NewKey", "Key", refusals=(400, 413)),
     ),
     Operation(
         "DELETE", "/keys/{key}", keys.delete,
@@ -83,7 +83,7 @@ ROUTES = (
     Operation("GET", "/buckets", buckets.index, Description("List buckets", "user", reply="[Bucket]")),
     Operation(
         "POST", "/buckets", buckets.create,
-        Description("Make a bucket", "user", "NewBucket", "Bucket", refusals=(400, 413)),
+        Description("Make a bucket", "user", "NewBucket", "Bucket", refusals=(400, 413, 422)),
     ),
     Operation(
         "GET", "/buckets/{id}", buckets.get,
@@ -91,7 +91,7 @@ ROUTES = (
     ),
     Operation(
         "PATCH", "/buckets/{id}", buckets.change,
-        Description("Change a bucket", "user", "NewBucket", "Bucket", refusals=(400, 404, 413)),
+        Description("Change a bucket", "user", "NewBucket", "Bucket", refusals=(400, 404, 413, 422)),
     ),
     Operation(
         "DELETE", "/buckets/{id}", buckets.delete,
@@ -99,7 +99,7 @@ ROUTES = (
     ),
     Operation(
         "POST", "/buckets/{id}/tokens", buckets.create_token,
-        Description("Make a token", "user", "NewToken", "Token", refusals=(400, 404, 413)),
+        Description("Make a token", "user", "NewToken", "Token", refusals=(404, 413, 422)),
     ),
     Operation(
         "GET", "/buckets/{id}/files", files.index,
@@ -108,7 +108,8 @@ ROUTES = (
     Operation(
         "PUT", "/buckets/{id}/files", files.upload,
         Description(
-            "Store a file", "token", "Upload", "File", refusals=(400, 403, 404, 408, 413, 429), headers=("x-filesize",)
+            "Store a file", "token", "Upload", "File",
+            refusals=(400, 403, 404, 408, 413, 422, 429), headers=("x-filesize",),
         ),
     ),
     Operation(

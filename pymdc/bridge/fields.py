@@ -88,23 +88,23 @@ def storable(text: str) -> str:
 def email(value: Any = None) -> str:
     """Return an e-mail address in lower case: any that RFC 5321 and RFC 6531 allow."""
     if value is None:
-        raise Refused(400, "User validation failed")
+        raise Refused(422, "User validation failed")
     if not isinstance(value, str):
-        raise Refused(400, "val.toLowerCase is not a function")
+        raise Refused(422, "val.toLowerCase is not a function")
     address = value.lower()
     if len(address) > _EMAIL_CHARACTERS or not _EMAIL.fullmatch(address) or utf8(address) != address:
-        raise Refused(400, "User validation failed")
+        raise Refused(422, "User validation failed")
     return address
 
 
 def password(value: Any = None) -> str:
     """Return the SHA-256 of a password, in lower-case hex, as clients send it."""
     if not isinstance(value, str):
-        raise Refused(400, "Not a string or buffer")
+        raise Refused(422, "Not a string or buffer")
     if len(value) % 2:
-        raise Refused(400, "Invalid hex string")
+        raise Refused(422, "Invalid hex string")
     if not _PASSWORD.fullmatch(value):
-        raise Refused(400, "Password must be hex encoded SHA-256 hash")
+        raise Refused(422, "Password must be hex encoded SHA-256 hash")
     return value.lower()
 
 
@@ -156,7 +156,7 @@ def bucket_name(value: Any) -> str | None:
         return value if value is None else utf8(value)
     if isinstance(value, bool | int | float):
         return json.dumps(plain_number(value))
-    raise Refused(400, "Bucket validation failed")
+    raise Refused(422, "Bucket validation failed")
 
 
 def gigabytes(value: Any, default: float) -> float:
@@ -165,7 +165,7 @@ def gigabytes(value: Any, default: float) -> float:
         return default
     number = _number(value)
     if not math.isfinite(number):
-        raise Refused(400, "Bucket validation failed")
+        raise Refused(422, "Bucket validation failed")
     return number
 
 
@@ -175,7 +175,7 @@ def nonce(value: Any) -> float:
         raise Refused(401, "Invalid nonce supplied")
     number = _number(value)
     if not math.isfinite(number):
-        raise Refused(400, "User validation failed")
+        raise Refused(422, "User validation failed")
     if number <= 0:
         raise Refused(401, "Invalid nonce supplied")
     return number

@@ -165,7 +165,7 @@ class SmtpServer:
             if not _for_good(error):
                 raise
             _log.warning("the mail server refused an address for good: %s", type(error).__name__)
-            raise Refused(400, "The mail server takes no mail for this address") from error
+            raise Refused(422, "The mail server takes no mail for this address") from error
 
 
 def _for_good(error: smtplib.SMTPException) -> bool:

@@ -39,9 +39,9 @@ def boundary(content_type: str | None) -> str:
     """
     kind, options = parse_options_header(content_type or "")
     if kind != "multipart/form-data":
-        raise Refused(400, "The body is not multipart/form-data")
+        raise Refused(422, "The body is not multipart/form-data")
     if not options.get("boundary"):
-        raise Refused(400, "The Content-Type of the body names no multipart boundary")
+        raise Refused(422, "The Content-Type of the body names no multipart boundary")
     return str(options["boundary"])
 
 
@@ -80,7 +80,7 @@ class FilePart:
                 boundary, header_charset="latin-1", max_header_size=_HEADER_BYTES, max_header_count=32
             )
         except MultipartError as error:
-            raise Refused(400, f"Malformed multipart data: {error}") from None
+            raise Refused(422, f"Malformed multipart data: {error}") from None
         self.name = ""
         self.mimetype = "text/plain"
         self.found = False
@@ -103,7 +103,7 @@ class FilePart:
                 elif self._inside:
                     yield event
         except MultipartError as error:
-            raise Refused(400, f"Malformed multipart data: {error}") from None
+            raise Refused(422, f"Malformed multipart data: {error}") from None
 
     def finish(self) -> None:
         """Take the end of the body.
@@ -114,9 +114,9 @@ class FilePart:
         try:
             self._parser.close()
         except MultipartError:
-            raise Refused(400, "Unexpected end of multipart data") from None
+            raise Refused(422, "Unexpected end of multipart data") from None
         if not self.found:
-            raise Refused(400, "No file in the multipart data")
+            raise Refused(422, "No file in the multipart data")
 
     def _begin(self, segment: MultipartSegment) -> None:
         name = file_name(segment.header("Content-Disposition", ""))

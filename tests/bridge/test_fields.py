@@ -73,7 +73,7 @@ def test_a_password_is_64_hex_digits() -> None:
 def test_another_password_is_refused(value: Any, message: str) -> None:
     with pytest.raises(Refused) as caught:
         fields.password(value)
-    assert (caught.value.status, caught.value.message) == (400, message)
+    assert (caught.value.status, caught.value.message) == (422, message)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_a_nonce_is_any_positive_number(value: Any) -> None:
         ("", 401, "Invalid nonce supplied"),
         (0, 401, "Invalid nonce supplied"),
         ("-5", 401, "Invalid nonce supplied"),
-        ("abc", 400, "User validation failed"),
-        (["1", "2"], 400, "User validation failed"),
-        ("1e999", 400, "User validation failed"),
+        ("abc", 422, "User validation failed"),
+        (["1", "2"], 422, "User validation failed"),
+        ("1e999", 422, "User validation failed"),
     ],
 )
 def test_another_nonce_is_refused(value: Any, status: int, message: str) -> None:

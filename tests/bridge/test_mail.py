@@ -177,7 +177,7 @@ def test_whoever_gets_the_mail_can_activate_the_account(tmp_path: Path, authorit
 @pytest.mark.parametrize(
     ("to_recipient", "to_mail", "status", "words"),
     [
-        ("550 no such user", "250 OK", 400, "The mail server takes no mail for this address"),
+        ("550 no such user", "250 OK", 422, "The mail server takes no mail for this address"),
         ("451 greylisted", "250 OK", 503, "The activation mail cannot be sent, try again later"),
         ("250 OK", "554 spam", 503, "The activation mail cannot be sent, try again later"),
     ],
@@ -196,7 +196,7 @@ def test_a_registration_whose_mail_is_refused_can_be_made_again(
 
 def test_a_server_without_utf8_refuses_an_address_that_needs_it(tmp_path: Path, authority: trustme.CA) -> None:
     with mail_server(authority, utf8=False) as inbox, mailing(tmp_path, inbox) as bridge:
-        assert register(bridge, "jürgen@example.com").status_code == 400
+        assert register(bridge, "jürgen@example.com").status_code == 422
 
 
 def test_a_wrong_login_is_the_bridges_trouble_not_the_users(tmp_path: Path, authority: trustme.CA) -> None:

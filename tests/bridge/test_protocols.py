@@ -150,7 +150,7 @@ def test_when_all_connections_are_in_use_a_new_one_is_closed(tmp_path: Path, cap
             assert ended(other)
         assert "a connection was closed: 1 are open" in caplog.text
         only.sendall(b"{}")
-        assert b" 400 " in only.recv(65536)
+        assert b" 422 " in only.recv(65536)
 
 
 def test_no_more_is_read_of_a_connection_that_is_being_closed(bridge: Running) -> None:

@@ -325,7 +325,7 @@ def test_somebody_elses_address_cannot_be_registered_again(alice: Owner) -> None
         reply = http.post("/users", json={"email": email, "password": "ab" * 32, "pubkey": key})
         assert_reply(reply, (409, "Email is already registered"))
     taken = {"email": "new@example.com", "password": "ab" * 32, "pubkey": alice.person.key.get_public_key()}
-    assert_reply(http.post("/users", json=taken), (409, "Public key is already registered"))
+    assert_reply(http.post("/users", json=taken), (400, "Public key is already registered"))
     assert http.get("/keys", auth=("new@example.com", "ab" * 32)).status_code == 401
     assert alice.state() == before
     assert http.get("/keys", auth=alice.person.basic).status_code == 200

@@ -68,7 +68,7 @@ async def create_token(bridge: Bridge, request: Request) -> Response:
     bucket, signed = await auth.token_access(bridge, request, body, request.path_params["id"])
     operation = sent.get("operation")
     if operation not in ("PUSH", "PULL"):
-        raise Refused(400, "Token validation failed")
+        raise Refused(422, "Token validation failed")
     token = secrets.token_hex(32)
     expires = await bridge.in_database(bridge.store.tokens.create, token, bucket.id, operation, signed, bridge.now())
     shown = {"bucket": bucket.id, "operation": operation, "expires": fields.iso_date(expires)}

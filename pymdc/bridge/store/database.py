@@ -117,12 +117,12 @@ class Database:
         raise Unavailable("The bridge is too busy, try again")
 
 
-def insert_unique(connection: sa.Connection, statement: sa.Insert, message: str) -> None:
-    """Insert a row; where there is one already, the transaction is refused with 409 and `message`."""
+def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refused) -> None:
+    """Insert a row; where there is one already, the transaction is refused with `taken`."""
     try:
         connection.execute(statement)
     except exc.IntegrityError as error:
-        raise Refused(409, message) from error
+        raise taken from error
 
 
 @contextmanager

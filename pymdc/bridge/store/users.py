@@ -16,8 +16,6 @@ from .tables import activations, keys, token_hash, users
 
 __all__ = ["User", "Users"]
 
-_TAKEN = "Public key is already registered"
-
 # What every signed request asks: made once, since making a statement costs more than most of them take to run.
 _WITH_KEY = sa.select(users, keys.c.text).join(keys).where(keys.c.point == sa.bindparam("point"))
 
@@ -51,7 +49,7 @@ class Users:
         """
         row = {"email": email, "password": password, "created": now, "activated": False}
         with self._database.write() as connection:
-            insert_unique(connection, users.insert().values(row), "Email is already registered")
+            insert_unique(connection, users.insert().values(row), Refused(409, "Email is already registered"))
             connection.execute(activations.insert().values(token=token_hash(token), email=email, mailed=False))
             if key is not None:
                 _insert_key(connection, email, key)
@@ -150,4 +148,5 @@ class Users:
 
 
 def _insert_key(connection: sa.Connection, email: str, key: Key) -> None:
-    insert_unique(connection, keys.insert().values(email=email, text=key[0], point=key[1]), _TAKEN)
+    row = {"email": email, "text": key[0], "point": key[1]}
+    insert_unique(connection, keys.insert().values(row), Refused(400, "Public key is already registered"))

@@ -15,7 +15,7 @@ def test_a_key_of_the_users_is_found_in_any_form(bridge: Running) -> None:
     raw = key.public_key.hex()
     assert alice.send("POST", "/keys", {"key": raw}).json() == {"user": alice.email, "key": raw, "id": raw}
     assert alice.send("GET", "/keys", key=key).status_code == 200
-    assert alice.send("POST", "/keys", {"key": "04" + raw}).status_code == 409
+    assert alice.send("POST", "/keys", {"key": "04" + raw}).status_code == 400
     deleted = alice.send("DELETE", f"/keys/{key.get_public_key()}")
     assert (deleted.status_code, deleted.content) == (200, b"")
     assert alice.send("GET", "/keys", key=key).json() == {"error": "Public key not registered"}
@@ -170,7 +170,7 @@ def test_a_token_is_not_spent_by_a_request_whose_headers_are_wrong(bridge: Runni
     bucket = alice.bucket()
     token = alice.token(bucket, "PUSH")
     assert alice.put(bucket, multipart(b"data"), size, token).status_code == 400
-    assert alice.put(bucket, multipart(b"data"), 4, token, **{"content-type": "text/plain"}).status_code == 400
+    assert alice.put(bucket, multipart(b"data"), 4, token, **{"content-type": "text/plain"}).status_code == 422
     assert alice.put(bucket, multipart(b"data"), 4, token).status_code == 200
     assert alice.put(bucket, multipart(b"data"), 4, token).json() == {"error": "Invalid or expired token"}
 
