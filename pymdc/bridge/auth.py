@@ -16,6 +16,7 @@ from starlette.requests import Request
 from . import curve, fields
 from .context import Bridge
 from .errors import Refused, Unavailable
+from .requests import client
 from .store import NO_NONCE, Bucket, Nonce, Replayed, User, Users, comparable
 
 __all__ = ["Signed", "token_access", "user"]
@@ -50,7 +51,7 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
     """
     basic = _basic(request)
     if basic is not None:
-        return await _by_password(bridge, *basic)
+        return await _by_password(bridge, client(request), *basic)
     return await _by_signature(bridge, _signed(request, body))
 
 
@@ -67,7 +68,7 @@ async def token_access(
     """
     basic = _basic(request)
     if basic is not None:
-        owner = await _by_password(bridge, *basic)
+        owner = await _by_password(bridge, client(request), *basic)
         return await bridge.in_database(bridge.store.buckets.get, bucket, owner.email), None
     signed = _signed(request, body)
     try:
@@ -99,10 +100,9 @@ def _basic(request: Request) -> tuple[str, str] | None:
     return (name.lower(), password.lower()) if name and password else None
 
 
-async def _by_password(bridge: Bridge, email: str, password: str) -> User:
+async def _by_password(bridge: Bridge, address: str, email: str, password: str) -> User:
     found = await bridge.in_database(bridge.store.users.with_password, email)
-    kept = bridge.passwords.nobodys if found is None else found[1]
-    good = await bridge.compute(bridge.passwords.verify, password, kept)
+    good = await bridge.logins.verify(address, email, password, None if found is None else found[1])
     if found is None or not good:
         raise Refused(401, "Invalid email or password")
     return _activated(found[0])

@@ -12,9 +12,9 @@ from anyio import to_thread
 
 from .blobs import Blobs
 from .limits import Limits
+from .logins import Logins
 from .mail import Mail, Mailer, mailer
-from .passwords import Passwords
-from .settings import DATABASE_THREADS, MAIL_THREADS, PASSWORD_THREADS, SHARD_THREADS, Settings
+from .settings import DATABASE_THREADS, MAIL_THREADS, SHARD_THREADS, Settings
 from .store import Store
 
 __all__ = ["Bridge", "Condition", "now"]
@@ -43,7 +43,7 @@ class Condition:
 class Bridge:
     """The engines of one bridge, and ways to run what blocks outside the event loop.
 
-    Nothing here needs to be known to a second process that serves the same database and store: `passwords` only
+    Nothing here needs to be known to a second process that serves the same database and store: `logins` only
     remembers what it can find out again.
     """
 
@@ -52,10 +52,9 @@ class Bridge:
     blobs: Blobs
     mailer: Mailer
     limits: Limits
-    passwords: Passwords = field(default_factory=Passwords)
+    logins: Logins = field(default_factory=Logins)
     condition: Condition = field(default_factory=Condition)
     _database: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DATABASE_THREADS))
-    _crypto: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(PASSWORD_THREADS))
     _shards: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SHARD_THREADS))
     _mails: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAIL_THREADS))
 
@@ -73,10 +72,6 @@ class Bridge:
     async def in_database(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the database in a thread."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._database)
-
-    async def compute(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a costly computation on passwords in a thread."""
-        return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._crypto)
 
     async def in_store(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the store in a thread."""

@@ -38,19 +38,23 @@ class Passwords:
 
     def verify(self, password: str, kept: str) -> bool:
         """Tell whether `kept` was made of `password`. It costs 50 ms, or nothing where it was just verified."""
-        ticket = hmac.digest(self._key, f"{kept}\0{password}".encode("utf-8", "replace"), "sha256")
-        if self._knows(ticket):
+        if self.knows(password, kept):
             return True
         _, cost, block, salt, expected = kept.split("$")
         derived = _derive(password, bytes.fromhex(salt), int(cost), int(block))
         good = hmac.compare_digest(derived, bytes.fromhex(expected))
         if good:
-            self._remember(ticket)
+            self._remember(self._ticket(password, kept))
         return good
 
-    def _knows(self, ticket: bytes) -> bool:
+    def knows(self, password: str, kept: str) -> bool:
+        """Tell whether `verify` found of late that `kept` was made of `password`. It costs some microseconds."""
+        ticket = self._ticket(password, kept)
         with self._lock:
             return self._verified.get(ticket, 0.0) > time.monotonic()
+
+    def _ticket(self, password: str, kept: str) -> bytes:
+        return hmac.digest(self._key, f"{kept}\0{password}".encode("utf-8", "replace"), "sha256")
 
     def _remember(self, ticket: bytes) -> None:
         with self._lock:

@@ -31,7 +31,7 @@ async def create(bridge: Bridge, request: Request) -> Response:
     if bridge.settings.smtp_host is not None:
         limit, address = bridge.settings.registrations_per_hour, neighbourhood(client(request))
         await bridge.in_database(bridge.store.registrations.admit, address, limit, bridge.now())
-    kept = await bridge.compute(bridge.passwords.protect, password)
+    kept = await bridge.logins.protect(client(request), password)
     token = secrets.token_hex(32)
     user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, bridge.now())
     await _send_mail(bridge, email, token, sent.get("redirect"))
