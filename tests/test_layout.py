@@ -213,4 +213,4 @@ def test_importing_pymdc_imports_nothing_of_the_extras() -> None:
 def test_importing_the_command_line_does_not_import_the_bridge() -> None:
     loaded = modules_after("import pymdc.cli.main")
     assert "click" in loaded
-    assert not loaded & {"starlette", "uvicorn", "sqlalchemy", "obstore", "pymdc.bridge"}
+    assert not loaded & {"starlette", "uvicorn", "sqlalchemy", "obstore", "pymdc.bridge.server"}

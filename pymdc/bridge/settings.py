@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from .mail import Mail
+from .message import Mail
+from .options import option
 
 __all__ = ["Settings"]
 
@@ -71,63 +71,88 @@ REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest
 STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: most do, and an operator still waits for it
 
 
+def _default_data() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "pymdc-bridge"
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How one bridge is set up.
+    """How one bridge is set up. Each attribute is an option of `pymdc bridge`, but for `on_mail`.
 
     Attributes:
-        data: the folder for whatever is not named below: the SQLite file, the shards, the outbox. Made if missing.
-        host: the address to listen on.
-        port: the port to listen on; 0 takes any free one.
-        database: an SQLAlchemy URL; by default the SQLite file `bridge.sqlite` in `data`.
-        store: a folder, or a URL such as `s3://bucket/prefix`; by default the folder `shards` in `data`.
-        public_url: how clients reach the bridge, where that is not `http://host:port`: it is what activation links
-            and the channels of pointers are made from.
-        redirect_origins: where an activation may redirect to, such as `https://app.example`.
         on_mail: called with each `Mail` after it is sent, in a worker thread.
-        tls_certificate: a file with a certificate and those above it, in PEM; with it, the bridge speaks TLS.
-        tls_key: the file with its private key, in PEM, without a password.
-        trusted_proxies: addresses or networks of proxies, whose `X-Forwarded-For` tells the address of a client.
-        access_log: `"off"`, `"on"` (standard error), or a file to add a line to for each request.
-        smtp_host: the server to send mail through; without one, mails go to the outbox.
-        smtp_port: its port; by default the usual one of `smtp_security`.
-        smtp_security: `"starttls"`, `"tls"` (from the first byte) or `"none"`.
-        smtp_user: the name to log in with, if that is asked for.
-        smtp_password: the password to log in with.
-        smtp_sender: the address that mails come from; needed with `smtp_host`.
-        registrations_per_hour: how many registrations an address is allowed, where mails are sent by SMTP.
-        uploads_per_address: how many uploads an address may have under way at once.
-        max_requests: how many requests may be under way at once.
-        max_connections: how many connections may be open at once; then idle ones are closed.
-        stop_seconds: how long a stopping bridge lets transfers finish.
 
     Raises:
-        ValueError: one of them cannot be used; its text says which, and why.
+        ValueError: one of them cannot be used. Its text says which, and why.
     """
 
-    data: Path
-    host: str = "127.0.0.1"
-    port: int = PORT
-    database: str | None = None
-    store: str | None = None
-    public_url: str | None = None
-    redirect_origins: tuple[str, ...] = ()
+    data: Path = field(
+        default_factory=_default_data,
+        metadata={
+            "help": "The folder for the database, the shards and the outbox, where they are not elsewhere.",
+            "shown": "~/.local/share/pymdc-bridge",
+        },
+    )
+    host: str = option("127.0.0.1", "The address to listen on; 0.0.0.0 or :: for all.")
+    port: int = option(PORT, "The port to listen on; 0 takes any free one.", least=0, most=65535)
+    database: str | None = option(
+        None,
+        "An SQLAlchemy URL: postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
+        shown="an SQLite file in the data folder",
+        repr=False,  # it holds a password
+    )
+    store: str | None = option(
+        None, "Where the shards are: a folder, or s3://BUCKET/PREFIX.", shown="a folder in the data folder"
+    )
+    public_url: str | None = option(
+        None,
+        "How clients reach the bridge, if it is behind a proxy. Links in mails and channels are made from it.",
+        shown="http://HOST:PORT",
+    )
+    redirect_origins: tuple[str, ...] = option(
+        (), "Where an activation may redirect to, as https://HOST.", name="redirect-origin"
+    )
     on_mail: Callable[[Mail], None] | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    trusted_proxies: tuple[str, ...] = ()
-    access_log: str = "off"
-    smtp_host: str | None = None
-    smtp_port: int | None = None
-    smtp_security: str = "starttls"
-    smtp_user: str | None = None
-    smtp_password: str | None = field(default=None, repr=False)
-    smtp_sender: str | None = None
-    registrations_per_hour: int = REGISTRATIONS_PER_HOUR
-    uploads_per_address: int = UPLOADS_PER_ADDRESS
-    max_requests: int = REQUESTS
-    max_connections: int = CONNECTIONS
-    stop_seconds: float = STOP_SECONDS
+    tls_certificate: Path | None = option(
+        None, "A file with a certificate and those above it, in PEM. With it the bridge speaks https and wss."
+    )
+    tls_key: Path | None = option(None, "The file with its private key, in PEM, without a password.")
+    trusted_proxies: tuple[str, ...] = option(
+        (),
+        "The address or network of a proxy whose X-Forwarded-For tells the address of a client.",
+        name="trusted-proxy",
+    )
+    access_log: str = option(
+        "off",
+        "A line of JSON for each request: on (to the standard error), or a file.",
+        metavar="off|on|FILE",
+    )
+    smtp_host: str | None = option(
+        None, "The server to send activation mails through.", shown="write mails to the outbox"
+    )
+    smtp_port: int | None = option(
+        None, "The port of that server.", shown="587, 465 or 25, by the security", least=1, most=65535
+    )
+    smtp_security: str = option(
+        "starttls", "How the connection to it is secured: starttls, tls or none.", choices=tuple(SMTP_PORTS)
+    )
+    smtp_user: str | None = option(None, "The name to log in to it with.")
+    smtp_password: str | None = option(
+        None, "The password. Few people see it in the environment or in the file.", repr=False
+    )
+    smtp_sender: str | None = option(None, "The address that mails come from. It is needed with --smtp-host.")
+    registrations_per_hour: int = option(
+        REGISTRATIONS_PER_HOUR, "How many registrations an address is allowed, where mails go out by SMTP.", least=1
+    )
+    uploads_per_address: int = option(
+        UPLOADS_PER_ADDRESS, "How many uploads an address may have under way; others wait.", least=1
+    )
+    max_requests: int = option(REQUESTS, "How many requests may be under way.", least=1)
+    max_connections: int = option(
+        CONNECTIONS, "How many connections may be open, before idle ones are closed.", least=1
+    )
+    stop_seconds: float = option(STOP_SECONDS, "How long a stopping bridge lets transfers finish.", least=0)
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):

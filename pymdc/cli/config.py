@@ -28,14 +28,14 @@ def read_config(context: click.Context, _: click.Parameter, path: Path | None) -
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path}: {error}") from error
-    options = {option.name: option for option in context.command.params if option.expose_value}
-    named = {key.replace("-", "_"): key for key in values}
+    options = {option.opts[0].lstrip("-"): option for option in context.command.params if option.expose_value}
+    named = {key.replace("_", "-"): key for key in values}
     unknown = [key for name, key in named.items() if name not in options]
     if unknown:
         raise click.ClickException(f"{path}: there is no option {', '.join(sorted(unknown))}")
     for name, key in named.items():
         _check_type(path, key, options[name], values[key])
-    context.default_map = {name: values[key] for name, key in named.items()}
+    context.default_map = {str(options[name].name): values[key] for name, key in named.items()}
 
 
 def _check_type(path: Path, key: str, option: click.Parameter, value: Any) -> None:

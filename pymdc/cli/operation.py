@@ -9,31 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..bridge.settings import Settings
 from .extras import needs_bridge
 
 if TYPE_CHECKING:
-    from ..bridge.settings import Settings
     from ..bridge.store import Store
 
-__all__ = ["check", "explained", "settings_of", "users"]
+__all__ = ["check", "explained", "users"]
 
-_FIELDS = {"redirect_origin": "redirect_origins", "trusted_proxy": "trusted_proxies"}  # one of the option, all of them
 _YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do not ask.")
 
 
 class _CannotTell(click.ClickException):
     exit_code = 2  # an engine is away: neither good news nor bad
-
-
-def settings_of(options: dict[str, Any]) -> Settings:
-    """Return the settings that the options of `pymdc bridge` mean.
-
-    Raises:
-        ValueError: they cannot be used.
-    """
-    from ..bridge.settings import Settings
-
-    return Settings(**{_FIELDS.get(name, name): value for name, value in options.items()})
 
 
 @contextmanager
@@ -54,7 +42,7 @@ def _opened(
     with needs_bridge():
         from ..bridge.store import Store
     with explained(kind):
-        settings = settings_of(options)
+        settings = Settings(**options)
         if settings.database is None and not (settings.data / "bridge.sqlite").exists():
             raise ValueError(f"no bridge has its data in {settings.data}")
         with closing(Store(settings.database_url)) as store:
