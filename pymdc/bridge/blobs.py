@@ -1,93 +1,133 @@
-"""What the bridge keeps: blobs, each a shard of a file, in a folder or in an S3 bucket.
+"""What the bridge keeps: blobs, each a shard of a file, in a folder or in an object store such as S3.
 
 A blob's name is `upload/number`: an upload writes under its own id, so what a dead upload left behind is found again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import hashlib
 import logging
-import os
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import obstore
+from anyio import to_thread
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
-from .errors import Unavailable
-from .settings import BLOB_BYTES, MESSAGE_BYTES
+from ..core.hashes import content_hash
+from .errors import Damaged, Full, Unavailable
+from .folder import Folder
+from .objects import Objects
 
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
-
-__all__ = ["Blobs"]
+__all__ = ["Blobs", "Writing"]
 
 _log = logging.getLogger("pymdc.bridge")
-# Silence of an S3 server is bounded; a whole reply is not, since a slow reader of the data channel holds it back.
-_CLIENT: ClientConfig = {
-    "connect_timeout": timedelta(seconds=5),
-    "read_timeout": timedelta(seconds=30),
-    "timeout": timedelta(days=1),
-    "allow_http": True,  # whoever names an endpoint says which it is
-}
-# A hiccup is waited for, but no longer than the client waits for its reply.
-_RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _Writer(Protocol):
+    def write(self, pieces: Sequence[bytes]) -> None: ...
+    def keep(self) -> None: ...
+    def drop(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Blobs:
     """The store at `location`: a folder, made if missing, or a URL that obstore knows, such as `s3://bucket/prefix`.
 
-    Every method but `read` blocks, threads may share it, and each may raise `Unavailable`.
+    Every method but those that read blocks, threads may share it, and each may raise `Unavailable`.
     """
 
     def __init__(self, location: str) -> None:
-        self._folder = None if "://" in location else Path(location).resolve()
+        self._engine: Folder | Objects
         self._store: ObjectStore
         with _translated():
-            if self._folder is None:
-                self._store = from_url(location, client_options=_CLIENT, retry_config=_RETRY)
+            if "://" in location:
+                self._engine = Objects(location)
+                self._store = self._engine.store
             else:
-                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                self._store = LocalStore(self._folder, automatic_cleanup=True)
+                self._engine = Folder(Path(location).resolve())
+                self._store = LocalStore(self._engine.path)
 
     def put(self, name: str, data: bytes | bytearray) -> None:
         """Keep a blob. When this returns, it is on the disk, or in S3."""
-        with _translated():
-            obstore.put(self._store, name, data, use_multipart=False)
-            if self._folder is not None:
-                _sync(self._folder / name)
-                _sync(self._folder / name.partition("/")[0])
+        writing = self.writer(name)
+        writing.write([bytes(data)])
+        writing.keep()
+        self.settle(name.partition("/")[0])
 
-    async def read(self, name: str) -> AsyncIterator[bytes]:
-        """Yield a blob in pieces of at most `MESSAGE_BYTES`. Little more than `BLOB_BYTES` are in memory."""
+    def writer(self, name: str) -> Writing:
+        """Begin a blob.
+
+        Raises:
+            Full: the disk is full.
+        """
         with _translated():
-            reply = await obstore.get_async(self._store, name)
-            async for chunk in reply.stream(min_chunk_size=BLOB_BYTES):
-                view = memoryview(chunk)
-                for start in range(0, len(view), MESSAGE_BYTES):
-                    yield bytes(view[start : start + MESSAGE_BYTES])
+            return Writing(self._engine.writer(name))
+
+    def settle(self, upload: str) -> None:
+        """Make the names of an upload's blobs durable: before this returns, nothing of it may be acknowledged."""
+        with _translated():
+            self._engine.settle(upload)
+
+    async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes | bytearray, None]:
+        """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`.
+
+        Raises:
+            Unavailable: the store failed, or there is no such blob; then its cause is a `FileNotFoundError`.
+        """
+        with _translated():
+            reading: AsyncGenerator[bytes | bytearray, None] = self._engine.read(name, start, stop)
+            async with aclosing(reading) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def read_checked(self, name: str, size: int, shard: str) -> AsyncGenerator[bytes | bytearray, None]:
+        """Yield the bytes of a blob, which should be `size` long and have the hash `shard`.
+
+        They are hashed while they are yielded. The last piece comes only after it is known that the hash is right.
+
+        Raises:
+            Damaged: the blob is not what it should be, or is not there.
+            Unavailable: the store failed.
+        """
+        hashed = _Hashed(self._engine, name)
+        left = size
+        try:
+            async with aclosing(self.read(name)) as pieces:
+                async for piece in pieces:
+                    left -= len(piece)
+                    hashed.update(piece)
+                    if left <= 0 and (left < 0 or content_hash(await hashed.digest()) != shard):
+                        raise Damaged
+                    yield piece
+            if left > 0:
+                raise Damaged
+        except Unavailable as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise Damaged from error
+            raise
+        finally:
+            await hashed.close()
 
     def delete(self, name: str) -> None:
         """Remove a blob. One that is not there is no error."""
         with _translated():
             try:
-                obstore.delete(self._store, name)
+                self._engine.delete(name)
             except FileNotFoundError:
                 _log.debug("blob %s was removed before", name)
 
     def delete_upload(self, upload: str) -> None:
         """Remove every blob of an upload, and in a folder what a killed process left half written."""
         with _translated():
-            if self._folder is not None:
-                with suppress(FileNotFoundError):  # of several processes that clean up, another one was first
-                    shutil.rmtree(self._folder / upload)
-            else:
-                for page in obstore.list(self._store, upload):
-                    obstore.delete(self._store, [item["path"] for item in page])
+            self._engine.delete_upload(upload)
 
     def pages(self) -> Iterator[list[tuple[str, datetime]]]:
         """Yield the names of all blobs, and when each was written, some at a time."""
@@ -106,12 +146,55 @@ class Blobs:
     def check(self) -> None:
         """Ask the store for a sign of life; `Unavailable` where it gives none."""
         with _translated():
-            if self._folder is not None:
-                # Asked of the system: a file system that is mounted read-only refuses even the superuser.
-                if not os.access(f"{self._folder}/.", os.R_OK | os.W_OK | os.X_OK):
-                    raise PermissionError(f"{self._folder} cannot be written to")
-            else:
-                obstore.list_with_delimiter(self._store)
+            self._engine.check()
+
+
+class Writing:
+    """A blob that is being written. Its methods block, and each may raise `Unavailable` or `Full`."""
+
+    def __init__(self, writer: _Writer) -> None:
+        self._writer = writer
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Add pieces, at most `PIECES` of them."""
+        with _translated():
+            self._writer.write(pieces)
+
+    def keep(self) -> None:
+        """Keep the blob: its bytes are durable when this returns, its name after `Blobs.settle`."""
+        with _translated():
+            self._writer.keep()
+
+    def drop(self) -> None:
+        """Remove what was written."""
+        with _translated():
+            self._writer.drop()
+
+    def close(self) -> None:
+        """Let go of what it holds; what was not kept is left to `Blobs.delete_upload`."""
+        self._writer.close()
+
+
+class _Hashed:
+    """The SHA-256 of a blob that is being read: of a file by a thread beside, of other blobs piece by piece."""
+
+    def __init__(self, engine: Folder | Objects, name: str) -> None:
+        self._sha256 = hashlib.sha256()
+        self._beside: asyncio.Task[str] | None = None
+        if isinstance(engine, Folder):
+            self._beside = asyncio.create_task(to_thread.run_sync(engine.digest, name))
+
+    def update(self, piece: bytes | bytearray) -> None:
+        if self._beside is None:
+            self._sha256.update(piece)
+
+    async def digest(self) -> str:
+        with _translated():
+            return self._sha256.hexdigest() if self._beside is None else await asyncio.shield(self._beside)
+
+    async def close(self) -> None:
+        if self._beside is not None:
+            await asyncio.gather(self._beside, return_exceptions=True)
 
 
 @contextmanager
@@ -119,14 +202,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _log.error("the disk of the store is full: %s", error)
+            raise Full from error
         _log.warning("the store failed: %s", str(error).partition("\n")[0])  # what follows is for its own developers
         raise Unavailable("The store is not available, try again later") from error
-
-
-def _sync(path: Path) -> None:
-    # Neither writing nor renaming is durable before this.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

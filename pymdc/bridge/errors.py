@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Refused", "Unavailable"]
+__all__ = ["Damaged", "Full", "Refused", "Unavailable"]
 
 
 class Refused(Exception):  # noqa: N818 -- a refusal is an answer, not an error of the bridge
@@ -22,3 +22,17 @@ class Unavailable(Refused):
 
     def __init__(self, message: str) -> None:
         super().__init__(503, message)
+
+
+class Full(Refused):
+    """A disk is full: 507, and nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__(507, "The bridge is full, it takes no files for now")
+
+
+class Damaged(Refused):
+    """A shard in the store is lost, or is not what it was."""
+
+    def __init__(self) -> None:
+        super().__init__(500, "The shard is lost or damaged; another upload of its file mends it")

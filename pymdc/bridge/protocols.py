@@ -10,9 +10,10 @@ import struct
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .settings import HEAD_BYTES, HEAD_SECONDS, SEND_SECONDS
+from .settings import HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, SEND_SECONDS
 
 __all__ = ["Channel", "Http"]
 
@@ -143,15 +144,63 @@ class Http(HttpToolsProtocol):
 
 
 class Channel(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, but a peer that does not read cannot keep the connection, and what waits in it, for ever."""
+    """uvicorn's WebSocket, but a peer that does not read cannot keep the connection, and what waits in it, for ever.
+
+    While the peer does not take what was sent, nothing more is read from it: a ping asks for an answer. A binary
+    message of any length is sent as messages of up to `MESSAGE_BYTES`.
+    """
+
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.transport.pause_reading()
+        self._stalled = self.loop.call_later(SEND_SECONDS, self._drop)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_stall()
+        if not self.read_paused:  # else a message waits to be taken
+            self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_stall()
+        super().connection_lost(exc)
+
+    async def send(self, message: Any) -> None:
+        data = message.get("bytes") or b""
+        if len(data) <= MESSAGE_BYTES:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent:
+            raise ClientDisconnected
+        view = memoryview(data)
+        parts: list[bytes | memoryview] = []
+        for start in range(0, len(view), MESSAGE_BYTES):
+            part = view[start : start + MESSAGE_BYTES]
+            parts += [_frame_head(len(part)), part]
+        self.transport.write(b"".join(parts))
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
         self.loop.call_later(SEND_SECONDS, self._drop)
 
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
     def _drop(self) -> None:
         if not self.disconnected:
             _reset(self.transport)
+
+
+def _frame_head(size: int) -> bytes:
+    """Return what comes before a whole binary message (RFC 6455, section 5.2); a server's are not masked."""
+    if size < 126:
+        return struct.pack("!BB", 0x82, size)
+    return struct.pack("!BBH", 0x82, 126, size) if size < 65536 else struct.pack("!BBQ", 0x82, 127, size)
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -17,7 +17,10 @@ __all__ = ["Settings"]
 # What the protocol of 2016 fixes.
 PORT = 6382  # the port of the bridges of 2016; programs of the time have it written down
 SHARD_BYTES = 8 * 1024 * 1024  # a shard is cut at 8 MiB; here at exactly that, so that equal files have equal shards
-BLOB_BYTES = 256 * 1024  # how much of a shard is read at a time: each read costs a thread's wakening
+BLOB_BYTES = 256 * 1024  # how much of a shard is read and sent at a time: each time costs a turn of the event loop
+READ_AHEAD_BYTES = 2 * 1024 * 1024  # what the system is asked to fetch from a disk that has to be waited for
+PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time: each time costs a thread's wakening
+PIECES = 1000  # and in how many parts: Linux takes up to 1,024 in one call
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
 TOKEN_SECONDS = 300  # a bucket token lives five minutes
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual port of each way to speak to a mail server

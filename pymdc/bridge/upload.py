@@ -1,4 +1,4 @@
-"""A body of any size, hashed and cut into shards as it comes.
+"""A body of any size, hashed, cut into shards and written as it comes.
 
 The parts are pure but for the last: `FilePart` finds the file in a multipart body, `file_name` reads a name as the
 bridges of 2016 did, and `ShardWriter` hashes, cuts and stores.
@@ -10,6 +10,9 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from multipart import (  # type: ignore[import-untyped]
@@ -20,10 +23,14 @@ from multipart import (  # type: ignore[import-untyped]
 )
 
 from ..core.hashes import content_hash
+from .blobs import Writing
 from .context import Bridge
 from .errors import Refused
-from .settings import SHARD_BYTES
+from .settings import PIECE_BYTES, PIECES, SHARD_BYTES
 from .store import Shard, Stored
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 __all__ = ["FilePart", "ShardWriter", "boundary", "file_name"]
 
@@ -130,18 +137,22 @@ class FilePart:
 
 
 class ShardWriter:
-    """Hashes what is added to it, cuts it into shards of exactly 8 MiB, and stores each as it completes.
+    """Hashes what is added to it, cuts it into shards of exactly 8 MiB, and stores each as it comes.
 
-    One shard is stored while the next one gathers, so at most two are in memory: `add` waits for the one before, and
-    so holds back its sender. Whoever does not come to `finish` waits for `settle`: after it nothing more is written.
+    One piece of about 1 MiB is hashed and written while the next one gathers, so `add` holds back its sender and at
+    most two are in memory. A shard is made durable while the next one is written. After `finish`, or `settle`, which
+    must follow where there is no `finish`, nothing more is written.
     """
 
     def __init__(self, bridge: Bridge, upload: str) -> None:
         self._bridge = bridge
         self._upload = upload
         self._file = hashlib.sha256()
-        self._buffer = bytearray()
-        self._storing: asyncio.Task[Shard] | None = None
+        self._pieces: list[bytes] = []
+        self._gathered = 0
+        self._shard = _OpenShard(f"{upload}/0", self._file)
+        self._writing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[Shard] | None = None
         self._shards: list[Shard] = []
         self._blobs: dict[str, str] = {}
         self.size = 0
@@ -150,46 +161,93 @@ class ShardWriter:
         """Add a piece of the file.
 
         Raises:
+            Full: the disk of the store is full.
             Unavailable: the store failed.
         """
         self.size += len(data)
-        room = SHARD_BYTES - len(self._buffer)
-        self._buffer += data[:room]
-        if len(self._buffer) == SHARD_BYTES:
-            await self._store_buffer()
-            self._buffer += data[room:]
+        while data:
+            piece = data[: SHARD_BYTES - self._shard.size]
+            data = data[len(piece) :]
+            self._pieces.append(piece)
+            self._gathered += len(piece)
+            self._shard.size += len(piece)
+            if self._shard.size == SHARD_BYTES:
+                await self._end_shard()
+            elif self._gathered >= PIECE_BYTES or len(self._pieces) == PIECES:
+                await self._write_pieces()
 
     async def finish(self) -> Stored:
-        """Store the last shard and return the file.
+        """Store the last shard and return the file. Now all of it is durable.
 
         Raises:
+            Full: the disk of the store is full.
             Unavailable: the store failed.
         """
-        if self._buffer:
-            await self._store_buffer()
-        await self._stored()
+        if self._shard.size:
+            await self._end_shard()
+        await self._kept()
+        if self._blobs:
+            await self._bridge.in_store(self._bridge.blobs.settle, self._upload)
         return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards))
 
     async def settle(self) -> None:
         """Wait until nothing is being written any more, whether that succeeds or not."""
-        if self._storing is not None:
-            await asyncio.gather(self._storing, return_exceptions=True)
+        under_way = [task for task in (self._writing, self._keeping) if task is not None]
+        await asyncio.gather(*under_way, return_exceptions=True)
+        self._shard.close()
 
-    async def _store_buffer(self) -> None:
-        await self._stored()
-        buffer, self._buffer = self._buffer, bytearray()
-        self._storing = asyncio.create_task(self._bridge.in_store(self._store, buffer))
+    async def _write_pieces(self) -> None:
+        await self._written()
+        pieces, self._pieces, self._gathered = self._pieces, [], 0
+        self._writing = asyncio.create_task(self._bridge.in_store(self._write, self._shard, pieces))
 
-    async def _stored(self) -> None:
-        if self._storing is not None:
-            self._shards.append(await asyncio.shield(self._storing))
-            self._storing = None
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
 
-    def _store(self, data: bytearray) -> Shard:
-        self._file.update(data)
-        name = content_hash(hashlib.sha256(data).hexdigest())
-        if name not in self._blobs:  # a file may repeat itself
-            blob = f"{self._upload}/{len(self._shards)}"
-            self._bridge.blobs.put(blob, data)
-            self._blobs[name] = blob
-        return Shard(name, len(data), self._blobs[name])
+    async def _end_shard(self) -> None:
+        await self._write_pieces()
+        await self._written()
+        await self._kept()
+        shard, name = self._shard, content_hash(self._shard.sha256.hexdigest())
+        self._keeping = asyncio.create_task(self._bridge.in_store(self._keep, shard, name))
+        self._shard = _OpenShard(f"{self._upload}/{len(self._shards) + 1}", hashlib.sha256())
+
+    async def _kept(self) -> None:
+        if self._keeping is not None:
+            self._shards.append(await asyncio.shield(self._keeping))
+            self._keeping = None
+
+    def _write(self, shard: _OpenShard, pieces: list[bytes]) -> None:
+        if shard.writing is None:
+            shard.writing = self._bridge.blobs.writer(shard.blob)
+        shard.writing.write(pieces)
+        for piece in pieces:
+            self._file.update(piece)
+            if shard.sha256 is not self._file:
+                shard.sha256.update(piece)
+
+    def _keep(self, shard: _OpenShard, name: str) -> Shard:
+        assert shard.writing is not None, "no shard is empty"
+        with closing(shard.writing):
+            if name in self._blobs:  # a file may repeat itself
+                shard.writing.drop()
+            else:
+                shard.writing.keep()
+                self._blobs[name] = shard.blob
+        return Shard(name, shard.size, self._blobs[name])
+
+
+@dataclass
+class _OpenShard:
+    """A shard that is being received. The hash of a file's first shard is that of the file, as far as it has come."""
+
+    blob: str
+    sha256: Hash
+    size: int = 0
+    writing: Writing | None = None
+
+    def close(self) -> None:
+        if self.writing is not None:
+            self.writing.close()

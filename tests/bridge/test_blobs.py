@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import errno
+import os
+import threading
 from pathlib import Path
 
 import anyio
 import pytest
 
+from pymdc.bridge import folder
 from pymdc.bridge.blobs import Blobs
-from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.errors import Damaged, Full, Unavailable
+from pymdc.bridge.settings import BLOB_BYTES
+
+from .harness import file_hash
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -16,17 +23,137 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
 
 def read(blobs: Blobs, name: str) -> list[bytes]:
     async def collect() -> list[bytes]:
-        return [piece async for piece in blobs.read(name)]
+        return [bytes(piece) async for piece in blobs.read(name)]
 
     return anyio.run(collect)
 
 
-def test_a_blob_is_read_back_in_messages_of_64_kib(blobs: Blobs) -> None:
-    data = bytes(range(256)) * 1000
-    blobs.put("upload/0", bytearray(data))
+DATA = bytes(range(256)) * 4000
+
+
+def checked(blobs: Blobs, data: bytes) -> bytes:
+    """Read a blob that should hold `data`."""
+
+    async def collect() -> bytes:
+        pieces = blobs.read_checked("upload/0", len(data), file_hash(data))
+        return b"".join([bytes(piece) async for piece in pieces])
+
+    return anyio.run(collect)
+
+
+def test_a_blob_is_read_back_in_pieces(blobs: Blobs) -> None:
+    blobs.put("upload/0", bytearray(DATA))
     pieces = read(blobs, "upload/0")
-    assert b"".join(pieces) == data
-    assert {len(piece) for piece in pieces[:-1]} == {65536}
+    assert b"".join(pieces) == DATA
+    assert {len(piece) for piece in pieces[:-1]} == {BLOB_BYTES}
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (10, 500_000), (len(DATA) - 1, len(DATA)), (5, 5)])
+def test_a_part_of_a_blob_is_read(blobs: Blobs, start: int, stop: int) -> None:
+    blobs.put("upload/0", DATA)
+
+    async def collect() -> bytes:
+        return b"".join([bytes(piece) async for piece in blobs.read("upload/0", start, stop)])
+
+    assert anyio.run(collect) == DATA[start:stop]
+
+
+def test_a_blob_that_is_what_it_should_be_is_given_whole(blobs: Blobs) -> None:
+    for data in (DATA, b"x"):
+        blobs.put("upload/0", data)
+        assert checked(blobs, data) == data
+        blobs.delete("upload/0")
+
+
+@pytest.mark.parametrize("stored", [DATA[:-1], DATA + b"x", b"x" + DATA[1:], DATA[:-1] + b"x", b""])
+def test_of_a_blob_that_is_not_what_it_should_be_the_last_piece_is_not_given(blobs: Blobs, stored: bytes) -> None:
+    blobs.put("upload/0", stored)
+    given = bytearray()
+
+    async def collect() -> None:
+        async for piece in blobs.read_checked("upload/0", len(DATA), file_hash(DATA)):
+            given.extend(piece)
+
+    with pytest.raises(Damaged):
+        anyio.run(collect)
+    assert len(given) < len(DATA)
+
+
+def test_a_blob_that_is_lost_is_damaged(blobs: Blobs) -> None:
+    with pytest.raises(Damaged):
+        checked(blobs, DATA)
+
+
+def test_a_store_that_fails_while_a_blob_is_checked_is_unavailable(tmp_path: Path) -> None:
+    blobs = Blobs(str(tmp_path))
+    (tmp_path / "upload").write_text("in the way")
+    with pytest.raises(Unavailable):
+        checked(blobs, DATA)
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EOPNOTSUPP, None])
+def test_what_is_not_in_memory_is_read_by_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    readv, readers = os.preadv, set()
+
+    def on_a_disk(descriptor: int, buffers: list[bytearray], offset: int, flags: int = 0) -> int:
+        if flags and code is not None:
+            raise OSError(code, "not at once")
+        readers.add(threading.current_thread())
+        return readv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", on_a_disk)
+    if code is None:
+        monkeypatch.setattr(folder, "_NO_WAIT", 0)
+    blobs = Blobs(str(tmp_path))
+    blobs.put("upload/0", DATA)
+    assert b"".join(read(blobs, "upload/0")) == DATA
+    assert threading.main_thread() not in readers
+
+
+def test_a_disk_that_cannot_be_read_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    blobs = Blobs(str(tmp_path))
+    blobs.put("upload/0", DATA)
+    monkeypatch.setattr(os, "preadv", broken)
+    with pytest.raises(Unavailable):
+        read(blobs, "upload/0")
+
+
+def test_a_system_that_takes_less_than_it_is_given_is_given_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writev = os.writev
+    monkeypatch.setattr(os, "writev", lambda descriptor, parts: writev(descriptor, [parts[0][:700]]))
+    blobs = Blobs(str(tmp_path))
+    writing = blobs.writer("upload/0")
+    writing.write([DATA[:1000], b"", DATA[1000:1001], DATA[1001:]])
+    writing.keep()
+    assert b"".join(read(blobs, "upload/0")) == DATA
+
+
+def test_what_is_dropped_leaves_nothing(blobs: Blobs) -> None:
+    writing = blobs.writer("upload/0")
+    writing.write([DATA])
+    writing.drop()
+    writing.close()
+    assert list(blobs.pages()) in ([], [[]])
+
+
+def test_a_disk_that_is_full_is_told_so_and_named_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "writev", full)
+    blobs = Blobs(str(tmp_path))
+    with pytest.raises(Full):
+        blobs.put("upload/0", DATA)
+    assert str(tmp_path) in caplog.text
 
 
 def test_a_blob_is_removed_once_and_again(blobs: Blobs) -> None:

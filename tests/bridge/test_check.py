@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from datetime import datetime, timedelta, timezone
 
 import obstore
@@ -144,7 +144,7 @@ def test_a_shard_of_no_file_is_said_to_be_so(own_bridge: Running, engines: tuple
 class Unreadable(Blobs):
     """A store on a disk with a bad sector."""
 
-    async def read(self, name: str) -> AsyncIterator[bytes]:
+    async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes | bytearray, None]:
         yield b"d"
         raise Unavailable("The store is not available") from OSError(errno.EIO, "Input/output error")
 

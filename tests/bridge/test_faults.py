@@ -19,7 +19,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from pymdc.bridge import blobs
+from pymdc.bridge import objects
 
 from ..engines import postgres_folder, shared_postgresql, shared_s3
 from .chaos.audit import audit
@@ -179,8 +179,8 @@ def test_an_s3_server_that_goes_away_is_told_and_found_again(tmp_path: Path) -> 
 def test_an_s3_server_that_says_nothing_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(blobs._CLIENT, "read_timeout", timedelta(seconds=0.5))
-    monkeypatch.setitem(blobs._RETRY, "retry_timeout", timedelta(seconds=1))
+    monkeypatch.setitem(objects._CLIENT, "read_timeout", timedelta(seconds=0.5))
+    monkeypatch.setitem(objects._RETRY, "retry_timeout", timedelta(seconds=1))
     with on_servers(tmp_path, "store-silent") as (_, alice, bucket):
         process = shared_s3().process
         assert process is not None

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import aclosing
 from typing import Any
 
 import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..context import Bridge
-from ..errors import Refused
+from ..errors import Damaged, Refused
 from ..fields import decode_object
 from ..settings import CHANNEL_REQUEST_SECONDS, SEND_SECONDS
 from ..store import Shard
@@ -31,7 +32,11 @@ async def serve(bridge: Bridge, socket: WebSocket) -> None:
     await socket.accept()
     try:
         shard = await _open(bridge, socket)
-        await _send(bridge, socket, shard)
+        try:
+            await _send(bridge, socket, shard)
+        except Damaged:
+            await bridge.in_database(bridge.store.files.suspect, shard)
+            raise
     except Refused as refused:
         await _fail(socket, refused.status, refused.message)
     except (WebSocketDisconnect, TimeoutError) as error:
@@ -69,9 +74,10 @@ def _text(sent: dict[str, Any], name: str, what: str) -> str:
 
 
 async def _send(bridge: Bridge, socket: WebSocket, shard: Shard) -> None:
-    async for piece in bridge.blobs.read(shard.blob):
-        with anyio.fail_after(SEND_SECONDS):
-            await socket.send_bytes(piece)
+    async with aclosing(bridge.blobs.read_checked(shard.blob, shard.size, shard.hash)) as pieces:
+        async for piece in pieces:
+            with anyio.fail_after(SEND_SECONDS):
+                await socket.send({"type": "websocket.send", "bytes": piece})
     await socket.close(_DONE)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import socket
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 
 import anyio
 import httpx
+import obstore
 import pytest
 from starlette.types import Message
 from starlette.websockets import WebSocket
@@ -20,7 +22,7 @@ from pymdc.bridge.context import Bridge
 from pymdc.bridge.routes import channel
 from pymdc.bridge.settings import Settings
 
-from ..harness import Person, Running, fetch, file_hash
+from ..harness import Person, Running, fetch, file_hash, object_store
 
 DATA = Path(__file__).parent.parent.parent / "data"
 HELLO = b"Hello MetaDisk API!"
@@ -171,18 +173,71 @@ def test_a_channel_that_has_ended_is_left_alone(person: tuple[Person, str], monk
     assert looked_at.wait(30)
 
 
-def test_a_shard_that_the_store_cannot_give_is_an_error(bridge: Running) -> None:
+DAMAGED = {"code": 500, "message": "The shard is lost or damaged; another upload of its file mends it"}
+
+
+@pytest.mark.parametrize("harm", ["lost", "cut", "flipped"])
+def test_a_shard_that_is_lost_or_damaged_never_ends_as_a_good_one(bridge: Running, harm: str) -> None:
     alice = bridge.person()
-    bucket, data = alice.bucket(), b"a file that gets lost"
+    bucket, data = alice.bucket(), harm.encode() * 200_000
     found = alice.upload(bucket, data).json()["hash"]
     asked = alice.pointers(bucket, found).json()[0]
     (blob,) = bridge.sql("SELECT blob FROM shards WHERE hash = ?", file_hash(data))[0]
     bridge.lose(blob)
+    if harm != "lost":
+        obstore.put(object_store(bridge.settings), blob, {"cut": data[:-1], "flipped": b"x" + data[1:]}[harm])
     with connect(asked["channel"], compression=None, proxy=None) as socket:
+        socket.send(json.dumps(asked))
+        *received, message, code = events(socket)
+    assert json.loads(message) == DAMAGED
+    assert code == 1011
+    assert sum(len(piece) for piece in received) < len(data)
+    assert alice.upload(bucket, data).status_code == 200
+    assert alice.download(bucket, found) == data, "the same content again mends it"
+
+
+def test_a_store_that_is_away_is_an_error(own_bridge: Running) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    asked = alice.pointers(bucket, alice.upload(bucket, HELLO).json()["hash"]).json()[0]
+    with own_bridge.without_store(), connect(asked["channel"], compression=None, proxy=None) as socket:
         socket.send(json.dumps(asked))
         message, code = events(socket)
     assert json.loads(message) == {"code": 503, "message": "The store is not available, try again later"}
     assert code == 1011
+
+
+@pytest.mark.parametrize("size", [125, 126, 65535, 65536, 65537, 300_000])
+def test_a_shard_comes_in_messages_of_up_to_64_kib(bridge: Running, size: int) -> None:
+    alice = bridge.person()
+    bucket, data = alice.bucket(), os.urandom(65536) * 4 + os.urandom(size)
+    asked = alice.pointers(bucket, alice.upload(bucket, data).json()["hash"]).json()[0]
+    with connect(asked["channel"], compression=None, proxy=None) as socket:
+        socket.send(json.dumps(asked))
+        *received, code = events(socket)
+    assert code == 1000
+    assert b"".join(received) == data
+    assert max(len(piece) for piece in received) == 65536
+
+
+def test_who_pings_and_never_reads_is_not_read_from_and_dropped(
+    bridge: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "SEND_SECONDS", 1.0)
+    url = httpx.URL(bridge.thread.url)
+    with socket.create_connection((url.host, url.port), 30) as raw:
+        raw.sendall(
+            b"GET / HTTP/1.1\r\nHost: b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        pings, sent = (b"\x89\xfd" + bytes(4) + bytes(125)) * 1000, 0
+        try:
+            while sent < 64 << 20:
+                raw.sendall(pings)
+                sent += len(pings)
+        except ConnectionError:
+            return
+    pytest.fail("the bridge goes on reading")
 
 
 def test_a_defect_is_logged_and_answered(

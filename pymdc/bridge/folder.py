@@ -1,0 +1,166 @@
+"""Blobs as files in a folder: written so that they survive a loss of power, and read without holding up the event loop.
+
+A blob `upload/number` is the file `number` in the folder `upload`. Until it is whole it has a temporary name.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from anyio import to_thread
+
+from .settings import BLOB_BYTES, READ_AHEAD_BYTES
+
+__all__ = ["Folder", "WritingFile"]
+
+_TEMPORARY = "#1"  # what lists the store leaves out names that end so
+_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux alone has it
+
+
+class Folder:
+    """A folder of blobs, made if missing. Every method but `read` blocks, and may raise `OSError`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def writer(self, name: str) -> WritingFile:
+        """Begin a blob. Its upload's folder is made, durably, where it is missing."""
+        final = self.path / name
+        temporary = final.with_name(final.name + _TEMPORARY)
+        try:
+            return WritingFile(temporary, final)
+        except FileNotFoundError:
+            final.parent.mkdir(mode=0o700)
+            sync(self.path)
+            return WritingFile(temporary, final)
+
+    def settle(self, upload: str) -> None:
+        """Make the names of an upload's blobs durable."""
+        sync(self.path / upload)
+
+    async def read(self, name: str, start: int, stop: int | None) -> AsyncGenerator[bytearray, None]:
+        """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`."""
+        descriptor = await to_thread.run_sync(os.open, self.path / name, os.O_RDONLY)
+        try:
+            while stop is None or start < stop:
+                piece = bytearray(BLOB_BYTES if stop is None else min(BLOB_BYTES, stop - start))
+                size = _read_at_once(descriptor, piece, start)
+                if size is None:
+                    size = await to_thread.run_sync(_read_patiently, descriptor, piece, start)
+                if not size:
+                    return
+                del piece[size:]
+                start += size
+                yield piece
+        finally:
+            os.close(descriptor)
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a blob, in hex."""
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(BLOB_BYTES))
+        with (self.path / name).open("rb", buffering=0) as file:
+            while size := file.readinto(buffer):
+                digest.update(buffer[:size])
+        return digest.hexdigest()
+
+    def delete(self, name: str) -> None:
+        """Remove a blob, and its upload's folder when that is empty. A blob that is not there is no error."""
+        path = self.path / name
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()
+
+    def delete_upload(self, upload: str) -> None:
+        """Remove every blob of an upload, and what a killed process left half written."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.path / upload)
+
+    def check(self) -> None:
+        """Raise an `OSError` where blobs cannot be written."""
+        # Asked of the system: a file system that is mounted read-only refuses even the superuser.
+        if not os.access(f"{self.path}/.", os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(f"{self.path} cannot be written to")
+
+    def free(self) -> int:
+        """Return how many bytes may still be written."""
+        return shutil.disk_usage(self.path).free
+
+
+class WritingFile:
+    """A blob that is being written."""
+
+    def __init__(self, temporary: Path, final: Path) -> None:
+        self._temporary = temporary
+        self._final = final
+        self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Add pieces, at most `PIECES` of them."""
+        left = [memoryview(piece) for piece in pieces]
+        with self._named():
+            while left:
+                written = os.writev(self._descriptor, left)
+                while left and written >= len(left[0]):
+                    written -= len(left.pop(0))
+                if written:  # the system may take a part of what it is given
+                    left[0] = left[0][written:]
+
+    def keep(self) -> None:
+        """Make the blob durable under its name. The name itself is durable after `Folder.settle`."""
+        with self._named():
+            os.fsync(self._descriptor)
+        self._temporary.rename(self._final)
+        self.close()
+
+    def drop(self) -> None:
+        """Remove what was written."""
+        self.close()
+        self._temporary.unlink()
+
+    def close(self) -> None:
+        """Let the file go; more than once does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor != -1:
+            os.close(descriptor)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._final)  # whoever reads of it in the log can tell the disk
+            raise
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_at_once(descriptor: int, piece: bytearray, start: int) -> int | None:
+    """Read what the system has in memory; `None` where that is nothing, or cannot be known."""
+    if not _NO_WAIT:
+        return None
+    try:
+        return os.preadv(descriptor, [piece], start, _NO_WAIT)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP):  # on the disk, or a file system that cannot tell
+            return None
+        raise
+
+
+def _read_patiently(descriptor: int, piece: bytearray, start: int) -> int:
+    if _NO_WAIT:  # where the next pieces are to be found in memory
+        os.posix_fadvise(descriptor, start, READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
+    return os.preadv(descriptor, [piece], start)

@@ -1,0 +1,115 @@
+"""Blobs in an object store, such as a bucket of S3."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
+
+from .settings import BLOB_BYTES
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import ClientConfig, RetryConfig
+
+__all__ = ["Objects"]
+
+# Silence of an S3 server is bounded; a whole reply is not, since a slow reader of the data channel holds it back.
+_CLIENT: ClientConfig = {
+    "connect_timeout": timedelta(seconds=5),
+    "read_timeout": timedelta(seconds=30),
+    "timeout": timedelta(days=1),
+    "allow_http": True,  # whoever names an endpoint says which it is
+}
+# A hiccup is waited for, but no longer than the client waits for its reply.
+_RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+
+
+class Objects:
+    """The object store at a URL. Every method but `read` blocks, and may raise what obstore raises."""
+
+    def __init__(self, url: str) -> None:
+        self.store: ObjectStore = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+
+    def writer(self, name: str) -> _WritingObject:
+        """Begin a blob."""
+        return _WritingObject(self.store, name)
+
+    def settle(self, upload: str) -> None:
+        """Do nothing: an object store keeps what it has accepted."""
+
+    async def read(self, name: str, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`.
+
+        The next piece is fetched while the one before is used.
+        """
+        if start == stop:  # a store refuses to give nothing
+            return
+        options: GetOptions = {} if stop is None else {"range": (start, stop)}
+        reply = await obstore.get_async(self.store, name, options=options)
+        chunks = aiter(reply.stream(min_chunk_size=BLOB_BYTES))
+        ahead = asyncio.ensure_future(_next(chunks))
+        try:
+            while chunk := await ahead:
+                ahead = asyncio.ensure_future(_next(chunks))
+                for begin in range(0, len(chunk), BLOB_BYTES):
+                    yield chunk[begin : begin + BLOB_BYTES]
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    def delete(self, name: str) -> None:
+        """Remove a blob. One that is not there may be an error."""
+        obstore.delete(self.store, name)
+
+    def delete_upload(self, upload: str) -> None:
+        """Remove every blob of an upload."""
+        for page in obstore.list(self.store, upload):
+            obstore.delete(self.store, [item["path"] for item in page])
+
+    def check(self) -> None:
+        """Raise an error where the store does not answer."""
+        obstore.list_with_delimiter(self.store)
+
+    def urls(self, names: Sequence[str], seconds: int) -> list[str] | None:
+        """Return a URL for each blob that gives it to anybody for some time; `None` where the store has no such."""
+        if not isinstance(self.store, (S3Store, GCSStore, AzureStore)):
+            return None
+        return list(obstore.sign(self.store, "GET", list(names), timedelta(seconds=seconds)))
+
+
+class _WritingObject:
+    """A blob that is being written: it is sent as a whole."""
+
+    def __init__(self, store: ObjectStore, name: str) -> None:
+        self._store = store
+        self._name = name
+        self._data = bytearray()
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Add pieces."""
+        self._data += b"".join(pieces)
+
+    def keep(self) -> None:
+        """Send the blob."""
+        obstore.put(self._store, self._name, self._data, use_multipart=False)
+        self.close()
+
+    def drop(self) -> None:
+        """Forget what was written."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the memory; more than once does nothing."""
+        self._data = bytearray()
+
+
+async def _next(chunks: Any) -> bytes:
+    try:
+        return memoryview(await anext(chunks)).tobytes()
+    except StopAsyncIteration:
+        return b""
