@@ -7,7 +7,7 @@ from typing import Any
 
 from .core import wire
 from .core.base_client import BaseClient, check_client, client_for
-from .core.dispatch import Callback
+from .core.delivery import Callback
 
 __all__ = ["REST"]
 

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .core.dispatch import Scheduler
+from .core.delivery import Scheduler
 from .core.slices import Slices
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -18,7 +20,7 @@ import respx
 import pymdc
 from pymdc import Client, Timeout, client
 from pymdc.api import REST, Users
-from pymdc.core import base_client
+from pymdc.core import base_client, client_core, transport
 from tests.hostile import Connection, Received, Server, answering, client_context, reply_bytes, server_context
 
 pytestmark = pytest.mark.usefixtures("_no_waiting")
@@ -311,45 +313,192 @@ def test_the_repr_of_a_client_names_its_bridge() -> None:
 
 
 FORKING = """
-import os, sys
+import os, sys, threading
 import pymdc
 from pymdc.rest import REST
 
-assert REST("GET", "/parent") == "/parent"
-child = os.fork()
-if child == 0:
+explicit = pymdc.Client()
+clients = [None, explicit, explicit.with_scheduler(lambda function: function())]
+for one in clients:
+    assert REST("GET", "/parent", client=one) == "/parent"
+released, answered = threading.Event(), []
+under_way = REST("GET", "/slow", callback=answered.append, client=explicit)
+
+def in_child(number):
     values = []
-    REST("GET", "/callback", callback=values.append).join()
-    os._exit(0 if [REST("GET", "/child"), *values] == ["/child", "/callback"] else 1)
-assert REST("GET", "/parent again") == "/parent%20again"
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    for one in clients:
+        REST("GET", f"/callback/{number}", callback=values.append, client=one).join()
+        values.append(REST("GET", f"/child/{number}", client=one))
+    under_way.join()
+    ended = not under_way.is_alive() and under_way.cancelled() and answered == []
+    return values == [f"/callback/{number}", f"/child/{number}"] * 3 and ended
+
+children = []
+for number in range(10):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if in_child(number) else 1)
+    children.append(child)
+    assert REST("GET", f"/again/{number}", client=explicit) == f"/again/{number}"
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+assert REST("GET", "/release", client=explicit) == "/release"
+under_way.join()
+assert answered == ["/slow"]
+sys.exit(sum(codes))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_after_a_fork_the_default_client_works_in_parent_and_child() -> None:
-    with Server(answering(echo)) as server:
+def test_after_a_fork_every_client_works_in_parent_and_child() -> None:
+    released = threading.Event()
+
+    def script(request: Received) -> bytes:
+        if request.path == "/slow":
+            assert released.wait(60)
+        if request.path == "/release":
+            released.set()
+        return echo(request)
+
+    with Server(answering(script)) as server:
         done = subprocess.run(
-            [sys.executable, "-c", FORKING],
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING],  # 3.12 warns of forks beside threads
             env={**os.environ, "STORJ_BRIDGE": server.url, "PYTHONPATH": str(Path(pymdc.__file__).parents[1])},
             timeout=60,
         )
         assert done.returncode == 0
         paths = [request.path for request in server.requests]
-        assert sorted(paths) == ["/callback", "/child", "/parent", "/parent%20again"]
-        assert server.connections >= 2  # the child made connections of its own
+        assert len(paths) == 3 + 10 * 2 * 3 + 10 + 2
+        assert len(set(paths)) == 1 + 10 * 2 + 10 + 2
+
+
+FORKING_IN_A_CALLBACK = """
+import os, threading
+import pymdc
+from pymdc.rest import REST
+
+codes = []
+
+def callback(value):
+    child = os.fork()
+    if child == 0:
+        values = []
+        REST("GET", "/child", callback=values.append).join()
+        os._exit(0 if values == ["/child"] else 1)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+REST("GET", "/a", callback=callback).join()
+assert codes == [0]
+"""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_makes_a_default_client_of_its_own_with_the_same_settings() -> None:
+def test_a_callback_may_fork() -> None:
+    with Server(answering(echo)) as server:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING_IN_A_CALLBACK],
+            env={**os.environ, "STORJ_BRIDGE": server.url, "PYTHONPATH": str(Path(pymdc.__file__).parents[1])},
+            timeout=60,
+        )
+        assert done.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_in_a_forked_child_no_lock_of_another_thread_of_the_parent_is_waited_for() -> None:
     """What runs in the child, called here: a child's coverage is nobody's."""
-    pymdc.configure(endpoint="http://bridge")
-    before = client.default_client()
-    with base_client._default_lock:  # as another thread of the parent may hold it, for ever in the child
-        base_client._forget_in_child()
-        after = client.default_client()
-    assert after is not before
-    assert after.endpoint == "http://bridge"
+    with Server(answering(echo)) as server, Client(server.url) as one, Client(server.url) as unused:
+        pymdc.configure(endpoint=server.url)
+        assert REST("GET", "/a", client=one) == REST("GET", "/a") == "/a"
+        inherited = one._core._transport
+        with base_client._default_lock, one._core._lock, unused._core._lock:
+            base_client._forget_in_child()
+            client_core._start_anew_in_child()
+        assert REST("GET", "/b", client=one) == REST("GET", "/b") == REST("GET", "/b", client=unused) == "/b"
+        assert one._core._transport is not inherited
+        client.default_client().close()
+        for each in transport._inherited:
+            each._http.close()
+        transport._inherited.clear()
+
+
+# The end
+
+
+def silent(connection: Connection) -> None:
+    connection.read_request()
+    connection.wait()
+
+
+def test_closing_waits_for_the_calls_under_way_and_for_their_callbacks() -> None:
+    arrived, go = threading.Event(), threading.Event()
+
+    def slow(request: Received) -> bytes:
+        if request.path == "/first":
+            arrived.set()
+            assert go.wait(20)
+        return echo(request)
+
+    values: list[Any] = []
+    with Server(answering(slow)) as server:
+        with Client(server.url) as one:
+
+            def callback(value: Any) -> None:
+                values.append(value)
+                if value == "/first":
+                    REST("GET", "/second", callback=callback, client=one)
+                else:
+                    one.close()  # a callback may: its own call is not waited for
+
+            REST("GET", "/first", callback=callback, client=one)
+            assert arrived.wait(20)
+            threading.Timer(0.05, go.set).start()
+        assert values == ["/first", "/second"]
+        assert one._core._transport is None
+
+
+@pytest.mark.parametrize("context", [None, server_context()], ids=["plain", "tls"])
+def test_closing_may_cancel_the_calls_under_way_without_any_limit_on_silence(context: ssl.SSLContext | None) -> None:
+    values: list[Any] = []
+    with Server(silent, context=context) as server:
+        one = Client(server.url, timeout=None, workers=2, verify=client_context())
+        user = Users("a@b.c", "d", client=one)
+        handles = [user.register(values.append) for _ in range(5)]
+        blocking = threading.Thread(target=lambda: values.append(user.register()))
+        blocking.start()
+        while len(server.requests) < 3:
+            time.sleep(0.001)
+        began = time.monotonic()
+        one.close(cancel=True)
+        assert time.monotonic() - began < 1
+        blocking.join(20)
+        assert [type(value) for value in values] == [CancelledError] * 6
+        assert all(handle.cancelled() and not handle.is_alive() for handle in handles)
+
+
+ATEXIT = """
+import atexit
+import pymdc
+from pymdc.rest import REST
+
+def at_the_end():
+    print(REST("GET", "/blocking"), flush=True)
+    REST("GET", "/callback", callback=print).join()
+
+atexit.register(at_the_end)
+print(REST("GET", "/first"), flush=True)
+"""
+
+
+def test_a_handler_of_atexit_that_was_registered_before_the_first_call_may_make_calls() -> None:
+    with Server(answering(echo)) as server:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", ATEXIT],
+            env={**os.environ, "STORJ_BRIDGE": server.url, "PYTHONPATH": str(Path(pymdc.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.stdout.split(), done.stderr, done.returncode) == (["/first", "/blocking", "/callback"], "", 0)
 
 
 def test_what_is_no_setting_of_tls_raises_at_once() -> None:

@@ -21,6 +21,7 @@ FLOORS = [
     [
         "core.hashes",
         "core.job",
+        "core.pool",
         "core.slices",
         "core.endpoints",
         "core.replies",
@@ -28,7 +29,9 @@ FLOORS = [
         "transfers.names",
     ],
     ["core.addresses"],
-    ["keypair", "core.dispatch", "core.network", "transfers.multipart_encoder", "transfers.targets"],
+    ["keypair", "core.delivery", "core.under_way", "core.network", "transfers.multipart_encoder", "transfers.targets"],
+    ["core.handle"],
+    ["core.dispatch"],
     ["core.wire", "core.backend"],
     ["core.transport", "transfers.channels"],
     ["core.exchange"],
@@ -55,7 +58,7 @@ ONLY = {
     "httpcore": {"core.transport", "core.backend"},
     "ecdsa": {"keypair"},
     "websockets": {"transfers.channels", "bridge"},
-    "concurrent": {"core.dispatch", "bridge", "cli"},
+    "concurrent": {"core.handle", "bridge", "cli"},
     "click": {"cli"},
     "rich": {"cli"},
     "starlette": {"bridge"},
@@ -158,7 +161,7 @@ def test_httpx_the_curve_and_the_threads_are_where_they_should_be() -> None:
         ("httpx", "core.transport"),
         ("httpcore", "core.transport"),
         ("ecdsa", "keypair"),
-        ("concurrent", "core.dispatch"),
+        ("concurrent", "core.handle"),
     ]:
         assert any(full.split(".")[0] == library for full in imports(name))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.base_client import BaseClient
-from ..core.dispatch import Callback
+from ..core.delivery import Callback
 from ..keypair import ECDSA as _ECDSA
 from ..rest import REST as _REST
 from .buckets import Bucket as _Bucket

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.base_client import BaseClient, check_client
-from ..core.dispatch import Callback
+from ..core.delivery import Callback
 from ..core.wire import path
 from ..rest import REST
 from .files import Files

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core import wire
 from ..core.base_client import BaseClient, check_client, client_for
-from ..core.dispatch import Callback
+from ..core.delivery import Callback
 from ..core.exchange import Exchange
 from ..core.job import Job, Progress, ProgressCallback
 from ..core.wire import Account, Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.base_client import BaseClient, check_client
-from ..core.dispatch import Callback
+from ..core.delivery import Callback
 from ..core.wire import path
 from ..keypair import ECDSA
 from ..rest import REST

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from ..core.base_client import BaseClient, check_client
-from ..core.dispatch import Callback
+from ..core.delivery import Callback
 from ..core.wire import path
 from ..rest import REST
 from .results import text_of

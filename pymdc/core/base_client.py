@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from .. import config
 from . import wire
 from .client_core import ClientCore
-from .dispatch import Callback, Scheduler
+from .delivery import Callback, Scheduler, check_callable
 from .endpoints import parse_endpoint
 from .exchange import Exchange
 from .job import Job
@@ -88,9 +88,16 @@ class BaseClient:
         view._scheduler = scheduler
         return view
 
-    def close(self) -> None:
-        """Close the connections. What is still under way fails; a later call opens new ones."""
-        self._core.close()
+    def close(self, cancel: bool = False) -> None:
+        """Wait for the calls under way and their callbacks, then close the connections. A later call opens new ones.
+
+        The calls of this thread are not waited for: a callback may close its client. The end of a `with` block closes
+        so, too.
+
+        Arguments:
+            cancel: end the calls first, within a second. Each one's value is then a `CancelledError`.
+        """
+        self._core.close(cancel=cancel)
 
     def __enter__(self: _Self) -> _Self:
         return self
@@ -108,8 +115,8 @@ class BaseClient:
 
 
 def _check_scheduler(scheduler: object) -> None:
-    if scheduler is not None and not callable(scheduler):
-        raise TypeError(f"the scheduler must be callable, not {type(scheduler).__name__}")
+    if scheduler is not None:
+        check_callable(scheduler, "scheduler")
 
 
 def check_client(client: object) -> None:
@@ -158,10 +165,8 @@ def configure(**settings: Any) -> None:
 
 
 def _forget_in_child() -> None:
-    # After a fork the child has neither the threads nor its own connections: it makes a client of its own.
-    global _default, _default_lock
-    _default_lock = threading.Lock()
-    _default = None
+    global _default_lock
+    _default_lock = threading.Lock()  # another thread of the parent may have held it
     wire.forked()
 
 

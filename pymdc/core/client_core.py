@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 from urllib.error import URLError
@@ -40,6 +42,7 @@ class ClientCore:
         self._endpoint = endpoint
         self._transport: Transport | None = None
         self._exchange: Exchange | None = None
+        _cores.add(self)
 
     @property
     def endpoint(self) -> str:
@@ -56,12 +59,21 @@ class ClientCore:
         job.end_after(self._timeout.total)
         return work(exchange, job)
 
-    def close(self) -> None:
-        """Close the connections. What is still under way fails; a later call opens new ones."""
+    def close(self, *, cancel: bool) -> None:
+        """Wait for the calls under way, or end them, then close the connections. A later call opens new ones."""
+        self.dispatcher.finish(cancel=cancel)
         with self._lock:
             transport, self._transport, self._exchange = self._transport, None, None
         if transport is not None:
             transport.close()
+
+    def start_anew(self) -> None:
+        """Begin anew in the child of a fork: the connections, the threads and the calls under way are the parent's."""
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        transport, self._transport, self._exchange = self._transport, None, None
+        if transport is not None:
+            transport.disown()
+        self.dispatcher.start_anew()
 
     def _opened(self) -> Exchange:
         with self._lock:
@@ -73,3 +85,15 @@ class ClientCore:
                 self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
                 self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
             return self._exchange
+
+
+_cores: weakref.WeakSet[ClientCore] = weakref.WeakSet()  # all of this process
+
+
+def _start_anew_in_child() -> None:
+    for core in list(_cores):
+        core.start_anew()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+    os.register_at_fork(after_in_child=_start_anew_in_child)

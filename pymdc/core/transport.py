@@ -61,10 +61,16 @@ class Transport:
         )
         self._http = http
         self._closer = weakref.finalize(self, http.close)
+        self._closer.atexit = False  # handlers of atexit may make calls, and the end of the process closes all sockets
 
     def close(self) -> None:
         """Close the connections. What is still under way fails."""
         self._closer()
+
+    def disown(self) -> None:
+        """Leave the connections to the parent, in the child of a fork: to close them may wait for a lock for ever."""
+        self._closer.detach()
+        _inherited.append(self)
 
     def send(self, request: Request, job: Job, body: Iterable[bytes] | None = None) -> Reply | Exception:
         """Send one request and return the reply, or the exception value that tells what went wrong.
@@ -103,6 +109,9 @@ class Transport:
             content=request.body or None if body is None else body,
             extensions=extensions,
         )
+
+
+_inherited: list[Transport] = []  # what must not be freed in the child of a fork: to free it would close it
 
 
 class _Tunnel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pymdc.core import dispatch
 from pymdc.core.dispatch import Dispatcher, Handle
 from pymdc.core.job import Job
 
@@ -151,6 +153,58 @@ def test_a_handle_can_be_awaited() -> None:
     assert asyncio.run(main()) == 42
 
 
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
+def test_nothing_that_a_done_callback_raises_keeps_the_value_from_the_callback(
+    error: BaseException, reported: list[BaseException]
+) -> None:
+    gate = Gate()
+    values: list[Any] = []
+    dispatcher = Dispatcher(1)
+    handle = dispatcher.run(gate, values.append, None)
+    seen: list[Any] = []
+    handle.add_done_callback(failing(error))
+    handle.add_done_callback(lambda done: seen.append(done.result()))
+    gate.open.set()
+    handle.join(LONG)
+    handle.add_done_callback(failing(error))  # called at once, in this thread
+    assert reported == [error, error]
+    assert seen == values == ["through"]
+    last = dispatcher.run(giving(2), values.append, None)
+    last.join(LONG)
+    assert values == ["through", 2]
+
+
+def test_a_handle_has_the_methods_of_a_thread_of_python_2() -> None:
+    gate = Gate()
+    handle, other = start(gate, lambda _: None), start(giving(1), lambda _: None)
+    assert isinstance(handle.ident, int)
+    assert handle.native_id == handle.ident != other.ident
+    assert handle.getName() == handle.name
+    handle.setName("upload")
+    assert handle.getName() == handle.name == "upload"
+    assert handle.isDaemon() is False
+    handle.setDaemon(True)
+    assert handle.isDaemon() is handle.daemon is True
+    assert handle.isAlive()
+    gate.open.set()
+    handle.join(LONG)
+    other.join(LONG)
+    assert not handle.isAlive()
+
+
+class AsyncCallable:
+    async def __call__(self, value: object) -> None: ...
+
+
+async def coroutine_function(value: object) -> None: ...
+
+
+@pytest.mark.parametrize("callback", [coroutine_function, functools.partial(coroutine_function), AsyncCallable()])
+def test_a_coroutine_function_is_no_callback(callback: Any) -> None:
+    with pytest.raises(TypeError, match="must be a plain function, not a coroutine function"):
+        Dispatcher(1).run(giving(1), callback, None)
+
+
 def test_an_exception_in_a_callback_is_reported_and_harms_nothing_else(reported: list[BaseException]) -> None:
     values: list[Any] = []
     dispatcher = Dispatcher(1)
@@ -227,21 +281,126 @@ def test_each_of_many_callbacks_runs_exactly_once() -> None:
     assert counts == [1] * len(counts)
 
 
-def test_joining_a_call_that_nobody_has_begun_makes_it_begin() -> None:
-    values: list[Any] = []
+def test_looking_at_a_call_that_waits_its_turn_starts_nothing() -> None:
     dispatcher, gate = Dispatcher(1), Gate()
-    blocked = dispatcher.run(gate, values.append, None)
+    blocked = dispatcher.run(gate, lambda _: None, None)
     assert gate.begun.wait(LONG)
-    waiting = [dispatcher.run(giving(i), values.append, None) for i in range(3)]
-    waiting[2].join(LONG)
-    assert waiting[1].result(LONG) == 1
-    assert waiting[0].exception(LONG) is None
+    waiting = [dispatcher.run(giving(i), lambda _: None, None) for i in range(50)]
     for handle in waiting:
-        handle.join(LONG)
-    assert sorted(values) == [0, 1, 2]
+        handle.join(0)
+        handle.join(0.001)
+        assert handle.is_alive()
+        with pytest.raises(concurrent.futures.TimeoutError):
+            handle.result(0)
+        with pytest.raises(concurrent.futures.TimeoutError):
+            handle.exception(0.001)
+        assert not handle.running()
     gate.open.set()
-    blocked.join(LONG)
-    assert len(values) == 4
+    for handle in [blocked, *waiting]:
+        handle.join(LONG)
+    assert [handle.result() for handle in waiting] == list(range(50))
+
+
+def by_join(handle: Handle) -> None:
+    handle.join(LONG)
+
+
+def by_result(handle: Handle) -> None:
+    handle.result(LONG)
+
+
+def by_exception(handle: Handle) -> None:
+    handle.exception(LONG)
+
+
+def by_wait(handle: Handle) -> None:
+    concurrent.futures.wait([handle], LONG)
+
+
+def by_as_completed(handle: Handle) -> None:
+    list(concurrent.futures.as_completed([handle], LONG))
+
+
+def by_polling(handle: Handle) -> None:
+    pause = threading.Event()
+    while handle.is_alive():
+        handle.join(0)
+        pause.wait(0.001)
+
+
+def by_an_event(handle: Handle) -> None:
+    ended = threading.Event()
+    handle.add_done_callback(lambda _: ended.set())
+    assert ended.wait(LONG)
+
+
+WAYS = [by_join, by_result, by_exception, by_wait, by_as_completed, by_polling, by_an_event]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_callback_may_wait_for_queued_calls_in_any_way_and_at_any_depth(
+    way: Callable[[Handle], None], workers: int
+) -> None:
+    dispatcher, depths = Dispatcher(workers), []
+
+    def descend(depth: int) -> None:
+        if depth:
+            way(dispatcher.run(lambda _: depth - 1, descend, None))
+        depths.append(depth)
+
+    dispatcher.run(lambda _: 12, descend, None)
+    dispatcher.finish(cancel=False)
+    assert sorted(depths) == list(range(13))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_progress_may_wait_for_a_queued_call_in_any_way(way: Callable[[Handle], None]) -> None:
+    values: list[Any] = []
+    dispatcher = Dispatcher(1)
+
+    def call(job: Job) -> str:
+        job.deliver(lambda: way(dispatcher.run(giving(1), values.append, None)))
+        return "done"
+
+    dispatcher.run(call, values.append, None).join(LONG)
+    dispatcher.run(giving(2), values.append, None)
+    dispatcher.finish(cancel=False)
+    assert sorted(values, key=str) == [1, 2, "done"]
+
+
+def test_a_callback_may_wait_for_a_call_of_another_client() -> None:
+    first, second, values = Dispatcher(1), Dispatcher(1), []
+
+    def callback(value: int) -> None:
+        values.append(value)
+        if value < 5:
+            other = second if value % 2 else first
+            other.run(giving(value + 1), callback, None).join(LONG)
+
+    first.run(giving(0), callback, None).join(LONG)
+    assert values == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_bound_holds_while_callbacks_take_long_and_everybody_looks() -> None:
+    dispatcher, lock, running, most = Dispatcher(4), threading.Lock(), 0, 0
+
+    def call(_: Job) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        pause.wait(0.001)
+        with lock:
+            running -= 1
+
+    pause = threading.Event()
+    handles = [dispatcher.run(call, lambda _: pause.wait(0.03), None) for _ in range(100)]
+    for handle in handles:
+        handle.join(0)
+    for handle in handles:
+        handle.join(LONG)
+    assert 2 <= most <= 4
 
 
 def test_callbacks_may_join_calls_that_they_make_at_any_depth_on_one_worker() -> None:
@@ -275,13 +434,27 @@ def test_callbacks_may_make_blocking_calls_and_start_many_others_and_join_them_a
     assert len(leaves) == 5 * 25
 
 
-def test_a_callback_that_joins_its_own_call_is_told_so(reported: list[BaseException]) -> None:
+@pytest.mark.parametrize("wait", [Handle.join, Handle.result, Handle.exception])
+def test_whoever_waits_for_the_call_that_they_run_in_is_told_so(
+    wait: Callable[[Handle], Any], reported: list[BaseException]
+) -> None:
     holder: list[Handle] = []
     gate = Gate()
-    holder.append(start(gate, lambda _: holder[0].join()))
+
+    def call(job: Job) -> str:
+        gate()
+        job.deliver(lambda: wait(holder[0]))  # as progress is told
+        return "through"
+
+    values: list[Any] = []
+    holder.append(start(call, lambda value: values.append((value, wait(holder[0])))))
     gate.open.set()
     holder[0].join(LONG)
-    assert [str(error) for error in reported] == ["cannot join a call in its own callback"]
+    assert {str(error) for error in reported} == {"cannot join a call in its own callback or progress"}
+    if wait is Handle.join:
+        assert (len(reported), values) == (2, [])
+    else:  # in the callback the value is there
+        assert (len(reported), values) == (1, [("through", holder[0].result() if wait is Handle.result else None)])
 
 
 def test_a_call_that_has_not_begun_can_be_cancelled_and_its_callback_is_told() -> None:
@@ -438,17 +611,60 @@ def test_without_any_thread_left_a_callback_leaves_its_calls_to_the_worker_that_
     assert order == list(range(501))
 
 
-def test_without_any_thread_left_joining_runs_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_thread_left_whoever_waits_in_a_callback_runs_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    values: list[Any] = []
+    dispatcher = Dispatcher(1)
+
+    def descend(depth: int) -> None:
+        monkeypatch.setattr(threading, "Thread", NoThreads)
+        if depth:
+            dispatcher.run(lambda _: depth - 1, descend, None).join(LONG)
+        values.append(depth)
+
+    dispatcher.run(giving(5), descend, None).join(LONG)
+    assert values == [0, 1, 2, 3, 4, 5]
+
+
+def test_without_any_thread_left_a_call_that_is_queued_waits_for_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     values: list[Any] = []
     dispatcher, gate = Dispatcher(1), Gate()
-    blocked = dispatcher.run(gate, lambda _: None, None)
+    dispatcher.run(gate, values.append, None)
     assert gate.begun.wait(LONG)
     monkeypatch.setattr(threading, "Thread", NoThreads)
-    handle = dispatcher.run(lambda _: 1, values.append, None)
-    handle.join(LONG)
-    assert values == [1]
+    handle = dispatcher.run(giving(1), values.append, None)
     gate.open.set()
-    blocked.join(LONG)
+    handle.join(LONG)
+    assert values == ["through", 1]
+
+
+ATEXIT = """
+import atexit, threading
+from pymdc.core.dispatch import Dispatcher
+
+def chain(value):
+    print("value", value, flush=True)
+    if value < 3:
+        dispatcher.run(lambda _: value + 1, chain, None).join()
+
+def at_the_end():
+    print(dispatcher.run(lambda _: "blocking", None, None), flush=True)
+    handle = dispatcher.run(lambda _: 1, chain, None)
+    handle.join()
+    print(handle.result(), handle.is_alive(), flush=True)
+
+{register}
+dispatcher = Dispatcher(workers=1)
+{first}
+"""
+
+
+@pytest.mark.parametrize("first", ["", "dispatcher.run(lambda _: 0, print, None)"])
+def test_handlers_of_atexit_may_make_calls_of_both_kinds(first: str) -> None:
+    script = ATEXIT.format(register="atexit.register(at_the_end)", first=first)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LONG, check=False)
+    lines = ["0"] if first else []
+    assert ran.stdout.splitlines() == [*lines, "blocking", "value 1", "value 2", "value 3", "1 False"]
+    assert (ran.stderr, ran.returncode) == ("", 0)
 
 
 CHAIN = """
@@ -498,3 +714,150 @@ threading.Thread(target=later).start()
 def test_a_programs_own_thread_may_make_calls_after_the_main_thread_has_ended() -> None:
     ran = subprocess.run([sys.executable, "-c", USER_THREAD], capture_output=True, text=True, timeout=LONG, check=False)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("True\n", "", 0)
+
+
+# The end of a client
+
+
+def test_whoever_finishes_waits_for_calls_of_both_kinds_and_for_what_callbacks_start() -> None:
+    order: list[Any] = []
+    dispatcher, gate = Dispatcher(1), Gate()
+
+    def finish() -> None:
+        dispatcher.finish(cancel=False)
+        order.append("finished")
+
+    def chain(value: int) -> None:
+        order.append(value)
+        if value < 3:
+            dispatcher.run(giving(value + 1), chain, None)
+
+    blocking = threading.Thread(target=lambda: order.append(dispatcher.run(gate, None, None)))
+    blocking.start()
+    assert gate.begun.wait(LONG)
+    second = Gate()
+    dispatcher.run(lambda _: second() and 1, chain, None)
+    finisher = threading.Thread(target=finish)
+    finisher.start()
+    gate.open.set()
+    blocking.join(LONG)
+    assert "finished" not in order
+    second.open.set()
+    finisher.join(LONG)
+    assert order == ["through", 1, 2, 3, "finished"]
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_callbacks_may_finish_and_wait_for_each_other(cancel: bool) -> None:
+    values: list[str] = []
+    dispatcher, both = Dispatcher(3), threading.Barrier(3)
+
+    def finish(value: str) -> None:
+        both.wait(LONG)
+        dispatcher.finish(cancel=cancel)
+        values.append(value)
+
+    handles = [dispatcher.run(giving("first"), finish, None), dispatcher.run(giving("second"), finish, None)]
+
+    def join_them(_: Any) -> None:  # those two wait for all others, and this one waits for them
+        both.wait(LONG)
+        for handle in handles:
+            handle.join(LONG)
+        values.append("joined")
+
+    dispatcher.run(giving(None), join_them, None).join(LONG)
+    assert sorted(values) == ["first", "joined", "second"]
+
+
+def test_cancelling_all_ends_calls_of_both_kinds_those_that_wait_their_turn_and_those_that_are_committed() -> None:
+    values: list[Any] = []
+    dispatcher, begun = Dispatcher(2), threading.Semaphore(0)
+
+    def until_stopped(job: Job) -> None:
+        begun.release()
+        while True:
+            job.check()
+            pause.wait(0.001)
+
+    pause = threading.Event()
+
+    def committed(job: Job) -> None:
+        job.commit()
+        until_stopped(job)
+
+    blocking = threading.Thread(target=lambda: values.append(dispatcher.run(until_stopped, None, None)))
+    blocking.start()
+    handles = [dispatcher.run(call, values.append, None) for call in (until_stopped, committed)]
+    for _ in range(3):
+        assert begun.acquire(timeout=LONG)
+    handles += [dispatcher.run(giving(i), values.append, None) for i in range(1000)]
+    dispatcher.finish(cancel=True)
+    assert [handle for handle in handles if handle.is_alive()] == []
+    blocking.join(LONG)
+    assert [type(value) for value in values] == [concurrent.futures.CancelledError] * 1003
+
+
+def test_whoever_cancels_all_waits_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "_CLOSE_SECONDS", 0.05)
+    dispatcher, gate = Dispatcher(1), Gate()
+    handle = dispatcher.run(gate, lambda _: None, None)
+    assert gate.begun.wait(LONG)
+    dispatcher.finish(cancel=True)
+    assert handle.is_alive()
+    gate.open.set()
+    handle.join(LONG)
+    assert handle.cancelled()
+
+
+# Forks: what runs in the child, called here, since a child's coverage is nobody's. See the tests of the client, too.
+
+
+def test_in_the_child_of_a_fork_the_parents_calls_are_ended_and_new_ones_run() -> None:
+    values: list[Any] = []
+    dispatcher, gate = Dispatcher(1), Gate()
+    waiting_for_delivery = threading.Event()
+    in_callback = Gate()
+
+    def callback(value: Any) -> None:
+        waiting_for_delivery.set()
+        in_callback()
+        values.append(value)
+
+    threading.Thread(target=lambda: dispatcher.run(gate, None, None)).start()
+    first = dispatcher.run(giving(1), callback, None)
+    assert waiting_for_delivery.wait(LONG)
+    queued = dispatcher.run(giving(2), values.append, None)
+    assert gate.begun.wait(LONG)
+    dispatcher.start_anew()
+    assert [handle.is_alive() for handle in (first, queued)] == [False, False]
+    assert first.result() == 1
+    assert isinstance(queued.result(), concurrent.futures.CancelledError)
+    assert not queued.cancel() or queued.cancelled()
+    fresh = dispatcher.run(giving(3), values.append, None)
+    fresh.join(LONG)
+    assert values == [3]
+    in_callback.open.set()  # in a child this is the thread that forked: it goes on, and takes nothing of the new work
+    gate.open.set()
+    dispatcher.finish(cancel=False)
+
+
+def test_a_worker_that_forked_in_its_callback_leaves_the_new_pool_alone() -> None:
+    values: list[Any] = []
+    dispatcher = Dispatcher(1)
+
+    def fork(_: Any) -> None:
+        dispatcher.start_anew()
+        dispatcher.run(giving(1), values.append, None).join(LONG)
+
+    handle = dispatcher.run(giving(0), fork, None)
+    handle.join(LONG)
+
+    def progress_forks(job: Job) -> int:
+        job.deliver(dispatcher.start_anew)
+        return 2
+
+    forked = dispatcher.run(progress_forks, values.append, None)
+    forked.join(LONG)
+    assert forked.cancelled()
+    dispatcher.run(giving(3), values.append, None).join(LONG)
+    assert values.count(1) == values.count(3) == 1

@@ -1,0 +1,198 @@
+"""The handle of a call that was made with `callback=`: a thread to old programs, a future to new ones."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+from .delivery import Callback, Scheduler, delivery, reporting
+from .job import Job
+from .pool import Pool, make_room
+from .under_way import UnderWay
+
+__all__ = ["Handle", "value_of"]
+
+_numbers = itertools.count(1)
+
+
+class Handle(Future[Any]):
+    """A call that was made with `callback=`.
+
+    To a program of 2016 it is the thread that runs the call: `join()`, `is_alive()`, `name`, `daemon`, `ident`. It is
+    also a `concurrent.futures.Future`: `result()`, `done()`, `cancel()`, `add_done_callback()`,
+    `asyncio.wrap_future(handle)`. `result()` gives the call's value, error values included: none of them is raised.
+
+    Attributes:
+        name: may be changed.
+        daemon: `False`: the process does not end before the call has been answered and its callback has run. To change
+            it changes nothing.
+        ident, native_id: a number that no other call of the process has.
+        job: tells the call to stop.
+        thread: the identifier of the thread that runs the call; `None` before one does, and after the end.
+    """
+
+    def __init__(
+        self, call: Callable[[Job], Any], callback: Callback, scheduler: Scheduler | None, pool: Pool, calls: UnderWay
+    ) -> None:
+        super().__init__()
+        self.ident = self.native_id = next(_numbers)
+        self.name = f"pymdc-call-{self.ident}"
+        self.daemon = False
+        self.thread: int | None = None
+        self._call = call
+        self._callback = callback
+        self._deliver = delivery(scheduler)
+        self.job = Job(self._deliver)
+        self._pool = pool
+        self._calls = calls
+        self._begun = threading.Lock()  # acquired once, by whoever runs the call; never released
+        self._delivered = threading.Event()
+        self._outcome: list[Any] = []  # the value, which can be read without a lock
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the callback has returned, or `timeout` seconds; with a scheduler, until it was handed over.
+
+        Raises:
+            RuntimeError: in the callback of this very call, or in its progress, as `threading.Thread.join` does.
+        """
+        if not self._delivered.is_set():
+            self._wait(self._delivered.wait, timeout)
+
+    def is_alive(self) -> bool:
+        """Tell whether the callback has yet to return; with a scheduler, whether it has yet to be handed over."""
+        return not self._delivered.is_set()
+
+    isAlive = is_alive  # noqa: N815 - Python 2's names, which programs of 2016 use
+
+    def getName(self) -> str:  # noqa: N802
+        """Return `name`."""
+        return self.name
+
+    def setName(self, name: str) -> None:  # noqa: N802
+        """Set `name`."""
+        self.name = str(name)
+
+    def isDaemon(self) -> bool:  # noqa: N802
+        """Return `daemon`."""
+        return self.daemon
+
+    def setDaemon(self, daemonic: bool) -> None:  # noqa: N802
+        """Set `daemon`, which changes nothing."""
+        self.daemon = bool(daemonic)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the value and return it. An error is a value, and returned.
+
+        Raises:
+            TimeoutError: there is no value after `timeout` seconds (on Python 3.10 `concurrent.futures.TimeoutError`).
+            RuntimeError: this thread is the one that makes the call: it is called in the call's own progress.
+        """
+        if not self.done():
+            self._wait(super().exception, timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the value and return `None`: errors are values, which `result()` gives."""
+        self.result(timeout)
+        return None
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Call `fn(handle)` when the value is there, before the callback.
+
+        What it raises goes to `threading.excepthook`: it must not keep the value from the callback.
+        """
+        super().add_done_callback(lambda handle: reporting(lambda: fn(handle)))
+
+    def cancel(self) -> bool:
+        """Cancel the call, if it can still be stopped: its value is then a `CancelledError`.
+
+        A call that has begun stops within a second, its sockets and files closed; what it had asked of the bridge may
+        have been done or not.
+
+        Returns:
+            Whether the value is, or will be, a `CancelledError`: `False` where the value is there, and where the call
+            can no longer be stopped, such as an upload whose last byte was sent.
+        """
+        stopping = self.job.cancel()
+        if stopping:
+            self.end_soon()
+        return stopping or self.cancelled()
+
+    def cancelled(self) -> bool:
+        """Tell whether the value is a `CancelledError`."""
+        return self.done() and isinstance(super().result(), CancelledError)
+
+    def run(self) -> None:
+        """Make the call and deliver its value, unless somebody has begun to."""
+        if self._begun.acquire(blocking=False):
+            self.thread = threading.get_ident()
+            self.set_running_or_notify_cancel()
+            self._finish(value_of(self._call, self.job))
+
+    def disown(self) -> None:
+        """End here, in the child of a fork: the parent makes the call, and calls the callback."""
+        cancelled = CancelledError("the call belongs to the process that made it")
+        value = self._outcome[0] if self._outcome else cancelled
+        self._begun.acquire(blocking=False)
+        super().__init__()  # the locks anew: any of them may be held for ever
+        self._delivered = threading.Event()
+        self._delivered.set()
+        self.set_result(value)
+
+    def end_soon(self) -> None:
+        """Run the call now, if it still waits for its turn: it was told to stop, and has only to say so."""
+        if not self._begun.locked():
+            self._pool.submit(self, urgent=True)
+
+    def _wait(self, wait: Callable[[float | None], object], timeout: float | None) -> None:
+        if self.thread == threading.get_ident():
+            raise RuntimeError("cannot join a call in its own callback or progress")
+        if timeout is None or timeout > 0:  # to look whether it has ended starts nothing
+            with self._calls.joining(self):
+                if not make_room():
+                    self.run()
+                wait(timeout)
+        else:
+            wait(timeout)
+
+    def _finish(self, value: Any) -> None:
+        if self._delivered.is_set():  # a function of the program forked in the midst of the call, and this is the child
+            return
+        # A scheduler may be wrong and call twice: whoever takes this is the one who calls. They are also the ones who
+        # let go of what a callback holds: a window's things must be freed in the window's thread.
+        once = [(self._callback, self._call, value)]
+        del self._callback, self._call
+
+        def deliver() -> None:
+            try:
+                callback, _call, value = once.pop()
+            except IndexError:
+                return
+            callback(value)
+
+        self._outcome.append(value)
+        try:
+            self.set_result(value)
+            del value
+            self._deliver(deliver)
+        finally:
+            self.thread = None
+            self._delivered.set()
+            self._calls.ended(self)
+
+
+def value_of(call: Callable[[Job], Any], job: Job, caught: type[BaseException] = BaseException) -> Any:
+    """Return the value of `call(job)`: what it returns, what it raises of that kind, or that it was cancelled."""
+    try:
+        job.check()
+        value = call(job)
+    except caught as error:  # errors are values, and a worker has nobody to raise to
+        value = error
+    try:
+        job.commit()  # from here on cancel() is False, and what it promised before is kept
+    except CancelledError as cancelled:
+        return cancelled
+    return value

@@ -1,0 +1,111 @@
+"""The calls of one client that are under way: who waits for their end, and who ends them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from .job import Job
+
+__all__ = ["Call", "UnderWay"]
+
+
+class Call(Protocol):
+    """A call under way.
+
+    Attributes:
+        job: tells it to stop.
+        thread: the identifier of the thread that runs it; `None` before one does.
+    """
+
+    job: Job
+    thread: int | None
+
+    def end_soon(self) -> None:
+        """Run the call now, if it still waits for its turn: it was told to stop, and has only to say so."""
+
+
+class UnderWay:
+    """The calls under way, blocking ones and those with a callback."""
+
+    def __init__(self) -> None:
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget the calls: in the child of a fork nobody runs them, and the lock may be held for ever."""
+        self._changed = threading.Condition(threading.Lock())  # guards the three below
+        self.calls: set[Call] = set()
+        self._closing: list[int] = []  # the threads that wait here for the end of the calls
+        self._joined: dict[int, Call] = {}  # the threads that wait for one call
+
+    def began(self, call: Call) -> None:
+        with self._changed:
+            self.calls.add(call)
+
+    def ended(self, call: Call) -> None:
+        with self._changed:
+            self.calls.discard(call)
+            if self._closing:
+                self._changed.notify_all()
+
+    @contextmanager
+    def joining(self, call: Call) -> Iterator[None]:
+        """Say that this thread waits for a call: whoever waits for the end of all calls must not wait for this one."""
+        me = threading.get_ident()
+        with self._changed:
+            self._joined[me] = call
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._joined.pop(me, None)
+
+    def finish(self) -> None:
+        """Wait until no call is under way, but for this thread's own and those that wait for them."""
+        with self._waiting():
+            while self._others():
+                self._changed.wait()
+
+    def abandon(self, seconds: float) -> None:
+        """End the calls that are under way, but for this thread's own, and wait for them so long at most."""
+        end = time.monotonic() + seconds
+        told: set[Call] = set()
+        with self._waiting():
+            while (others := self._others()) and time.monotonic() < end:
+                if not others - told:
+                    self._changed.wait(max(end - time.monotonic(), 0))
+                    continue
+                fresh = sorted(others - told, key=lambda call: call.thread is not None)
+                for call in fresh:  # those that wait for their turn come first, or they would get it
+                    call.job.abandon()
+                self._changed.release()  # a call takes locks of its own when it ends, and comes back here
+                try:
+                    for call in fresh:
+                        call.end_soon()
+                finally:
+                    self._changed.acquire()
+                told |= others
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        me = threading.get_ident()
+        with self._changed:
+            self._closing.append(me)
+            self._changed.notify_all()
+            try:
+                yield
+            finally:
+                self._closing.remove(me)
+
+    def _others(self) -> set[Call]:
+        """Return the calls that may end without this thread: none of threads that wait here, directly or for one."""
+        stuck = set(self._closing)
+        while True:
+            more = {thread for thread, call in self._joined.items() if call.thread in stuck} - stuck
+            if not more:
+                return {call for call in self.calls if call.thread not in stuck}
+            stuck |= more
