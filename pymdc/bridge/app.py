@@ -160,6 +160,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.limits = bridge.limits
+    app.state.bridge = bridge
     return app
 
 

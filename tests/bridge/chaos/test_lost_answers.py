@@ -1,0 +1,182 @@
+"""Every write of a bridge, interrupted at every exchange with its database: the question is lost, the answer is lost,
+the database is away from then on, or the process is killed. What was acknowledged must hold, and nothing may be broken.
+
+Each run takes some of the moments. With `PYMDC_LARGE` set it takes all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pymdc.bridge import upload
+from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.settings import Settings
+from pymdc.bridge.store import Store, database
+
+from ...engines import postgres_folder, shared_postgresql
+from ..harness import cleaned, settings_for
+from .audit import audit
+from .dying import SHARD_BYTES
+from .faults import KINDS, Plan, Proxy, failing_connection
+from .operations import AFTER, OPERATIONS, Promises, Session, World
+
+ROOT = Path(__file__).parents[3]
+LARGE = "PYMDC_LARGE" in os.environ
+ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+class Trial:
+    """A world under a plan, and the settings that lead to its database without faults."""
+
+    def __init__(self, direct: Settings, faulty: Settings, plan: Plan) -> None:
+        self.direct = direct
+        self.plan = plan
+        self.promises = Promises()
+        self.world = World(faulty, plan, self.promises.note)
+        self.run("begin", nothing)
+
+    def run(self, name: str, operation: Any) -> None:
+        """Run an operation, and look whether all promises hold."""
+        asyncio.run(self.world.run(operation))
+        if name in AFTER:
+            asyncio.run(self.world.run(AFTER[name]))
+        assert self.promises.broken(self.direct) == []
+        assert audit(self.direct) == []
+
+    def finish(self) -> None:
+        cleaned(self.direct)
+        assert audit(self.direct, clean=True) == []
+        assert self.promises.broken(self.direct) == []
+
+
+async def nothing(session: Session) -> None:
+    """The world has begun."""
+
+
+@pytest.fixture(params=ENGINES)
+def trial(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
+    """A trial on each engine."""
+    monkeypatch.setattr(upload, "SHARD_BYTES", SHARD_BYTES)
+    plan = Plan()
+    if request.param == "sqlite":
+        monkeypatch.setitem(database._ARGUMENTS, "sqlite", {"factory": failing_connection(plan)})
+        settings = settings_for(tmp_path, database=None, store=None)
+        yield Trial(settings, settings, plan)
+        return
+    if postgres_folder() is None:
+        pytest.skip("needs PostgreSQL")
+    server = shared_postgresql()
+    direct = settings_for(tmp_path, database=server.create(f"trial{abs(hash(tmp_path))}"), store=None)
+    with closing(Proxy(plan, server.port)) as proxy:
+        through = direct.database_url.replace(f":{server.port}/", f":{proxy.port}/")
+        yield Trial(direct, settings_for(tmp_path, database=through, store=None), plan)
+
+
+def test_a_fault_at_any_exchange_with_the_database_breaks_no_promise(trial: Trial) -> None:
+    met: Counter[str] = Counter()
+    for (place, name), (other, kind) in itertools.product(enumerate(OPERATIONS), enumerate(KINDS)):
+        for number in range(1, 1000) if LARGE else [1 + (5 * place + 3 * other) % 12]:
+            trial.plan.set(kind, number)
+            trial.run(name, OPERATIONS[name])
+            if not trial.plan.met:
+                break
+            met[kind] += 1
+    trial.finish()
+    assert set(met) == set(KINDS)
+    print(met)
+
+
+def test_an_upload_whose_commit_is_not_answered_keeps_its_blobs(trial: Trial) -> None:
+    for number in itertools.count(1):
+        trial.plan.set("answer lost", number)
+        trial.run("new_file", OPERATIONS["new_file"])
+        if not trial.plan.met:
+            break
+    trial.finish()
+    assert number > 8
+
+
+class Mortal:
+    """A process whose children run operations and are killed."""
+
+    def __init__(self, trial: Trial, engines: dict[str, Any]) -> None:
+        world = trial.world
+        told = {
+            "data": str(trial.direct.data), "engines": engines, "email": world.email, "bucket": world.bucket,
+            "key": world.key.get_private_key(),
+        }  # fmt: skip
+        command = [sys.executable, "-m", "tests.bridge.chaos.dying", json.dumps(told)]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._note = world.note
+
+    def killed(self, operation: str, moment: int) -> bool:
+        """Run an operation in a process that dies at a moment. Tell whether it came to that."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([operation, moment]), file=self._process.stdin, flush=True)
+        for line in self._process.stdout:
+            event, *about = json.loads(line)
+            if event == "over":
+                return bool(about[0])
+            self._note(event, *about)
+        raise AssertionError("the process ended by itself")
+
+    def close(self) -> None:
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
+            assert process.wait(60) == 0
+
+
+def test_a_process_killed_at_any_moment_breaks_no_promise(trial: Trial) -> None:
+    killed = 0
+    engines = {"database": trial.direct.database, "store": None}
+    with closing(Mortal(trial, engines)) as mortal:
+        for place, name in enumerate(OPERATIONS):
+            for moment in range(1, 1000) if LARGE else [1 + 7 * place % 12, 20 + 5 * place % 12]:
+                died = mortal.killed(name, moment)
+                trial.run(name, nothing)
+                if not died:
+                    break
+                killed += 1
+    trial.finish()
+    assert killed
+    print(f"{killed} kills")
+
+
+def test_a_fault_while_the_tables_are_made_is_made_good_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan()
+    monkeypatch.setitem(database._ARGUMENTS, "sqlite", {"factory": failing_connection(plan)})
+    for kind in KINDS:
+        for number in itertools.count(1, 1 if LARGE else 20):
+            url = f"sqlite:///{tmp_path / f'{kind} {number}.sqlite'}"
+            plan.set(kind, number)
+            with plan.armed():
+                opened(url)
+            assert opened(url)
+            if not plan.met:
+                break
+
+
+def opened(url: str) -> bool:
+    try:
+        store = Store(url)
+    except Unavailable:
+        return False
+    with closing(store):
+        store.check()
+        return True
