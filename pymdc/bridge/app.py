@@ -29,7 +29,7 @@ from .limits import Gate
 from .middleware import Conventions
 from .openapi import Description
 from .requests import Reply
-from .routes import buckets, channel, files, keys, users
+from .routes import buckets, channel, files, keys, shards, users
 from .settings import Settings
 
 __all__ = ["ROUTES", "create_app"]
@@ -115,6 +115,10 @@ ROUTES = (
     Operation(
         "GET", "/buckets/{id}/files/{hash}", files.pointers,
         Description("Point to the shards of a file", "token", reply="[Pointer]", refusals=(403, 404)),
+    ),
+    Operation(
+        "GET", "/shards/{hash}", shards.get,
+        Description("Give the bytes of a shard", reply="Bytes", refusals=(404, 416), query=("token",)),
     ),
     Operation(
         "DELETE", "/buckets/{id}/files/{hash}", files.delete,

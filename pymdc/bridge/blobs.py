@@ -116,6 +116,11 @@ class Blobs:
         finally:
             await hashed.close()
 
+    def urls(self, names: Sequence[str], seconds: int) -> Sequence[str] | None:
+        """Return a URL for each blob that gives it to anybody for some time; `None` where the store has no such."""
+        with _translated():
+            return self._engine.urls(names, seconds)
+
     def delete(self, name: str) -> None:
         """Remove a blob. One that is not there is no error."""
         with _translated():

@@ -40,12 +40,15 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
         "bucket operation expires token id",
         bucket=_TEXT, operation=_OPERATIONS, expires=_DATE, token=_TEXT, id=_TEXT,
     ),
+    "Bytes": {"type": "string", "format": "binary"},
     "Upload": _object("data", data={"type": "string", "format": "binary"}),
     "File": _object(
         "bucket mimetype filename size hash",
         bucket=_TEXT, mimetype=_TEXT, filename=_TEXT, size={"type": "integer"}, hash=_TEXT,
     ),
-    "Pointer": _object("hash token operation channel", hash=_TEXT, token=_TEXT, operation=_TEXT, channel=_TEXT),
+    "Pointer": _object(
+        "hash token operation channel", hash=_TEXT, token=_TEXT, operation=_TEXT, channel=_TEXT, url=_TEXT
+    ),
 }  # fmt: skip
 """What is sent and returned, by name."""
 
@@ -160,7 +163,8 @@ def _parameters(route: Described) -> list[dict[str, Any]]:
 def _responses(about: Description) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done."}
     if about.reply:
-        done["content"] = {"application/json": {"schema": _reference(about.reply)}}
+        kind = "application/octet-stream" if about.reply == "Bytes" else "application/json"
+        done["content"] = {kind: {"schema": _reference(about.reply)}}
     refusals = {*about.refusals, 503} | ({401} if about.credentials != "none" else set())
     error = {"application/json": {"schema": _reference("Error")}}
     responses = {str(status): {"description": "Refused.", "content": error} for status in sorted(refusals)}

@@ -53,7 +53,13 @@ OWNED = {
     ("DELETE", "/buckets/{id}/files/{hash}"): Row(another=NO_BUCKET),
 }
 BY_TOKEN = {("PUT", "/buckets/{id}/files"): "PUSH", ("GET", "/buckets/{id}/files/{hash}"): "PULL"}
-OPEN = {("GET", "/"), ("GET", "/health"), ("POST", "/users"), ("GET", "/activations/{token}")}
+OPEN = {
+    ("GET", "/"),
+    ("GET", "/health"),
+    ("POST", "/users"),
+    ("GET", "/activations/{token}"),
+    ("GET", "/shards/{hash}"),
+}
 
 
 @dataclass

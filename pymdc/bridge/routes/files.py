@@ -15,9 +15,10 @@ from ..context import Bridge
 from ..errors import Refused
 from ..healing import broken_blobs
 from ..requests import Reply, client, read_body
-from ..settings import MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
+from ..settings import CHANNEL_TOKEN_SECONDS, MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
 from ..store import Entry
 from ..upload import FilePart, ShardWriter, boundary
+from . import shards
 
 __all__ = ["delete", "index", "pointers", "upload"]
 
@@ -44,9 +45,16 @@ async def pointers(bridge: Bridge, request: Request) -> Response:
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
     found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PULL", bridge.now())
     content = request.path_params["hash"]
-    shards = await bridge.in_database(bridge.store.files.pointers, token, found.id, content, bridge.now())
-    channel = _channel(bridge, request)
-    return Reply([{"hash": shard, "token": token, "operation": "PULL", "channel": channel} for shard, token in shards])
+    direct = request.headers.get("x-direct") == "1"
+    given = await bridge.in_database(bridge.store.files.pointers, token, found.id, content, bridge.now(), direct)
+    base = _base(bridge, request)
+    of_all = {"operation": "PULL", "channel": "ws" + base.removeprefix("http")}
+    pointers = [{"hash": shard.hash, "token": token, **of_all} for shard, token in given]
+    if direct:
+        ours = [shards.url(base, shard.hash, token) for shard, token in given]
+        urls = await bridge.in_store(bridge.blobs.urls, [shard.blob for shard, _ in given], CHANNEL_TOKEN_SECONDS)
+        pointers = [{**pointer, "url": url} for pointer, url in zip(pointers, urls or ours, strict=True)]
+    return Reply(pointers)
 
 
 async def upload(bridge: Bridge, request: Request) -> Response:
@@ -105,12 +113,12 @@ async def _give_up(bridge: Bridge, upload: str) -> None:
         _log.warning("upload %s is left to the next clean-up: %s", upload, error)
 
 
-def _channel(bridge: Bridge, request: Request) -> str:
+def _base(bridge: Bridge, request: Request) -> str:
     base = bridge.settings.public_url
     if base is None:
-        # Where the client has reached the bridge, it reaches its channel.
+        # Where the client has reached the bridge, it reaches its channel and its shards.
         base = f"{request.url.scheme}://{request.url.netloc}"
-    return "ws" + base.rstrip("/").removeprefix("http")
+    return base.rstrip("/")
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

@@ -138,8 +138,13 @@ class Files:
             connection.execute(mine.values(stored=buckets.c.stored - size))
             discard(connection, [content])
 
-    def pointers(self, token: str, bucket: str, content: str, now: int) -> list[tuple[str, str]]:
-        """Spend a token on the shards of a file: return their hashes, each with a channel token.
+    def pointers(
+        self, token: str, bucket: str, content: str, now: int, direct: bool = False
+    ) -> list[tuple[Shard, str]]:
+        """Spend a token on the shards of a file: return them in order, each with a channel token.
+
+        Arguments:
+            direct: charge the bucket's transfer at once, so that the channel tokens open URLs too.
 
         Raises:
             Refused: the token has been spent, the file is unknown, or the bucket's transfer is used up.
@@ -147,10 +152,31 @@ class Files:
         with self._database.write() as connection:
             spend_token(connection, token, now)
         with self._database.write() as connection:
-            hashes = _shards_to_send(connection, bucket, content)
-            pointers = [(shard, secrets.token_hex(20)) for shard in hashes]
-            _add_channel_tokens(connection, bucket, pointers, now)
+            found = _shards_to_send(connection, bucket, content)
+            if direct:
+                _charge(connection, bucket, sum(shard.size for shard in found))
+            pointers = [(shard, secrets.token_hex(20)) for shard in found]
+            _add_channel_tokens(connection, bucket, pointers, now, direct)
         return pointers
+
+    def open_url(self, token: str, shard: str, now: int) -> Shard:
+        """Return the shard that a channel token, which was charged, gives by a URL. The token is not spent.
+
+        Raises:
+            Refused: the token is not valid, or not for this shard, or its bucket or the shard is gone.
+        """
+        query = (
+            sa.select(shards)
+            .join(channel_tokens, channel_tokens.c.shard == shards.c.hash)
+            .join(buckets, buckets.c.id == channel_tokens.c.bucket)
+            .where(channel_tokens.c.token == token_hash(token), channel_tokens.c.charged, shards.c.hash == shard)
+            .where(channel_tokens.c.expires > now)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise Refused(404, "The requested shard was not found")
+        return Shard(row.hash, row.size, row.blob)
 
     def open_channel(self, token: str, shard: str, now: int) -> Shard:
         """Spend a channel token on its shard.
@@ -166,12 +192,18 @@ class Files:
         with self._database.write() as connection:
             # A refusal takes it back that the token is spent.
             spend = channel_tokens.update().where(valid).values(spent=now)
-            bound = connection.execute(spend.returning(channel_tokens.c.bucket, channel_tokens.c.shard)).one_or_none()
+            columns = channel_tokens.c.bucket, channel_tokens.c.shard, channel_tokens.c.charged
+            bound = connection.execute(spend.returning(*columns)).one_or_none()
             if bound is None:
                 raise Refused(400, "The supplied token is not accepted")
             if bound.shard != shard:
                 raise Refused(400, "Token not valid for hash")
-            return _send(connection, bound.bucket, shard)
+            row = connection.execute(shards.select().where(shards.c.hash == shard)).one_or_none()
+            if row is None:
+                raise Refused(404, "The requested shard was not found")
+            if not bound.charged:
+                _charge(connection, bound.bucket, row.size)
+            return Shard(row.hash, row.size, row.blob)
 
 
 def _check_storage(connection: sa.Connection, bucket: str, size: float) -> None:
@@ -203,7 +235,7 @@ def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
         raise Refused(403, _STORAGE_FULL)
 
 
-def _shards_to_send(connection: sa.Connection, bucket: str, content: str) -> Sequence[str]:
+def _shards_to_send(connection: sa.Connection, bucket: str, content: str) -> Sequence[Shard]:
     query = sa.select(contents.c.size, buckets.c.sent, buckets.c.transfer).select_from(
         entries.join(contents).join(buckets, buckets.c.id == entries.c.bucket)
     )
@@ -212,28 +244,25 @@ def _shards_to_send(connection: sa.Connection, bucket: str, content: str) -> Seq
         raise Refused(404, "The requested file was not found")
     if row.sent + row.size > row.transfer * GIGABYTE:
         raise Refused(403, _TRANSFER_USED)
-    of_content = content_shards.c.content == content
-    query_shards = sa.select(content_shards.c.shard).where(of_content).order_by(content_shards.c.position)
-    return connection.execute(query_shards).scalars().all()
+    made_of = sa.select(shards).join(content_shards, content_shards.c.shard == shards.c.hash)
+    in_order = made_of.where(content_shards.c.content == content).order_by(content_shards.c.position)
+    return [Shard(row.hash, row.size, row.blob) for row in connection.execute(in_order)]
 
 
-def _add_channel_tokens(connection: sa.Connection, bucket: str, pointers: Sequence[tuple[str, str]], now: int) -> None:
-    expires = now + CHANNEL_TOKEN_SECONDS * 1000
-    rows = [
-        {"token": token_hash(token), "bucket": bucket, "shard": shard, "expires": expires} for shard, token in pointers
-    ]
+def _add_channel_tokens(
+    connection: sa.Connection, bucket: str, pointers: Sequence[tuple[Shard, str]], now: int, charged: bool
+) -> None:
+    of_all = {"bucket": bucket, "expires": now + CHANNEL_TOKEN_SECONDS * 1000, "charged": charged}
+    rows = [{"token": token_hash(token), "shard": shard.hash, **of_all} for shard, token in pointers]
     if rows:
         connection.execute(channel_tokens.insert(), rows)
 
 
-def _send(connection: sa.Connection, bucket: str, shard: str) -> Shard:
-    row = connection.execute(shards.select().where(shards.c.hash == shard)).one_or_none()
-    if row is None:
-        raise Refused(404, "The requested shard was not found")
-    sent = buckets.c.sent + row.size
+def _charge(connection: sa.Connection, bucket: str, size: int) -> None:
+    sent = buckets.c.sent + size
     fits = buckets.c.id == bucket, sent / float(GIGABYTE) <= buckets.c.transfer
     if connection.execute(buckets.update().where(*fits).values(sent=sent)).rowcount:
-        return Shard(row.hash, row.size, row.blob)
+        return
     if connection.execute(sa.select(buckets.c.id).where(buckets.c.id == bucket)).one_or_none() is None:
         raise Refused(404, "The requested shard was not found")
     raise Refused(403, _TRANSFER_USED)

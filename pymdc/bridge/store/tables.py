@@ -127,6 +127,8 @@ channel_tokens = sa.Table(
     sa.Column("shard", sa.String(40), nullable=False),
     sa.Column("expires", sa.BigInteger, nullable=False, index=True),
     sa.Column("spent", sa.BigInteger),
+    # Whether the transfer was charged when the token was given: then it opens a URL too, until it expires.
+    sa.Column("charged", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 # An entry names a content, a content is made of shards, and a shard lies in the store as a blob. Contents and shards
 # are kept once, however many point to them, and go when nothing does.

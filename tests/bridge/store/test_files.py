@@ -36,7 +36,7 @@ def put(store: Store, bucket: str, content: str, shards: str = "s", name: str = 
 
 def blob_of(store: Store, bucket: str, content: str) -> list[str]:
     pointers = store.files.pointers(new_token(store, bucket, "PULL"), bucket, content, NOW)
-    return [store.files.open_channel(token, shard, NOW).blob for shard, token in pointers]
+    return [store.files.open_channel(token, shard.hash, NOW).blob for shard, token in pointers]
 
 
 def empty_buckets(store: Store) -> None:
@@ -159,7 +159,7 @@ def test_transfer_is_bounded(store: Store) -> None:
     pull = [new_token(store, bucket, "PULL") for _ in range(4)]
     pointers = [store.files.pointers(token, bucket, "c", NOW)[0] for token in pull[:3]]
     for shard, token in pointers[:2]:
-        store.files.open_channel(token, shard, NOW)
+        store.files.open_channel(token, shard.hash, NOW)
     assert store.buckets.get(bucket).sent == 16
     for refused in (
         lambda: store.files.open_channel(pointers[2][1], "s", NOW),
@@ -214,8 +214,8 @@ def test_a_channel_token_serves_once_for_its_shard(store: Store) -> None:
     (shard, token), (_, late) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
     with pytest.raises(Refused, match=r"^Token not valid for hash$"):
         store.files.open_channel(token, "t", NOW)
-    assert store.files.open_channel(token, shard, NOW).hash == shard
-    for again, wanted, when in ((token, shard, NOW), (late, "t", NOW + CHANNEL_TOKEN_SECONDS * 1000)):
+    assert store.files.open_channel(token, shard.hash, NOW).hash == shard.hash
+    for again, wanted, when in ((token, shard.hash, NOW), (late, "t", NOW + CHANNEL_TOKEN_SECONDS * 1000)):
         with pytest.raises(Refused, match=r"^The supplied token is not accepted$"):
             store.files.open_channel(again, wanted, when)
 
@@ -227,7 +227,7 @@ def test_of_many_who_open_a_channel_with_one_token_one_gets_the_shard(store: Sto
 
     def opened(_: int) -> bool:
         try:
-            return store.files.open_channel(token, shard, NOW).hash == shard
+            return store.files.open_channel(token, shard.hash, NOW).hash == shard.hash
         except Refused:
             return False
 
@@ -241,7 +241,7 @@ def test_the_shard_of_a_deleted_file_is_not_found(store: Store) -> None:
     ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
     store.files.delete(bucket, "c")
     with pytest.raises(Refused, match=r"^The requested shard was not found$"):
-        store.files.open_channel(token, shard, NOW)
+        store.files.open_channel(token, shard.hash, NOW)
 
 
 def test_expired_tokens_are_forgotten(store: Store) -> None:

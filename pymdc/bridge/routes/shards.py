@@ -1,0 +1,131 @@
+"""Direct downloads: a shard by plain HTTP.
+
+A client that sends `x-direct: 1` with GET /buckets/:id/files/:hash gets pointers that hold a `url` besides what all
+pointers hold. GET on that URL, without credentials, gives the bytes of the shard; `Range` with one range of bytes,
+`If-Range` and `HEAD` are understood, and the `ETag` is the shard's hash in quotes. The URL serves as often as is asked
+until it expires, an hour after it was given, so a download may go on where it broke off. What it may cost of the
+bucket's `transfer` is charged when it is given. The channel of the same pointer then serves once without a charge.
+
+Where the shards lie in S3, or in another store that can sign URLs, the URL leads there. The client must send its
+credentials to the bridge alone, follow no redirect from such a URL, keep it secret, and check the hash of what it
+gets: unlike a channel, a URL gives what the store holds, unchecked. A pointer without `url` is fetched by its channel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import NoReturn
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ..context import Bridge
+from ..errors import Damaged, Unavailable
+from ..requests import Reply
+from ..store import Shard
+
+__all__ = ["get", "url"]
+
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.ASCII | re.IGNORECASE)
+
+
+def url(base: str, shard: str, token: str) -> str:
+    """Return the URL of a shard at a bridge whose address is `base`."""
+    return f"{base}/shards/{shard}?token={token}"
+
+
+async def get(bridge: Bridge, request: Request) -> Response:
+    """GET /shards/:hash"""
+    name, token = request.path_params["hash"], request.query_params.get("token", "")
+    shard = await bridge.in_database(bridge.store.files.open_url, token, name, bridge.now())
+    asked = request.headers.get("range")
+    if request.headers.get("if-range", _tag(shard)) != _tag(shard):
+        asked = None
+    part = _part(asked, shard.size)
+    if part is None:
+        headers = {"content-range": f"bytes */{shard.size}"}
+        return Reply({"error": "The shard has no such bytes"}, 416, headers)
+    pieces = bridge.blobs.read(shard.blob, part.start, part.stop)
+    try:
+        first = await anext(pieces, b"")
+    except Unavailable as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            await _doubt(bridge, shard)
+        raise
+    if not first:
+        await _doubt(bridge, shard)
+    return _Part(bridge, shard, part, first, pieces)
+
+
+async def _doubt(bridge: Bridge, shard: Shard) -> NoReturn:
+    await bridge.in_database(bridge.store.files.suspect, shard)
+    raise Damaged
+
+
+def _tag(shard: Shard) -> str:
+    return f'"{shard.hash}"'
+
+
+def _part(asked: str | None, size: int) -> range | None:
+    """Return the bytes that a Range header asks for, `None` where there are none of them.
+
+    A header that is not understood, or that asks for several ranges, counts for nothing (RFC 9110, section 14.2).
+    """
+    match = _RANGE.fullmatch(asked or "")
+    if match is None:
+        return range(size)
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        part = range(max(0, size - int(suffix)), size)
+    elif last and int(last) < int(first):
+        return range(size)  # not understood either
+    else:
+        part = range(int(first), min(size, int(last) + 1) if last else size)
+    return part or None
+
+
+class _Part(Response):
+    """A part of a shard, or all of it, read while it is sent."""
+
+    media_type = "application/octet-stream"
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        shard: Shard,
+        part: range,
+        first: bytes | bytearray,
+        rest: AsyncGenerator[bytes | bytearray, None],
+    ) -> None:
+        whole = len(part) == shard.size
+        headers = {
+            "accept-ranges": "bytes",
+            "cache-control": "private",
+            "content-length": str(len(part)),
+            "etag": _tag(shard),
+            "x-content-type-options": "nosniff",
+        }
+        if not whole:
+            headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{shard.size}"
+        super().__init__(status_code=200 if whole else 206, headers=headers)
+        self._bridge, self._shard = bridge, shard
+        self._left = len(part)
+        self._first, self._rest = first, rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._rest) as rest:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if scope["method"] != "HEAD":
+                await self._send(self._first, send)
+                async for piece in rest:
+                    await self._send(piece, send)
+                if self._left:
+                    await _doubt(self._bridge, self._shard)  # the reply cannot be ended well any more
+            await send({"type": "http.response.body"})
+
+    async def _send(self, piece: bytes | bytearray, send: Send) -> None:
+        self._left -= len(piece)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
