@@ -8,18 +8,26 @@ call runs in the background, and the callback gets the same value. Errors are ne
 from . import api, errors, keypair, rest, schedulers
 from .client import Client, configure
 from .config import Timeout
+from .core.explanations import explain
+from .core.handle import Handle
 from .errors import unwrap
 from .version import __version__
 
 __all__ = [
     "Client",
+    "Handle",
     "Timeout",
     "__version__",
     "api",
     "configure",
     "errors",
+    "explain",
     "keypair",
     "rest",
     "schedulers",
     "unwrap",
 ]
+
+
+def __dir__() -> list[str]:
+    return [name for name in __all__ if name != "__version__"]

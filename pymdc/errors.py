@@ -21,7 +21,11 @@ Nothing that happens while a call runs is raised: the call's value is one of the
 
 from __future__ import annotations
 
+import copyreg
+import io
+from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.error import HTTPError
 
 __all__ = ["ChannelError", "IntegrityError", "MetadiskError", "unwrap"]
 
@@ -47,6 +51,9 @@ class MetadiskError(Exception):
         super().__init__(str(value["error"]))
         self.value = value
 
+    def __reduce__(self) -> tuple[Callable[..., MetadiskError], tuple[dict[str, Any]], dict[str, Any]]:
+        return type(self), (self.value,), self.__dict__
+
 
 def unwrap(value: Any) -> Any:
     """Return the value of a call if it is a result; raise it if it is an error.
@@ -70,9 +77,31 @@ def caused_by(value: _E, cause: BaseException) -> _E:
     return value
 
 
+def at_host(value: _E, host: str) -> _E:
+    """Return an exception value that knows which host it is about: one that knows already keeps what it knows."""
+    if getattr(value, "host", None) is None:
+        value.host = host  # type: ignore[attr-defined]  # every exception takes attributes, and pickles them
+    return value
+
+
 def os_error_under(error: BaseException) -> OSError | None:
     """Return the operating system's error that a library's exception was made from, or `None`."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__cause__ or cause.__context__  # httpcore's pool raises again "from None"
     return cause
+
+
+def _reduced_http_error(error: HTTPError) -> tuple[Any, ...]:
+    """Say how an `HTTPError` is pickled and copied: with its whole body, if that is in memory, as in values of ours."""
+    if not isinstance(error.fp, io.BytesIO):
+        raise TypeError("an HTTPError whose body is not in memory cannot be pickled")
+    state = {"host": getattr(error, "host", None)}
+    return _http_error, (error.url, error.code, error.msg, error.headers, error.fp.getvalue()), state
+
+
+def _http_error(url: str, code: int, message: str, headers: Any, body: bytes) -> HTTPError:
+    return HTTPError(url, code, message, headers, io.BytesIO(body))
+
+
+copyreg.pickle(HTTPError, _reduced_http_error)  # by itself it holds on to a file

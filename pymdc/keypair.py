@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
 from typing import Literal, overload
 
 from ecdsa import BadSignatureError, SECP256k1, SigningKey, VerifyingKey
@@ -131,6 +132,11 @@ class ECDSA:
 
     def __hash__(self) -> int:
         return hash(self.public_key)
+
+    def __reduce__(self) -> tuple[Callable[..., ECDSA], tuple[str, str | None]]:
+        """Say how a pair is pickled and copied: with its private key, if it has one."""
+        private = None if self.private_key is None else self.private_key.hex()
+        return ECDSA, (self.public_key.hex(), private)
 
     def __repr__(self) -> str:
         kind = "key pair" if self._signer is not None else "public key"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
+import pickle
 import ssl
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -307,6 +310,32 @@ def test_threads_may_share_a_client() -> None:
 
 def test_the_repr_of_a_client_names_its_bridge() -> None:
     assert repr(Client("http://127.0.0.1:6382/api/")) == "<Client http://127.0.0.1:6382/api>"
+
+
+def at_once(function: Callable[[], None]) -> None:
+    function()
+
+
+def test_a_client_pickles_by_its_settings_and_has_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(answering(echo)) as server:
+        made = Client(server.url, timeout=5, workers=2, scheduler=at_once, verify=False)
+        for view in (made, made.with_scheduler(None)):
+            for other in (pickle.loads(pickle.dumps(view)), copy.copy(view), copy.deepcopy(view)):
+                assert type(other) is Client
+                assert other._core is not made._core
+                assert other._core.settings == made._core.settings
+                assert other._scheduler is view._scheduler
+                with other:
+                    assert REST("GET", "/a", client=other) == "/a"
+    monkeypatch.setenv("STORJ_BRIDGE", "http://environment.invalid")
+    other = pickle.loads(pickle.dumps(Users("a@b.c", "d", client=Client())))
+    monkeypatch.setenv("STORJ_BRIDGE", "http://another.invalid")
+    assert other.client.endpoint == "http://another.invalid"
+
+
+def test_a_client_with_a_context_of_tls_says_that_it_does_not_pickle() -> None:
+    with pytest.raises(TypeError, match=r"a Client with an ssl.SSLContext cannot be pickled or copied"):
+        pickle.dumps(Client("http://bridge", verify=client_context()))
 
 
 # Forks

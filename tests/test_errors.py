@@ -1,11 +1,19 @@
 """Error values: what unwrap() makes of them, and how they keep their causes."""
 
 import builtins
+import copy
 import http.client
 import importlib
+import io
 import itertools
+import multiprocessing
+import pickle
 import re
 import socket
+import ssl
+from concurrent.futures import CancelledError
+from email.message import Message
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
@@ -58,6 +66,73 @@ def test_an_exception_value_is_raised_itself(value: BaseException) -> None:
     with pytest.raises(type(value)) as caught:
         errors.unwrap(value)
     assert caught.value is value
+
+
+def http_error() -> HTTPError:
+    headers = Message()
+    headers["Content-Type"] = "text/html"
+    return HTTPError("http://bridge.test/buckets", 502, "Bad Gateway", headers, io.BytesIO(b"<html>"))
+
+
+VALUES: list[BaseException] = [
+    URLError(ConnectionRefusedError(111, "refused")),
+    URLError(socket.gaierror(-2, "no such host")),
+    URLError(ssl.SSLCertVerificationError(1, "expired")),
+    URLError("malformed endpoint"),
+    ConnectionResetError(104, "reset"),
+    TimeoutError("timed out"),
+    FileNotFoundError(2, "no such file", "a.txt"),
+    http.client.RemoteDisconnected("x"),
+    http.client.IncompleteRead(b"x", 5),
+    http.client.BadStatusLine("SSH"),
+    http.client.HTTPException("too large"),
+    CancelledError("the call was cancelled"),
+    errors.IntegrityError("x"),
+    errors.ChannelError("x"),
+    errors.MetadiskError({"error": "Email is already registered"}),
+    http_error(),
+]
+
+
+def again(value: Any) -> list[Any]:
+    protocols = range(3, pickle.HIGHEST_PROTOCOL + 1)  # those of Python 2 know no TimeoutError
+    pickled = [pickle.loads(pickle.dumps(value, protocol)) for protocol in protocols]
+    return [*pickled, copy.copy(value), copy.deepcopy(value)]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_error_values_pickle_and_copy(value: BaseException) -> None:
+    for other in again(errors.at_host(value, "bridge.test:6382")):
+        assert type(other) is type(value)
+        assert (str(other), repr(other.args)) == (str(value), repr(value.args)) or isinstance(value, HTTPError)
+        assert vars(other).get("host") == "bridge.test:6382"
+        for name in ("reason", "errno", "filename", "code", "partial", "expected", "value"):
+            assert repr(getattr(other, name, None)) == repr(getattr(value, name, None))
+
+
+def test_an_http_error_keeps_its_body_and_its_headers() -> None:
+    value = http_error()
+    for other in [value, *again(value)]:
+        assert (other.code, other.url, other.read()) == (502, "http://bridge.test/buckets", b"<html>")
+        assert other.headers["Content-Type"] == "text/html"
+
+
+def test_an_http_error_of_another_program_does_not_pickle_as_ever(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"")
+    with (tmp_path / "body").open("rb") as body, pytest.raises(TypeError, match="not in memory"):
+        pickle.dumps(HTTPError("http://bridge.test", 502, "Bad Gateway", Message(), body))
+
+
+def test_error_values_come_back_from_another_process() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.map_async(type_of, VALUES).get(60)
+        assert found == [type(value) for value in VALUES]
+        with pytest.raises(errors.MetadiskError, match="Email is already registered"):
+            pool.apply_async(errors.unwrap, [{"error": "Email is already registered"}]).get(60)
+
+
+def type_of(value: object) -> type:
+    return type(value)
 
 
 def test_the_values_are_what_a_program_of_2016_asks_for() -> None:

@@ -16,11 +16,13 @@ import pymdc
 EXPORTS = {
     "pymdc": [
         "Client",
+        "Handle",
         "Timeout",
         "__version__",
         "api",
         "configure",
         "errors",
+        "explain",
         "keypair",
         "rest",
         "schedulers",
@@ -62,6 +64,7 @@ EXPORTS = {
     "pymdc.core.endpoints": ["choose_endpoint", "parse_endpoint", "proxy_for", "warn_if_retired"],
     "pymdc.core.replies": ["Content", "ReplyStart"],
     "pymdc.core.exchange": ["Exchange", "back_off"],
+    "pymdc.core.explanations": ["explain"],
     "pymdc.core.handle": ["Handle", "value_of"],
     "pymdc.core.hashes": ["content_hash", "ripemd160"],
     "pymdc.core.job": ["Job", "Progress", "ProgressCallback"],
@@ -136,6 +139,10 @@ def test_what_a_module_exports_exists_and_is_documented(name: str) -> None:
         value = getattr(module, exported)
         if callable(value) and getattr(value, "__module__", "").startswith("pymdc"):
             assert value.__doc__, exported
+
+
+def test_the_face_of_the_package_shows_what_a_user_needs_and_no_more() -> None:
+    assert dir(pymdc) == [name for name in EXPORTS["pymdc"] if name != "__version__"]
 
 
 def test_every_historic_import_works_in_a_fresh_interpreter() -> None:

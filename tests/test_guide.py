@@ -49,7 +49,7 @@ def test_the_documentation_of_2016_holds(tmp_path: Path, monkeypatch: pytest.Mon
             elif language == "text":
                 assert printed == block
                 shown += 1
-    assert shown == 12
+    assert shown == 13
 
 
 def test_the_section_on_transfers_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
+import pickle
 import threading
 from pathlib import Path
 from typing import Any
@@ -363,3 +365,12 @@ def test_base64_is_that_of_the_standard_library() -> None:
     assert base64.b64decode(pair.get_public_key("base64")) == pair.get_public_key("bin")
     assert pair.private_key is not None
     assert base64.b64decode(pair.get_private_key("base64")) == pair.private_key
+
+
+@pytest.mark.parametrize("pair", [ECDSA(), ECDSA(ECDSA().get_public_key())], ids=["both keys", "the public key"])
+def test_a_pair_pickles_and_copies(pair: ECDSA) -> None:
+    for other in (pickle.loads(pickle.dumps(pair)), copy.copy(pair), copy.deepcopy(pair)):
+        assert other == pair
+        assert (other.public_key, other.private_key) == (pair.public_key, pair.private_key)
+        if pair.private_key is not None:
+            assert other.sign("text") == pair.sign("text")

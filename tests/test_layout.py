@@ -20,6 +20,7 @@ FLOORS = [
     ["config", "errors", "version", "core", "transfers"],  # the last two without what is in them
     [
         "core.hashes",
+        "core.explanations",
         "core.job",
         "core.pool",
         "core.slices",

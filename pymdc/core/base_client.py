@@ -107,11 +107,22 @@ class BaseClient:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how a client is pickled and copied: by its settings, so the other one has connections of its own."""
+        settings = {**self._core.settings, "scheduler": self._scheduler}
+        if isinstance(settings["verify"], ssl.SSLContext):
+            raise TypeError("a Client with an ssl.SSLContext cannot be pickled or copied: make another one there")
+        return _remade, (type(self), settings)
+
     def __repr__(self) -> str:
         try:
             return f"<Client {parse_endpoint(self.endpoint).geturl()}>"
         except ValueError:
             return "<Client with a malformed endpoint>"
+
+
+def _remade(kind: type[BaseClient], settings: dict[str, Any]) -> BaseClient:
+    return kind(**settings)
 
 
 def _check_scheduler(scheduler: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.error import URLError
 
 from .. import config
-from ..errors import caused_by
+from ..errors import at_host, caused_by
 from ..version import __version__
 from .dispatch import Dispatcher
 from .endpoints import choose_endpoint, parse_endpoint, warn_if_retired
@@ -30,11 +30,13 @@ class ClientCore:
 
     Attributes:
         dispatcher: makes the calls.
+        settings: the arguments.
     """
 
     def __init__(
         self, endpoint: str | None, timeout: config.Timeout, workers: int, verify: ssl.SSLContext | bool
     ) -> None:
+        self.settings = {"endpoint": endpoint, "timeout": timeout, "workers": workers, "verify": verify}
         self._timeout = timeout
         self._verify = verify
         self.dispatcher = Dispatcher(workers)
@@ -57,7 +59,12 @@ class ClientCore:
         except (ValueError, ImportError) as error:  # the endpoint is no URL, or its proxy is none that can be used
             return caused_by(URLError(str(error)), error)
         job.end_after(self._timeout.total)
-        return work(exchange, job)
+        try:
+            value = work(exchange, job)
+        except Exception as error:
+            at_host(error, exchange.host)
+            raise
+        return at_host(value, exchange.host) if isinstance(value, Exception) else value
 
     def close(self, *, cancel: bool) -> None:
         """Wait for the calls under way, or end them, then close the connections. A later call opens new ones."""

@@ -35,6 +35,9 @@ class Exchange:
         endpoint: the bridge's URL, split.
         transport: the connections to it.
         timeout, verify: as for `Client`; for the data channels.
+
+    Attributes:
+        host: the bridge's host, with its port where the endpoint has one.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Exchange:
     ) -> None:
         self._timeout = timeout
         self._verify = verify
+        self.host = endpoint.netloc
         self._endpoint = endpoint
         self._transport = transport
         self._order = _SignedOrder()
