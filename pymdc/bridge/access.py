@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 import time
-from datetime import datetime, timezone
-from logging.handlers import WatchedFileHandler
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .addresses import Addresses
+from .logs import log_handler, time_of
 from .settings import Settings
 
 __all__ = ["Arrivals", "open_log"]
@@ -25,16 +23,10 @@ _PATH_CHARACTERS = 256  # no path of the API is longer
 def open_log(settings: Settings) -> logging.Handler | None:
     """Return what writes the access log, if there is to be one.
 
-    A file is opened anew when it was moved away, so that it can be rotated.
-
     Raises:
         OSError: the file cannot be written to.
     """
-    if settings.access_log == "off":
-        return None
-    if settings.access_log == "on":
-        return logging.StreamHandler(sys.stderr)
-    return WatchedFileHandler(settings.access_log, encoding="utf-8")
+    return None if settings.access_log == "off" else log_handler(settings.access_log)
 
 
 class Arrivals:
@@ -85,7 +77,7 @@ class _Visit:
     def line(self, scope: Scope) -> dict[str, Any]:
         path = scope["raw_path"].decode("latin-1")
         return {
-            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": time_of(time.time()),
             "address": scope["client"][0],
             "method": scope.get("method", "CHANNEL"),
             "path": _SECRETS.sub("***", path)[:_PATH_CHARACTERS],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -11,6 +12,7 @@ import anyio
 from anyio import to_thread
 
 from .blobs import Blobs
+from .errors import Unavailable
 from .limits import Limits
 from .logins import Logins
 from .mail import Mail, Mailer, mailer
@@ -60,10 +62,18 @@ class Bridge:
 
     @classmethod
     def open(cls, settings: Settings) -> Bridge:
-        """Open the engines that `settings` name; make what is missing."""
+        """Open the engines that `settings` name, and make what is missing.
+
+        Raises:
+            Unavailable: the database or the store cannot be used. The message says which one, and why.
+        """
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store = Store(settings.database_url)
-        return cls(settings, store, Blobs(settings.store_location), mailer(settings), Limits(settings))
+        with _explained("database"):
+            store = Store(settings.database_url)
+        with _explained("store"):
+            blobs = Blobs(settings.store_location)
+            blobs.check()
+        return cls(settings, store, blobs, mailer(settings), Limits(settings))
 
     def now(self) -> int:
         """Return the time at the database, in milliseconds since 1970: the one clock that all bridges of it share."""
@@ -80,3 +90,13 @@ class Bridge:
     async def post(self, mail: Mail) -> None:
         """Send a mail in a thread; see `Mailer.send`."""
         await to_thread.run_sync(self.mailer.send, mail, limiter=self._mails)
+
+
+@contextmanager
+def _explained(engine: str) -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        cause = getattr(error.__cause__, "orig", None) or error.__cause__ or error
+        why = str(cause).strip().partition("\n")[0]
+        raise Unavailable(f"the {engine} cannot be used: {why} (--{engine} names another)") from error

@@ -18,6 +18,7 @@ import uvicorn
 
 from .app import create_app
 from .limits import Limits
+from .logs import logging_as
 from .mail import Mail
 from .protocols import Channel, Http
 from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, Settings
@@ -109,7 +110,8 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
         echo(f"Data: {bound.data.resolve()}")
         echo(f"Mail: {bound.outbox.resolve() if bound.smtp_host is None else bound.smtp_host}")
         echo(f"export STORJ_BRIDGE={bound.base_url}")
-        server.run(sockets=[listener])
+        with logging_as(settings):
+            server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -142,10 +144,17 @@ def _bind(settings: Settings) -> tuple[socket.socket, Settings]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         listener.bind((settings.host, settings.port))
         listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"{_cannot_listen(settings)}: {error.strerror or error}") from error
     except BaseException:
         listener.close()
         raise
     return listener, replace(settings, port=listener.getsockname()[1])
+
+
+def _cannot_listen(settings: Settings) -> str:
+    return f"the bridge cannot listen on port {settings.port} of {settings.host} (choose others with --port and --host)"
 
 
 def _server(settings: Settings) -> _Server:

@@ -131,6 +131,13 @@ class Settings:
         "A line of JSON for each request: on (to the standard error), or a file.",
         metavar="off|on|FILE",
     )
+    log: str = option(
+        "on", "Where the bridge logs what goes wrong: on (to the standard error), or a file.", metavar="on|FILE"
+    )
+    log_level: str = option(
+        "info", "What is logged: debug, info, warning or error.", choices=("debug", "info", "warning", "error")
+    )
+    log_format: str = option("text", "How: a line of text or of JSON for each event.", choices=("text", "json"))
     smtp_host: str | None = option(
         None, "The server to send activation mails through.", shown="write mails to the outbox"
     )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import fields
@@ -48,6 +50,9 @@ GIVEN = {
     "--tls-key": "/key.pem",
     "--trusted-proxy": "10.0.0.0/8",
     "--access-log": "on",
+    "--log": "/log",
+    "--log-level": "debug",
+    "--log-format": "json",
     "--smtp-host": "mail",
     "--smtp-port": "26",
     "--smtp-security": "tls",
@@ -72,6 +77,9 @@ MEANT = Settings(
     tls_key=Path("/key.pem"),
     trusted_proxies=("10.0.0.0/8",),
     access_log="on",
+    log="/log",
+    log_level="debug",
+    log_format="json",
     smtp_host="mail",
     smtp_port=26,
     smtp_security="tls",
@@ -175,11 +183,32 @@ def test_the_data_is_at_home_unless_said_otherwise(
     assert served[0].data == tmp_path / ".local" / "share" / "pymdc-bridge"
 
 
-@pytest.mark.parametrize("url", ["nonsense", "sqlite:////nowhere/at/all"])
-def test_the_command_says_what_is_wrong(tmp_path: Path, url: str) -> None:
-    result = run("--port", "0", "--data", str(tmp_path), "--database", url)
-    assert result.exit_code == 1
-    assert result.output.startswith("Error: ")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--database", "nonsense"), "the database URL cannot be used"),
+        (("--database", "sqlite:////nowhere/at/all"), "the database cannot be used: unable to open database file"),
+        (
+            ("--database", "postgresql+psycopg://nobody:secret@127.0.0.1:1/none"),
+            "the database cannot be used: .*port 1 failed: Connection refused",
+        ),
+        (("--store", "/dev/null/shards"), "the store cannot be used: .*Not a directory"),
+    ],
+)
+def test_what_keeps_a_bridge_from_starting_is_one_line(tmp_path: Path, options: tuple[str, str], words: str) -> None:
+    result = run("--port", "0", "--data", str(tmp_path), *options)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert re.match(f"Error: {words}", result.output)
+    assert "secret" not in result.output
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("--port", str(port), "--data", str(tmp_path))
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert f"cannot listen on port {port} of 127.0.0.1" in result.output
+    assert "Address already in use" in result.output
 
 
 def test_the_command_says_which_setting_is_wrong(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ can be had once, change a row under a condition and look whether a row was chang
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,13 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from .. import migrations
+from ..engine import Engine
 from ..errors import Refused, Unavailable
 from ..settings import DATABASE_THREADS
 from .clock import database_time
 
 __all__ = ["Database", "insert_unique"]
 
-_log = logging.getLogger("pymdc.bridge")
 _Result = TypeVar("_Result")
 
 _BUSY_MILLISECONDS = 10_000  # how long a statement waits for another writer before it gives up
@@ -32,8 +31,15 @@ _CLOCK_SECONDS = 1.0  # an answer that took longer does not tell the time well e
 _ATTEMPTS = 8  # two transactions that made the same row: the later one finds it on its next attempt
 
 
+# The errors that tell of the engine, not of a statement.
+_AWAY = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+
+
 class Database:
     """A connection pool, and transactions in which an engine's failure is `Unavailable`. Threads may share it.
+
+    Attributes:
+        engine: whether it answers.
 
     Raises:
         ValueError: the URL names no database that can be used here.
@@ -46,11 +52,13 @@ class Database:
                 pool_size=DATABASE_THREADS,
                 max_overflow=0,
                 pool_timeout=_POOL_SECONDS,
+                hide_parameters=True,  # they hold addresses and hashes, and errors are logged
                 pool_pre_ping=True,  # a database that went away and came back is found again
                 connect_args=_ARGUMENTS.get(sa.make_url(url).get_backend_name(), {}),
             )
         except (exc.ArgumentError, ImportError) as error:
             raise ValueError(f"the database URL cannot be used: {error}") from error
+        self.engine = Engine("the database")
         self._ahead: float | None = None
         for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
             sa.event.listen(self._engine, event, listener)
@@ -100,14 +108,24 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """One consistent look at the database."""
-        with _translated(), self._engine.connect().execution_options(reading=True) as connection:
+        with self._translated(), self._engine.connect().execution_options(reading=True) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction: all of it, or, where an exception leaves it, nothing."""
-        with _translated(), self._engine.begin() as connection:
+        with self._translated(), self._engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _AWAY as error:
+            cause = getattr(error, "orig", None) or error
+            self.engine.failed(f"{type(cause).__name__}: {cause}")
+            raise Unavailable("The database is not available, try again later") from error
+        self.engine.answered()
 
     def settle(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Run `work` in a transaction; run it anew where another transaction has just made the same row."""
@@ -123,15 +141,6 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
         connection.execute(statement)
     except exc.IntegrityError as error:
         raise taken from error
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
-        _log.warning("the database failed: %s", type(error).__name__, exc_info=error)
-        raise Unavailable("The database is not available, try again later") from error
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

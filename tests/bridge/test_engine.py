@@ -1,0 +1,24 @@
+"""An engine that is away is one line in the log, and one when it is back."""
+
+from __future__ import annotations
+
+import pytest
+
+from pymdc.bridge.engine import Engine
+
+
+def test_the_log_tells_when_an_engine_goes_and_when_it_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine("the database")
+    engine.failed("Refused: at the start")
+    engine.answered()
+    for _ in range(3):
+        engine.failed("Refused: nobody\nlistens")
+    engine.answered()
+    engine.answered()
+    engine.failed("Refused: again")
+    assert caplog.messages == [
+        "the database does not answer: Refused: nobody",
+        "the database answers again",
+        "the database does not answer: Refused: again",
+    ]
+    assert (engine.errors, engine.away) == (5, True)
