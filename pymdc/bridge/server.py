@@ -105,11 +105,14 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
             settings.on_mail(mail)
 
     listener, bound = _bind(settings)
-    with listener:
-        server = _server(replace(bound, on_mail=show))
+
+    def greet() -> None:
         echo(f"Data: {bound.data.resolve()}")
         echo(f"Mail: {bound.outbox.resolve() if bound.smtp_host is None else bound.smtp_host}")
         echo(f"export STORJ_BRIDGE={bound.base_url}")
+
+    with listener:
+        server = _server(replace(bound, on_mail=show), greet)
         with logging_as(settings):
             server.run(sockets=[listener])
 
@@ -117,15 +120,17 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
 class _Server(uvicorn.Server):
     """uvicorn's, but it lets what is under way finish before it closes its port: meanwhile, who comes is told."""
 
-    def __init__(self, config: uvicorn.Config, limits: Limits, patience: float) -> None:
+    def __init__(self, config: uvicorn.Config, limits: Limits, patience: float, greet: Callable[[], None]) -> None:
         super().__init__(config)
         self.serving = threading.Event()
+        self._greet = greet
         self._limits = limits
         self._patience = patience
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.serving.set()
+        self._greet()  # not before: now signals are listened to as well
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._limits.stopping = True
@@ -157,7 +162,7 @@ def _cannot_listen(settings: Settings) -> str:
     return f"the bridge cannot listen on port {settings.port} of {settings.host} (choose others with --port and --host)"
 
 
-def _server(settings: Settings) -> _Server:
+def _server(settings: Settings, greet: Callable[[], None] = lambda: None) -> _Server:
     _check_certificate(settings)
     app = create_app(settings)
     config = uvicorn.Config(
@@ -177,7 +182,7 @@ def _server(settings: Settings) -> _Server:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return _Server(config, app.state.limits, settings.stop_seconds)
+    return _Server(config, app.state.limits, settings.stop_seconds, greet)
 
 
 def _check_certificate(settings: Settings) -> None:
