@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from http.client import HTTPException
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core import wire
 from ..core.base_client import BaseClient, check_client, client_for
 from ..core.delivery import Callback
-from ..core.exchange import Exchange
-from ..core.job import Job, Progress, ProgressCallback
-from ..core.wire import Account, Call
-from ..errors import MetadiskError, unwrap
-from ..keypair import ECDSA
+from ..core.job import ProgressCallback
 from ..transfers import multipart_encoder as multipart
+from ..transfers.access import Access
+from ..transfers.downloads import Download
+from ..transfers.folders import discard_kept
+from ..transfers.places import check_exists, folder_of
+from ..transfers.uploads import Upload
 from .results import text_of
 
 __all__ = ["Files"]
@@ -49,7 +48,7 @@ class Files:
             `[{"bucket": ..., "mimetype": ..., "filename": ..., "size": ..., "hash": ...}, ...]`, or a refusal,
             `{"error": ...}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
         """
-        return self._client_now.call(self._call("GET", "files"), callback)
+        return self._client_now.call(self._access.call("GET", "files"), callback)
 
     def token(self, operation: str, callback: Callback | None = None) -> Any:
         """Ask for a token, which allows one upload (`"PUSH"`) or one download (`"PULL"`) within five minutes.
@@ -58,7 +57,9 @@ class Files:
             `{"bucket": ..., "operation": ..., "expires": ..., "token": ..., "id": ...}`, or a refusal, or an exception
             value. With a callback: a `Handle`.
         """
-        return self._client_now.call(self._token_call(operation), callback)
+        if not isinstance(operation, str):
+            raise TypeError(f"an operation is 'PUSH' or 'PULL', not {type(operation).__name__}")
+        return self._client_now.call(self._access.token_call(operation), callback)
 
     def upload(
         self,
@@ -88,18 +89,11 @@ class Files:
             TypeError, ValueError: `path` is nothing that can be uploaded, or another argument is none.
         """
         multipart.check(path, name, mimetype)
+        _check_progress(progress)
         title = multipart.name_of(path) if name is None else name
         given = None if token is None else self._checked(token, "a PUSH token")
-
-        def work(ask: _Ask, exchange: Exchange, job: Job) -> Any:
-            with multipart.opened(path) as file:
-                fields = {wire.NONCE: str(wire.next_nonce()), "id": self.bucket_id}
-                form = multipart.form(file, title, mimetype, fields)
-                pass_ = given or self._own_token("PUSH", ask, job)
-                call = self._call("PUT", "files", token=pass_)
-                return exchange.upload(call, form, job, Progress(job, progress, form.size))
-
-        return self._run(work, callback)
+        upload = Upload(self._access, path, title, mimetype, given, progress)
+        return self._client_now.run(upload.run, callback)
 
     def download(
         self,
@@ -108,46 +102,66 @@ class Files:
         callback: Callback | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
+        exists: str | None = None,
         progress: ProgressCallback | None = None,
     ) -> Any:
         """Download a file. Every shard is checked by its hash as it arrives, and the file by its own at the end.
 
         With `path`, the file stands there when it is whole, and not before, and memory does not grow with it. A
         download that was interrupted goes on when it is called again, with the shards that it lacks; until then a
-        folder `.pymdc-HASH` beside the file keeps the others.
+        folder `.pymdc-HASH` beside the file keeps the others; `discard` removes it.
+
+        A bridge of 2016 mixes the shards of several uploads of one file; then those of the file are searched for.
 
         Arguments:
             file_hash: the file's hash, or the dict that `upload` or `list` gave.
             token: a PULL token, or the dict that `token("PULL")` gave. Without one the download asks for its own. Where
                 a farmer fails it asks for more, if this object has credentials.
-            path: the file to write, replaced if it is there; in a folder, the file's own name, made safe.
+            path: the file to write; or a folder, for the file's own name, made safe and without a dot before it.
+            exists: what happens to a file that is there: `"replace"`, `"rename"` (the new file is named
+                `film (2).mkv`) or `"error"` (the value is a `FileExistsError`). By default an exact path is replaced,
+                and in a folder nothing is: the new file is renamed. Only a regular file is ever replaced, or the one
+                that a symbolic link leads to, and its permissions stay.
             progress: called with how many bytes are there, and how many there are in all, or `None` while that is not
                 known.
 
         Returns:
             The bytes; with `path` `{"bucket": ..., "mimetype": ..., "filename": ..., "size": ..., "hash": ..., "path":
             ...}`; or a refusal, or an exception value: a `ChannelError` or a `TimeoutError` for a farmer that refuses
-            or falls silent, an `IntegrityError` for shards that are not the file. With a callback: a `Handle`.
+            or falls silent, an `IntegrityError` for shards that are not the file, an `OSError` where the file cannot
+            be written. With a callback: a `Handle`.
+
+        Raises:
+            TypeError, ValueError: an argument is not as described.
         """
-        wanted = text_of(file_hash, "hash", "a file's hash")
+        check_exists(exists, path)
+        _check_progress(progress)
+        wanted = _hash_of(file_hash)
         given = None if token is None else self._checked(token, "a PULL token")
         known = dict(file_hash) if isinstance(file_hash, Mapping) else {}
-        place = None if path is None else Path(path)
+        place = None if path is None else _checked_path(path)
+        download = Download(self._access, wanted, given, known, place, exists, progress)
+        return self._client_now.run(download.run, callback)
 
-        def work(ask: _Ask, exchange: Exchange, job: Job) -> Any:
-            from ..transfers.downloads import Download  # who downloads nothing does not load what the channels need
+    def discard(self, file_hash: str | Mapping[str, Any], path: str | os.PathLike[str]) -> bool | OSError:
+        """Remove what an interrupted download has kept. The bridge is not asked, and a whole file is not touched.
 
-            def pointers(first: bool, job: Job) -> Any:
-                pass_ = given if first and given else self._own_token("PULL", ask, job)
-                return ask(self._call("GET", "files", wanted, token=pass_), job)
+        Arguments:
+            file_hash: the file's hash, or the dict that `upload` or `list` gave.
+            path: as it was given to `download`.
 
-            def entry() -> dict[str, Any]:
-                return known if "size" in known else _entry(ask(self._call("GET", "files"), job), wanted)
+        Returns:
+            Whether there was anything; or an `OSError` value where it cannot be removed, a `BlockingIOError` where the
+            download is still under way.
 
-            signs = isinstance(self.key_pair, ECDSA | Account)
-            return Download(wanted, pointers, signs, entry, exchange.channels, job, progress).to(place, self.bucket_id)
-
-        return self._run(work, callback)
+        Raises:
+            TypeError, ValueError: an argument is not as described.
+        """
+        wanted, place = _hash_of(file_hash), _checked_path(path)
+        try:
+            return discard_kept(folder_of(place), wanted)
+        except OSError as error:
+            return error
 
     def pointers(
         self,
@@ -165,8 +179,7 @@ class Files:
             `[{"hash": ..., "token": ..., "operation": "PULL", "channel": ...}, ...]`, in the order of the file, or a
             refusal, or an exception value. With a callback: a `Handle`.
         """
-        wanted = text_of(file_hash, "hash", "a file's hash")
-        call = self._call("GET", "files", wanted, token=text_of(token, "token", "a PULL token"))
+        call = self._access.call("GET", "files", _hash_of(file_hash), token=self._checked(token, "a PULL token"))
         return self._client_now.call(call, callback)
 
     def delete(self, file_hash: str | Mapping[str, Any], callback: Callback | None = None) -> Any:
@@ -175,53 +188,35 @@ class Files:
         Returns:
             `""`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
-        call = self._call("DELETE", "files", text_of(file_hash, "hash", "a file's hash"))
+        call = self._access.call("DELETE", "files", _hash_of(file_hash))
         return self._client_now.call(call, callback)
 
     @property
     def _client_now(self) -> BaseClient:
         return client_for(self._client, self.key_pair)
 
-    def _call(self, method: str, *segments: str, token: str | None = None) -> Call:
-        """Describe a call below the bucket: with a token, and then no other credentials, or with the key pair's."""
-        resource = wire.path("buckets", self.bucket_id, *segments)
-        if token is not None:
-            return wire.call(method, resource, {}, headers={"x-token": token})
-        return wire.call(method, resource, {}, self.key_pair)
+    @property
+    def _access(self) -> Access:
+        return Access(self.bucket_id, self.key_pair)
 
     def _checked(self, token: str | Mapping[str, Any], what: str) -> str:
         """Return a token's text, or raise here, in the caller's thread, for what cannot be sent as one."""
-        text = text_of(token, "token", what)
-        self._call("GET", token=text)
+        text = text_of(token, "token", what).strip()
+        self._access.call("GET", token=text)
         return text
 
-    def _own_token(self, operation: str, ask: _Ask, job: Job) -> str:
-        value = ask(self._token_call(operation), job)
-        try:
-            return self._checked(value, f"a {operation} token")
-        except (TypeError, ValueError) as error:
-            raise HTTPException("the bridge did not answer with a token") from error
 
-    def _token_call(self, operation: str) -> Call:
-        return wire.call(
-            "POST", wire.path("buckets", self.bucket_id, "tokens"), {"operation": operation}, self.key_pair
-        )
-
-    def _run(self, work: Callable[[_Ask, Exchange, Job], Any], callback: Callback | None) -> Any:
-        """Run `work`, which makes calls by way of `ask`; a refusal of any of them is the value of the whole."""
-
-        def whole(exchange: Exchange, job: Job) -> Any:
-            try:
-                return work(lambda call, job: unwrap(exchange.perform(call, job)), exchange, job)
-            except MetadiskError as refusal:
-                return refusal.value
-
-        return self._client_now.run(whole, callback)
+def _hash_of(file_hash: str | Mapping[str, Any]) -> str:
+    """Return a hash as the bridges write it: a person may have pasted it with spaces, or in upper case."""
+    return text_of(file_hash, "hash", "a file's hash").strip().lower()
 
 
-_Ask = Callable[[Call, Job], Any]
+def _checked_path(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"a path is a str or a path, not {type(path).__name__}")
+    return Path(path)
 
 
-def _entry(listed: Any, file_hash: str) -> dict[str, Any]:
-    entries = listed if isinstance(listed, list) else []
-    return next((each for each in entries if isinstance(each, dict) and each.get("hash") == file_hash), {})
+def _check_progress(progress: object) -> None:
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress is a callable that takes two numbers, not {type(progress).__name__}")

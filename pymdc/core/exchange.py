@@ -6,26 +6,21 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from http.client import IncompleteRead
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 from urllib.error import URLError
 from urllib.parse import SplitResult
 
 from .. import config
-from ..errors import IntegrityError
-from ..transfers.multipart_encoder import Form
 from . import wire
-from .hashes import content_hash
-from .job import Job, Progress
+from .job import Job
 from .transport import Transport
 
-if TYPE_CHECKING:
-    from ..transfers.channels import DataChannels
-
 __all__ = ["Exchange", "back_off"]
+
+_T = TypeVar("_T")
 
 
 class Exchange:
@@ -49,13 +44,15 @@ class Exchange:
         self._endpoint = endpoint
         self._transport = transport
         self._order = _SignedOrder()
+        self._shared: dict[Callable[..., Any], Any] = {}
+        self._shared_lock = threading.Lock()
 
-    @cached_property
-    def channels(self) -> DataChannels:
-        """The data channels; who downloads nothing does not load what they need."""
-        from ..transfers.channels import DataChannels
-
-        return DataChannels(self._timeout, self._verify)
+    def shared(self, make: Callable[[config.Timeout, ssl.SSLContext | bool], _T]) -> _T:
+        """Return what `make` gives for this client's limits and certificates. It is made once, at the first call."""
+        with self._shared_lock:
+            if make not in self._shared:
+                self._shared[make] = make(self._timeout, self._verify)
+            return self._shared[make]  # type: ignore[no-any-return]
 
     def perform(self, call: wire.Call, job: Job) -> Any:
         """Send `call` and return its value: the decoded reply, or an exception value.
@@ -81,38 +78,22 @@ class Exchange:
             back_off(nonces)
             nonces += 1
 
-    def upload(self, call: wire.Call, form: Form, job: Job, progress: Progress) -> Any:
-        """Send `form` and return the value of the reply, or an `IntegrityError` if the bridge stored something else."""
-        request = wire.prepare_upload(call, self._endpoint.path, form.content_type, length=form.length, size=form.size)
-        reply = _attempt(call, lambda: self._transport.send(request, job, _Watched(form, job, progress)))
-        value = reply if isinstance(reply, Exception) else wire.decode(reply)
-        if isinstance(value, dict) and "hash" in value and value["hash"] != content_hash(form.sha256):
-            return IntegrityError(
-                f"the bridge stored something else: its hash is {value['hash']}, not {content_hash(form.sha256)}"
-            )
-        return value
+    def upload(
+        self, call: wire.Call, body: Iterable[bytes], content_type: str, *, length: int, size: int, job: Job
+    ) -> Any:
+        """Send a body that is streamed, and return the value of the reply.
+
+        Arguments:
+            body: the bytes, which are sent as they come; iterated over once for each attempt.
+            length, size: how many bytes the body has, and how many of them are the file's.
+        """
+        request = wire.prepare_upload(call, self._endpoint.path, content_type, length=length, size=size)
+        reply = _attempt(call, lambda: self._transport.send(request, job, body))
+        return reply if isinstance(reply, Exception) else wire.decode(reply)
 
     def _send(self, call: wire.Call, job: Job) -> wire.Reply | Exception:
         with self._order.turn(call):
             return self._transport.send(wire.prepare(call, self._endpoint.path, wire.next_nonce()), job)
-
-
-class _Watched:
-    """A form that tells how much of it was sent, and ends when nobody wants it any more."""
-
-    def __init__(self, form: Form, job: Job, progress: Progress) -> None:
-        self._form = form
-        self._job = job
-        self._progress = progress
-
-    def __iter__(self) -> Iterator[bytes]:
-        sent = -len(self._form.head)
-        for piece in self._form:
-            self._job.check()
-            yield piece
-            sent += len(piece)
-            self._progress.reached(min(max(sent, 0), self._form.size))
-        self._progress.reached(self._form.size, last=True)
 
 
 class _SignedOrder:

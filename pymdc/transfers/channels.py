@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import mmap
 import ssl
 import time
 from collections import deque
@@ -31,13 +30,9 @@ from ..core.job import Job
 from ..core.network import Stream
 from ..errors import ChannelError, IntegrityError
 from . import binarypack
+from .shards import Pointer, ShardBuffer
 
-__all__ = ["DataChannels", "Pointer", "ShardBuffer"]
-
-Pointer = Mapping[str, Any]
-"""Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`."""
-
-_USUAL_BYTES = 8 * 1024 * 1024 + 64 * 1024  # a shard is cut when 8 MiB have gathered, in pieces of up to 64 KiB
+__all__ = ["DataChannels"]
 
 _EMPTY = content_hash(hashlib.sha256().hexdigest())  # the one shard whose answer may hold no bytes
 
@@ -58,35 +53,6 @@ class _NoAnswerError(Exception):
 
 class _ClosedError(Exception):
     """The farmer has closed the channel in good order."""
-
-
-class ShardBuffer:
-    """What has come of a shard. It serves one shard after another: fresh memory is slow, and adds up.
-
-    Attributes:
-        size: how much has come.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._memory: bytearray | mmap.mmap = bytearray()
-
-    def add(self, piece: bytes) -> None:
-        end = self.size + len(piece)
-        if end > len(self._memory):
-            # The memory of whole shards is not malloc()'s, which would keep some of it. Many a shard is one message.
-            grown = mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES)) if self.size else bytearray(end)
-            grown[: self.size] = self._memory[: self.size]
-            self._memory = grown
-        self._memory[self.size : end] = piece
-        self.size = end
-
-    def clear(self) -> None:
-        self.size = 0
-
-    def whole(self) -> memoryview:
-        """Return all that has come; it is good until more does."""
-        return memoryview(self._memory)[: self.size]
 
 
 class DataChannels:
@@ -150,8 +116,6 @@ class DataChannels:
         with _documented(channel, body), self._open(channel, job) as opened:
             for piece in form(opened, request):
                 body.add(piece)
-                if body.size > config.MAX_SHARD_BYTES:
-                    raise ChannelError(f"the farmer at {channel} sent more than {config.MAX_SHARD_BYTES} bytes")
 
     @contextmanager
     def _open(self, channel: str, job: Job) -> Iterator[_Channel]:

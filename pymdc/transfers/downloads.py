@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import re
-import threading
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import TimeoutError as NotYetError
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from .. import config
-from ..core.dispatch import Handle
-from ..core.exchange import back_off
+from ..core.exchange import Exchange
 from ..core.hashes import content_hash
 from ..core.job import Job, Progress, ProgressCallback
-from ..errors import ChannelError, IntegrityError, MetadiskError
-from .channels import DataChannels, Pointer, ShardBuffer
-from .names import safe_name
-from .targets import Body, FileTarget, MemoryTarget, Target
+from ..errors import IntegrityError, MetadiskError
+from . import mixtures
+from .access import Access, ask
+from .places import Place
+from .pointers import Pointers
+from .prefetch import Prefetch
+from .shards import Body
+from .targets import FileTarget, MemoryTarget, Target
 
 __all__ = ["Download"]
-
-_TICK_SECONDS = 0.1  # how often progress is told, and a cancelled call noticed, while no shard is complete
-_MENDABLE = (OSError, HTTPException, ChannelError, IntegrityError)  # what another farmer or another token may mend
 
 
 @dataclass(frozen=True)
@@ -35,191 +32,190 @@ class Download:
     """One download.
 
     Attributes:
+        access: the bucket.
         file_hash: the hash of the file.
-        pointers: asks the bridge where the shards are; its arguments tell whether it is the first time, and for which
-            job. What it raises ends the download.
-        again: whether it may be asked more than once: a single token serves once.
-        entry: asks the bridge for what it knows of the file: its name, size and type.
-        channels: the data channels.
-        job: ends the download when it is cancelled.
+        token: a PULL token; `None` to ask for one.
+        known: what the caller knows of the file: its entry of a listing, or nothing.
+        path: where to write it: a file, or a folder; `None` for the bytes.
+        exists: what happens to a file that is there; see `places.Place`.
         progress: called with how many bytes are there, and how many there are in all, if that is known.
     """
 
+    access: Access
     file_hash: str
-    pointers: Callable[[bool, Job], Any]
-    again: bool
-    entry: Callable[[], dict[str, Any]]
-    channels: DataChannels
-    job: Job
+    token: str | None
+    known: Mapping[str, Any]
+    path: Path | None
+    exists: str | None
     progress: ProgressCallback | None
 
-    def to(self, place: Path | None, bucket_id: str) -> Any:
-        """Fetch the file, and return its bytes; with a place, write it there, and return what it is.
+    def run(self, exchange: Exchange, job: Job) -> Any:
+        """Take all steps, and return the value of the call: the bytes, what was written, or a refusal.
 
         Raises:
             IntegrityError: the shards, each of them right, are together not the file.
+            OSError: the file cannot be written there.
             Exception: a shard could not be had; the values that `DataChannels.fetch` lists.
         """
-        entry = self._known() if place is not None or self.progress is not None else {}
-        size = entry.get("size") if isinstance(entry.get("size"), int) else None
-        if place is None:
-            target: Target = MemoryTarget()
-        else:
-            name = safe_name(self.file_hash, "file")
-            place = place / safe_name(entry.get("filename"), name) if place.is_dir() else place
-            target = FileTarget(place, name)
         try:
-            got, result = self._fetch(target, size)
-        finally:
-            target.close()
-        if place is None:
-            return result
-        told = {"bucket": bucket_id, "mimetype": mimetypes.guess_type(place.name)[0], "filename": place.name, **entry}
-        return {**told, "size": got, "hash": self.file_hash, "path": str(place)}
+            entry = self._entry(exchange, job)
+            if self.path is None:
+                return _Fetching(self, exchange, job, MemoryTarget(), _size(entry)).run()[1]
+            place = Place.of(self.path, self.exists, entry.get("filename"), self.file_hash)
+            target = FileTarget(place, self.file_hash)
+            size, path = _Fetching(self, exchange, job, target, _size(entry)).run()
+            return self._written(entry, size, path)
+        except MetadiskError as refusal:
+            return refusal.value
 
-    def _known(self) -> dict[str, Any]:
+    def _entry(self, exchange: Exchange, job: Job) -> Mapping[str, Any]:
+        """Return what is known of the file; the bridge is asked if more is needed: a name, or a size to tell."""
+        if "size" in self.known or (self.path is None and self.progress is None):
+            return self.known
         try:
-            return self.entry()
+            listed = ask(self.access.call("GET", "files"), exchange, job)
         except (MetadiskError, OSError, HTTPException):  # a token alone allows the download, but not to list the files
             return {}
+        entries = listed if isinstance(listed, list) else []
+        ours = (each for each in entries if isinstance(each, dict) and each.get("hash") == self.file_hash)
+        return next(ours, {})
 
-    def _fetch(self, target: Target, size: int | None) -> tuple[int, Any]:
-        pointers = _Pointers(self.pointers, self.again, self.job)
-        progress = Progress(self.job, self.progress, size)
-        digest = hashlib.sha256()
-        done = 0
-
-        def found(body: Body) -> None:
-            nonlocal done
-            self.job.check()
-            digest.update(body)
-            done += len(body)
-            progress.reached(done)
-
-        there = target.resume(pointers.hashes, found)
-        with Prefetch(pointers, self.channels, target, self.job, lambda more: progress.reached(done + more)) as ahead:
-            for index in range(there, len(pointers.hashes)):
-                body = ahead.shard(index)
-                target.append(pointers.hashes[index], body)
-                found(body)
-        if content_hash(digest.hexdigest()) != self.file_hash or size not in (None, done):
-            target.discard()
-            raise IntegrityError(f"the shards of {self.file_hash} do not make up the file")
-        result = target.finish()
-        progress.reached(done, last=True)
-        return done, result
+    def _written(self, entry: Mapping[str, Any], size: int, path: Path) -> dict[str, Any]:
+        about = {"bucket": self.access.bucket_id, "mimetype": mimetypes.guess_type(path.name)[0], "filename": path.name}
+        return {**about, **entry, "size": size, "hash": self.file_hash, "path": str(path)}
 
 
-class _Pointers:
-    """Where the shards are; asked for again when a channel's token is spent or a farmer fails."""
-
-    def __init__(self, ask: Callable[[bool, Job], Any], again: bool, job: Job) -> None:
-        self._ask = ask
-        self._again = again
-        self._lock = threading.Lock()  # guards the two below
-        self._answers = 1
-        self._current = _checked(ask(True, job))
-        self.hashes = [str(pointer["hash"]) for pointer in self._current]
-
-    def at(self, index: int) -> tuple[Pointer, int]:
-        """Return the pointer of a shard, and which of the bridge's answers it is from."""
-        with self._lock:
-            return self._current[index], self._answers
-
-    def renew(self, answer: int, job: Job) -> bool:
-        """Ask again, unless somebody did since that answer. Return whether there are other pointers now."""
-        with self._lock:
-            job.check()
-            if self._answers == answer and self._again:
-                fresh = _checked(self._ask(False, job))
-                if [str(pointer["hash"]) for pointer in fresh] != self.hashes:
-                    raise IntegrityError("the file was stored anew, in other shards, while it was downloaded")
-                self._current = fresh
-                self._answers += 1
-            return self._answers != answer
+def _size(entry: Mapping[str, Any]) -> int | None:
+    size = entry.get("size")
+    return size if isinstance(size, int) else None
 
 
-def _checked(pointers: Any) -> list[Pointer]:
-    if isinstance(pointers, list) and all(isinstance(each, dict) and _is_hash(each.get("hash")) for each in pointers):
-        return pointers
-    raise ChannelError("the bridge did not answer with pointers")
+class _Fetching:
+    """The bytes of one download, on their way into a target, which is closed at the end.
 
+    Arguments:
+        size: the listed size of the file, if it is known.
+    """
 
-def _is_hash(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{40}", value) is not None
-
-
-class Prefetch:
-    """Fetches shards in their order, a few of them ahead of the one that is waited for."""
-
-    def __init__(
-        self, pointers: _Pointers, channels: DataChannels, target: Target, job: Job, tell: Callable[[int], None]
-    ) -> None:
-        self._pointers = pointers
-        self._channels = channels
-        self._target = target
+    def __init__(self, download: Download, exchange: Exchange, job: Job, target: Target, size: int | None) -> None:
+        self._download = download
+        self._exchange = exchange
         self._job = job
-        self._part = job.part()
-        self._tell = tell
-        self._under_way: deque[tuple[int, Handle]] = deque()
-        # A shard is begun when the one so many places before it has been dealt with, so these serve in turn.
-        self._gathered = [ShardBuffer() for _ in range(config.SHARDS_AHEAD)]
+        self._target = target
+        self._size = size
+        self._progress = Progress(job, download.progress, size)
+        self._sizes: dict[int, int] = {}  # of the shards, by the numbers of their pointers
 
-    def __enter__(self) -> Prefetch:
-        return self
+    def run(self) -> tuple[int, Any]:
+        """Return the size of the file, and what the target gives."""
+        from .channels import DataChannels  # whoever downloads nothing does not load websockets
 
-    def __exit__(self, *_: object) -> None:
-        """Stop what is under way, and see it end; keep what had come before its turn."""
-        self._part.cancel()
-        for index, handle in self._under_way:
-            if not isinstance(body := handle.result(), BaseException):
-                self._target.keep(self._pointers.hashes[index], body)
+        try:
+            self._channels = self._exchange.shared(DataChannels)
+            self._pointers = Pointers(self._ask, self._download.access.gives_tokens, self._job)
+            done = self._join(range(len(self._pointers.hashes)))
+            if done is None and (order := self._search()) is not None:
+                done = self._join(order)
+            if done is None:
+                self._target.discard()
+                raise IntegrityError(f"the shards of {self._download.file_hash} do not make up the file")
+            self._job.commit()
+            result = self._target.finish()
+            self._progress.reached(done, last=True)
+            return done, result
+        finally:
+            self._target.close()
 
-    def shard(self, index: int) -> Body:
-        """Wait for a shard: the first one, or the one after that of the last time, which is good no longer."""
-        self._place(index - 1).clear()
-        last = min(index + config.SHARDS_AHEAD, len(self._pointers.hashes))
-        for begin in range(index + len(self._under_way), last):
-            self._begin(begin)
-        handle = self._under_way[0][1]
-        while True:
-            self._job.check()
-            try:
-                body = handle.result(_TICK_SECONDS)
-            except NotYetError:
-                self._tell(sum(body.size for body in self._gathered))
-                continue
-            self._under_way.popleft()
-            if isinstance(body, BaseException):
-                raise body
-            return body  # type: ignore[no-any-return]
+    def _ask(self, first: bool, job: Job) -> Any:
+        access = self._download.access
+        given = self._download.token if first else None
+        token = given or access.token("PULL", self._exchange, job)
+        return ask(access.call("GET", "files", self._download.file_hash, token=token), self._exchange, job)
 
-    def _begin(self, index: int) -> None:
-        handle = self._channels.dispatcher.run(lambda _: self._fetch(index), _nothing, None)
-        self._under_way.append((index, handle))
+    def _join(self, order: Sequence[int]) -> int | None:
+        """Append these shards to the target. Return their size, or `None` if they are not the file."""
+        tally = _Tally(self._job, self._progress)
+        there = self._target.resume([self._pointers.hashes[index] for index in order], tally.add)
+        with self._prefetch(order[there:], tally) as shards:
+            for shard, body in shards:
+                if self._too_large(tally.size + len(body)):
+                    self._target.keep(shard, body)
+                    return None
+                self._target.append(shard, body)
+                tally.add(body)
+        return tally.size if self._is_file(tally) else None
 
-    def _fetch(self, index: int) -> Body:
-        body = self._target.kept(self._pointers.hashes[index])
-        if body is not None:
-            return body
-        for attempt in range(1, config.MAX_ATTEMPTS):
-            pointer, answer = self._pointers.at(index)
-            try:
-                return self._fetch_once(index, pointer)
-            except _MENDABLE:
-                if not self._pointers.renew(answer, self._part):
-                    raise
-                back_off(attempt)
-        return self._fetch_once(index, self._pointers.at(index)[0])
+    def _search(self) -> Sequence[int] | None:
+        """Find the file's shards among those of several uploads; return `None` if they are not there."""
+        count = len(self._pointers.hashes)
+        if count < 2:
+            return None
+        self._target.part()
+        found = next((order for order in mixtures.strides(count) if self._matches(order)), None)
+        if found is not None or self._size is None:
+            return found
+        orders = islice(mixtures.by_size(self._learned_sizes(), self._size), mixtures.MOST_GUESSES)
+        return next((order for order in orders if self._matches(order)), None)
 
-    def _fetch_once(self, index: int, pointer: Pointer) -> Body:
-        body = self._place(index)
-        self._channels.fetch(pointer, self._part, body)
-        return body.whole()
+    def _matches(self, order: Sequence[int]) -> bool:
+        """Tell whether these shards are the file; those that are fetched for it are kept."""
+        if self._fetched_too_much():
+            return False
+        tally = _Tally(self._job, self._progress)
+        with self._prefetch(order, tally) as shards:
+            for index, (shard, body) in zip(order, shards, strict=True):
+                self._keep(index, shard, body)
+                tally.add(body)
+                if self._too_large(tally.size) or self._fetched_too_much():
+                    return False
+        return self._is_file(tally)
 
-    def _place(self, index: int) -> ShardBuffer:
-        return self._gathered[index % config.SHARDS_AHEAD]
+    def _learned_sizes(self) -> list[int]:
+        """Fetch and keep all shards, and return their sizes; none where that is too much."""
+        with self._prefetch(range(len(self._pointers.hashes)), _Tally(self._job, self._progress)) as shards:
+            for index, (shard, body) in enumerate(shards):
+                if self._fetched_too_much():
+                    return []
+                self._keep(index, shard, body)
+        return [self._sizes[index] for index in sorted(self._sizes)]
+
+    def _keep(self, index: int, shard: str, body: Body) -> None:
+        self._target.keep(shard, body)
+        self._sizes[index] = len(body)
+
+    def _fetched_too_much(self) -> bool:
+        """Tell whether more has come than `MOST_UPLOADS` of the file can have left."""
+        return self._size is not None and sum(self._sizes.values()) > mixtures.MOST_UPLOADS * self._size
+
+    def _prefetch(self, order: Sequence[int], tally: _Tally) -> Prefetch:
+        most = config.MAX_SHARD_BYTES if self._size is None else min(self._size, config.MAX_SHARD_BYTES)
+        tell = tally.on_the_way
+        return Prefetch(self._channels, self._pointers, order, self._target, self._job, tell, most)
+
+    def _too_large(self, size: int) -> bool:
+        return self._size is not None and size > self._size
+
+    def _is_file(self, tally: _Tally) -> bool:
+        return self._size in (None, tally.size) and tally.content_hash() == self._download.file_hash
 
 
-def _nothing(_value: object) -> None:
-    pass
+class _Tally:
+    """Adds up the bytes of a file: their number, their hash, and the progress that is told."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._job = job
+        self._progress = progress
+
+    def add(self, body: Body) -> None:
+        self._job.check()
+        self._digest.update(body)
+        self.size += len(body)
+        self._progress.reached(self.size)
+
+    def on_the_way(self, more: int) -> None:
+        self._progress.reached(self.size + more)
+
+    def content_hash(self) -> str:
+        return content_hash(self._digest.hexdigest())

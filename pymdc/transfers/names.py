@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["safe_name"]
+__all__ = ["numbered", "safe_name"]
 
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')  # control characters, and what Windows refuses; ":" would name a drive
+# Control characters, and what Windows refuses; ":" would name a drive. The others turn the direction of a text, or are
+# not to be seen: a name such as "exe.<U+202E>gpj" would look like another.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+_SETTINGS = re.compile(r"desktop\.ini|autorun\.inf", re.IGNORECASE)  # Windows does what these say about their folder
 _MAX_BYTES = 255  # the limit of every common file system
 
 
 def safe_name(name: object, otherwise: str) -> str:
     """Return the last component of `name` so that it is a plain file's name on every system.
+
+    It does not begin with a dot: such a file is hidden, and may be a program's settings.
 
     Arguments:
         name: what a bridge calls a file; v0.6.6 may send what is no text.
@@ -20,17 +25,27 @@ def safe_name(name: object, otherwise: str) -> str:
     """
     last = re.split(r"[/\\]", name)[-1] if isinstance(name, str) else ""
     last = last.encode("utf-8", "replace").decode("utf-8")
-    last = _UNSAFE.sub("_", last).strip(" ").rstrip(". ")
-    if _RESERVED.match(last):
+    last = _UNSAFE.sub("_", last).lstrip(" .").rstrip(". ")
+    if _RESERVED.match(last) or _SETTINGS.fullmatch(last):
         last = "_" + last
     return _shortened(last).rstrip(". ") or otherwise
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name for the second file of that name, the third, and so on: `film.mkv` gives `film (2).mkv`."""
+    return _fitting(name, f" ({number})")
 
 
 def _shortened(name: str) -> str:
     if len(name.encode("utf-8")) <= _MAX_BYTES:
         return name
+    return _fitting(name, "")
+
+
+def _fitting(name: str, mark: str) -> str:
+    """Put a mark before a name's suffix, and cut what is before it so that the whole is not too long."""
     stem, dot, suffix = name.rpartition(".")
-    if not dot or len(suffix.encode("utf-8")) > 32:  # no suffix that a program would know
+    if not stem or len(suffix.encode("utf-8")) > 32:  # no suffix that a program would know
         stem, dot, suffix = name, "", ""
-    room = _MAX_BYTES - len((dot + suffix).encode("utf-8"))
-    return stem.encode("utf-8")[:room].decode("utf-8", "ignore") + dot + suffix
+    room = _MAX_BYTES - len((mark + dot + suffix).encode("utf-8"))
+    return stem.encode("utf-8")[:room].decode("utf-8", "ignore") + mark + dot + suffix

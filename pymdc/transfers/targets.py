@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import re
-import stat
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,35 +13,11 @@ from typing import Any, BinaryIO, Protocol
 
 from .. import config
 from ..core.hashes import content_hash
+from .folders import claim, kept_folder, remove, sync_folder
+from .places import Place
+from .shards import Body
 
-__all__ = ["Body", "FileTarget", "MemoryTarget", "Target"]
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows
-    import msvcrt
-
-    def _lock(file: BinaryIO) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-
-    def _sync_folder(folder: Path) -> None:
-        """Windows has no such thing."""
-
-else:
-
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _sync_folder(folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-Body = bytes | memoryview
-"""The bytes of a shard."""
+__all__ = ["FileTarget", "MemoryTarget", "Target"]
 
 _NOTE = re.compile(rb"([0-9a-f]{40}) ([0-9]{1,9})\n")  # a line of the journal: a shard's hash and size
 
@@ -62,7 +35,10 @@ class Target(Protocol):
         """Take the next shard."""
 
     def keep(self, shard: str, body: Body) -> None:
-        """Take a shard whose turn had not come when the download failed."""
+        """Take a shard out of turn: the download failed before its turn came, or its turn is not known yet."""
+
+    def part(self) -> None:
+        """Part what has been appended into its shards again, and keep these: they may make up the file otherwise."""
 
     def finish(self) -> Any:
         """Make the file whole under its name, and return what the download gives."""
@@ -79,18 +55,27 @@ class MemoryTarget:
 
     def __init__(self) -> None:
         self._body = io.BytesIO()
+        self._notes: list[tuple[str, int]] = []
+        self._kept: dict[str, bytes] = {}
 
     def resume(self, shards: Sequence[str], found: Callable[[bytes], None]) -> int:
         return 0
 
     def kept(self, shard: str) -> bytes | None:
-        return None
+        return self._kept.get(shard)
 
     def append(self, shard: str, body: Body) -> None:
         self._body.write(body)
+        self._notes.append((shard, len(body)))
 
     def keep(self, shard: str, body: Body) -> None:
-        pass
+        if shard not in self._kept:
+            self._kept[shard] = bytes(body)
+
+    def part(self) -> None:
+        self._body.seek(0)
+        self._kept |= {shard: self._body.read(size) for shard, size in self._notes}
+        self._body, self._notes = io.BytesIO(), []
 
     def finish(self) -> bytes:
         return self._body.getvalue()
@@ -111,18 +96,16 @@ class FileTarget:
     its own, which goes when it ends.
 
     Arguments:
-        path: the file to write; one that is there is replaced.
-        name: the name of the folder, but for its prefix: the file's hash.
+        place: the file to write.
+        file_hash: names the folder.
 
     Raises:
-        OSError: the folder cannot be made, or `path` is a folder.
+        OSError: the folder cannot be made.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-        self._path = path
-        self._lock, self._shared = _claimed(path.parent / f".pymdc-{name}")
+    def __init__(self, place: Place, file_hash: str) -> None:
+        self._place = place
+        self._lock, self._shared = claim(kept_folder(place.path.parent, file_hash))
         self._folder = Path(self._lock.name).parent
         with ExitStack() as opened:
             opened.callback(self._let_go)
@@ -165,16 +148,27 @@ class FileTarget:
         _write(self._journal, f"{shard} {len(body)}\n".encode("ascii"))
 
     def keep(self, shard: str, body: Body) -> None:
-        with suppress(OSError):  # the download has failed already, and its error is the one to tell
-            (self._folder / shard).write_bytes(body)
+        path = self._folder / shard
+        with suppress(OSError):  # the download has failed already, and its error is the one to tell; or it comes again
+            if not path.exists() or path.stat().st_size != len(body):
+                path.write_bytes(body)
+
+    def part(self) -> None:
+        self._journal.seek(0)
+        self._whole.seek(0)
+        for line in self._journal.readlines():  # each is good: a new download leaves out what is not
+            shard, size = line.decode("ascii").split()
+            self.keep(shard, self._whole.read(int(size)))
+        self._whole.truncate(0)
+        self._journal.truncate(0)
 
     def finish(self) -> Path:
         os.fsync(self._whole.fileno())
         self._whole.close()  # Windows renames no open file
-        (self._folder / "whole").replace(self._path)  # the lock is held still: nobody else can have opened it
-        _sync_folder(self._path.parent)
+        path = self._place.take(self._folder / "whole")  # the lock is held still: nobody else can have opened it
+        sync_folder(path.parent)
         self._shared = False
-        return self._path
+        return path
 
     def discard(self) -> None:
         self._shared = False
@@ -184,66 +178,12 @@ class FileTarget:
 
     def _let_go(self) -> None:
         if not self._shared or self._holds_nothing():
-            _remove(self._folder, self._lock)
+            remove(self._folder, self._lock)
         self._lock.close()
 
     def _holds_nothing(self) -> bool:
         sizes = {each.name: each.stat().st_size for each in self._folder.iterdir()}
         return not sizes.pop("journal", 0) and sizes.keys() <= {"lock", "whole"}
-
-
-def _claimed(folder: Path) -> tuple[BinaryIO, bool]:
-    """Return the lock of the folder, which is made if it is missing, and `True`; or of a new folder, and `False`.
-
-    A new one serves where another download holds the folder, or another user has made it.
-    """
-    while True:
-        with suppress(FileExistsError):
-            folder.mkdir(0o700)
-        try:
-            if not _is_ours(folder):
-                break
-            lock = (folder / "lock").open("ab")
-        except FileNotFoundError:  # who held it has just removed it
-            continue
-        try:
-            _lock(lock)
-        except OSError:
-            lock.close()
-            break
-        if _is_in_place(lock):
-            return lock, True
-        lock.close()
-    fresh = tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent)
-    return (Path(fresh) / "lock").open("ab"), False
-
-
-def _is_ours(folder: Path) -> bool:
-    """Tell whether no other user can have put a link in there, for us to write through."""
-    status = folder.lstat()
-    return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-
-
-def _is_in_place(lock: BinaryIO) -> bool:
-    try:
-        return os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))  # noqa: PTH116 - as the line reads
-    except FileNotFoundError:
-        return False
-
-
-def _remove(folder: Path, lock: BinaryIO) -> None:
-    """Remove the folder. Its lock goes last: who opens it before finds it held, who comes after makes a new one."""
-    for each in folder.iterdir():
-        if each.name != "lock":
-            with suppress(OSError):  # what is not ours may stay
-                each.unlink()
-    try:
-        (folder / "lock").unlink()
-    except PermissionError:  # pragma: no cover - Windows removes no open file
-        lock.close()
-        (folder / "lock").unlink()
-    with suppress(OSError):  # or the next download has come, and holds it
-        folder.rmdir()
 
 
 def _write(file: BinaryIO, body: Body) -> None:

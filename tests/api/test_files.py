@@ -83,6 +83,12 @@ def test_a_token_is_asked_for_by_its_operation(bridge: Scripted, files: Files, a
     verify(bridge.request)
 
 
+def test_an_operation_that_is_no_text_raises_at_once(bridge: Scripted, files: Files) -> None:
+    with pytest.raises(TypeError, match="an operation is 'PUSH' or 'PULL', not int"):
+        files.token(5)  # type: ignore[arg-type]
+    assert bridge.asked == []
+
+
 # Uploads
 
 

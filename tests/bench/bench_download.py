@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pymdc import Timeout, unwrap
 from pymdc.core.job import Job
+from pymdc.transfers.access import Access
 from pymdc.transfers.channels import DataChannels
 from pymdc.transfers.downloads import Download
 
@@ -84,6 +85,19 @@ while True:
 """
 
 
+class FarmersOnly:
+    """A bridge that gives these pointers."""
+
+    def __init__(self, pointers: list[dict[str, str]]) -> None:
+        self._pointers = pointers
+
+    def perform(self, call: object, job: Job) -> list[dict[str, str]]:
+        return self._pointers
+
+    def shared(self, make: Callable[..., DataChannels]) -> DataChannels:
+        return make(Timeout(), True)
+
+
 @contextmanager
 def serving(script: str, source: Path) -> Iterator[str]:
     """Serve a file in a process of its own."""
@@ -112,11 +126,9 @@ def main() -> None:
 
         def download_from_farmer() -> None:
             """What `Files.download` does once it has the pointers, with others than the bridge's."""
-            job, channels = Job(lambda report: None), DataChannels(Timeout(), True)
-            wanted = stored["hash"]
-            Download(wanted, lambda first, job: pointers, False, lambda: stored, channels, job, None).to(
-                folder / "down", ""
-            )
+            access = Access(bucket.bucket_id, None)
+            download = Download(access, stored["hash"], "token", stored, folder / "down", None, None)
+            unwrap(download.run(FarmersOnly(pointers), Job(lambda report: None)))  # type: ignore[arg-type]
 
         before = peak()
         ways = {

@@ -18,7 +18,8 @@ import pytest
 from pymdc import Timeout, config
 from pymdc.core.job import Job
 from pymdc.errors import ChannelError, IntegrityError
-from pymdc.transfers.channels import DataChannels, ShardBuffer
+from pymdc.transfers.channels import DataChannels
+from pymdc.transfers.shards import ShardBuffer
 
 from ..farmers import Answer, Network, Shard, hash_of, whole
 from ..hostile import HOST, Connection, Script, Server, client_context
@@ -52,7 +53,7 @@ def fetched_from(script: Script, timeout: Timeout = PATIENT) -> bytes:
 
 
 def fetch(channels: DataChannels, pointer: Any) -> bytes:
-    body = ShardBuffer()
+    body = ShardBuffer(config.MAX_SHARD_BYTES)
     channels.fetch(pointer, job(), body)
     return bytes(body.whole())
 
@@ -76,14 +77,14 @@ def test_what_has_come_can_be_seen_while_it_comes() -> None:
 
     with Network(in_steps) as network:
         network.store(BODY, len(BODY))
-        body = Watched()
+        body = Watched(config.MAX_SHARD_BYTES)
         DataChannels(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), body)
     assert body.whole() == BODY
 
 
 @pytest.mark.parametrize("sizes", [[5], [0, 5], [5, 5], [1, 9 * 2**20], [5, 8 * 2**20, 1, 2**20], [2**20] * 20])
 def test_pieces_of_any_sizes_are_gathered_again_and_again(sizes: list[int]) -> None:
-    body = ShardBuffer()
+    body = ShardBuffer(config.MAX_SHARD_BYTES)
     for seed in range(2):
         pieces = [random.Random(seed).randbytes(size) for size in sizes]
         for piece in pieces:
@@ -299,7 +300,7 @@ def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     with Server(reset) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
         with pytest.raises(ConnectionResetError):
-            DataChannels(PATIENT, True).fetch(pointer, job(), Telling())
+            DataChannels(PATIENT, True).fetch(pointer, job(), Telling(config.MAX_SHARD_BYTES))
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -136,6 +136,83 @@ def test_a_file_that_is_there_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == DATA
 
 
+def test_in_a_folder_nothing_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"old")
+    with Network() as network:
+        file_hash, other = network.store(DATA), network.store(DATA[:10])
+        assert network.bucket().download(file_hash, path=tmp_path)["path"] == str(tmp_path / "a (2).bin")
+        assert network.bucket().download(other, path=tmp_path)["path"] == str(tmp_path / "a (3).bin")
+    assert names_in(tmp_path) == ["a (2).bin", "a (3).bin", "a.bin"]
+    assert [(tmp_path / name).read_bytes() for name in names_in(tmp_path)] == [DATA, DATA[:10], b"old"]
+
+
+@pytest.mark.parametrize("folder", [True, False])
+@pytest.mark.parametrize(
+    ("exists", "names"), [("replace", ["a.bin"]), ("rename", ["a (2).bin", "a.bin"]), ("error", ["a.bin"])]
+)
+def test_exists_says_what_happens_to_a_file_that_is_there(
+    exists: str, names: list[str], folder: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.bin").write_bytes(b"old")
+    with Network() as network:
+        file_hash = network.store(DATA)
+        path = tmp_path if folder else tmp_path / "a.bin"
+        value = network.bucket().download(file_hash, network.token(), path=path, exists=exists)
+        assert isinstance(value, FileExistsError) == (exists == "error")
+        assert len(network.bucket_tokens) == (exists == "error")
+    assert names_in(tmp_path) == names
+    assert ((tmp_path / "a.bin").read_bytes() == b"old") == (exists != "replace")
+
+
+def test_a_file_that_comes_while_it_is_downloaded_is_not_replaced_where_that_is_an_error(tmp_path: Path) -> None:
+    def make_it(shard: Shard) -> None:
+        (tmp_path / "x").write_bytes(b"other")
+        whole(shard)
+
+    with Network(make_it) as network:
+        file_hash = network.store(DATA[:10])
+        value = network.bucket().download(file_hash, path=tmp_path / "x", exists="error")
+        assert isinstance(value, FileExistsError)
+        assert value.filename == str(tmp_path / "x")
+        assert (tmp_path / "x").read_bytes() == b"other"
+        assert network.bucket().download(file_hash, path=tmp_path / "x", exists="rename")["size"] == 10
+    assert len(network.asked) == 1
+    assert names_in(tmp_path) == ["x", "x (2)"]
+
+
+@pytest.mark.parametrize("exists", ["Replace", "", 5, True])
+def test_an_exists_that_is_none_raises_at_once(exists: Any, tmp_path: Path) -> None:
+    with Network() as network, pytest.raises(ValueError, match="exists is one of 'replace', 'rename', 'error'"):
+        network.bucket().download("00" * 20, path=tmp_path / "x", exists=exists)
+    with pytest.raises(ValueError, match="it needs a path"):
+        network.bucket().download("00" * 20, exists="error")
+    assert network.bridge_asked == []
+
+
+@pytest.mark.parametrize("wrong", [{"path": 5}, {"path": b"x"}, {"progress": 5}])
+def test_a_path_and_a_progress_that_are_none_raise_at_once(wrong: dict[str, Any]) -> None:
+    with Network() as network, pytest.raises(TypeError, match=r"a path is a str|progress is a callable"):
+        network.bucket().download("00" * 20, **wrong)
+    assert network.bridge_asked == []
+
+
+@pytest.mark.parametrize("name", [".bashrc", "..bashrc", " .bashrc", "x/.bashrc"])
+def test_a_name_of_the_bridges_is_never_that_of_a_hidden_file(name: str, tmp_path: Path) -> None:
+    with Network() as network:
+        network.bucket().download(network.store(DATA, name=name), path=tmp_path)
+    assert names_in(tmp_path) == ["bashrc"]
+
+
+@pytest.mark.parametrize("written", [str.upper, lambda text: f" {text}\n", lambda text: {"hash": text.upper()}])
+def test_a_hash_may_be_written_in_upper_case_and_with_spaces(written: Any, tmp_path: Path) -> None:
+    with Network() as network:
+        file_hash = network.store(DATA)
+        token = f" {network.token()}\n"
+        value = network.bucket().download(written(file_hash), token, path=tmp_path / "x")
+        assert value["hash"] == file_hash
+        assert len(network.bucket().pointers(written(file_hash), network.token())) == 5
+
+
 def test_a_path_of_a_missing_folder_is_a_value_and_no_token_is_spent(tmp_path: Path) -> None:
     with Network() as network:
         value = network.bucket().download(network.store(DATA), network.token(), path=tmp_path / "no" / "x")
@@ -143,12 +220,15 @@ def test_a_path_of_a_missing_folder_is_a_value_and_no_token_is_spent(tmp_path: P
         assert len(network.bucket_tokens) == 1
 
 
-def test_a_folder_of_the_files_own_name_is_a_value_and_no_token_is_spent(tmp_path: Path) -> None:
+def test_a_folder_of_the_files_own_name_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.bin").mkdir()
     with Network() as network:
-        assert isinstance(network.bucket().download(network.store(DATA), path=tmp_path), IsADirectoryError)
-        assert len(network.bridge_asked) == 1
-    assert names_in(tmp_path) == ["a.bin"]
+        file_hash = network.store(DATA)
+        value = network.bucket().download(file_hash, network.token(), path=tmp_path, exists="replace")
+        assert isinstance(value, IsADirectoryError)
+        assert len(network.bucket_tokens) == 1
+        assert network.bucket().download(file_hash, path=tmp_path)["path"] == str(tmp_path / "a (2).bin")
+    assert names_in(tmp_path) == ["a (2).bin", "a.bin"]
 
 
 def test_a_refusal_of_the_bridge_is_the_value_and_leaves_nothing(tmp_path: Path) -> None:
@@ -179,15 +259,84 @@ def test_a_pointer_to_nowhere_is_a_channel_error(wrong: dict[str, Any]) -> None:
         assert isinstance(network.bucket().download(file_hash), ChannelError)
 
 
-def test_shards_that_are_not_the_file_are_an_integrity_error_and_are_not_kept(tmp_path: Path) -> None:
-    """A bridge of 2016 mixes the shards of two uploads of one file."""
+def mixed(*uploads: list[bytes]) -> list[bytes]:
+    """Mix the shards of several uploads as the bridges of 2016 do: the first of each, the second of each, ..."""
+    return [shard for shards in zip(*uploads, strict=True) for shard in shards]
+
+
+@pytest.mark.parametrize("to_path", [True, False])
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("true", [0, 1, 2])
+def test_the_shards_of_a_file_are_found_among_those_of_several_uploads(
+    true: int, listed: bool, to_path: bool, tmp_path: Path
+) -> None:
+    """Only one of the uploads is the file's here, so that the order must be the right one."""
+    uploads = [cut(random.Random(seed).randbytes(450_000), 100_000) for seed in range(3)]
+    data = b"".join(uploads[true])
     with Network() as network:
-        file_hash = network.store(DATA, pieces=[*cut(DATA, 100_000), *cut(DATA, 70_000)])
+        file_hash = network.store(data, pieces=mixed(*uploads))
+        path = tmp_path / "x" if to_path else None
+        bucket = network.bucket() if listed else network.bucket(None)
+        progress = (lambda *_: None) if listed else None
+        value = bucket.download(file_hash, network.token(), path=path, progress=progress)
+        assert (path.read_bytes() if path else value) == data
+        assert len(network.asked) <= 2 * 15
+    assert names_in(tmp_path) == ["x"] * to_path
+
+
+def test_the_shards_of_uploads_that_were_cut_into_other_numbers_are_found_by_the_listed_size(tmp_path: Path) -> None:
+    with Network() as network:
+        file_hash = network.store(DATA, pieces=[*cut(DATA[:-1] + b"x", 100_000), *cut(DATA, 70_000)])
+        assert network.bucket().download(file_hash, path=tmp_path / "x")["size"] == len(DATA)
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert names_in(tmp_path) == ["x"]
+
+
+def test_a_search_by_size_ends_where_too_much_was_fetched() -> None:
+    """Each stride stays below the listed size, and all of them together are more than eight uploads."""
+    pieces = [random.Random(seed).randbytes(90_000) for seed in range(23)]  # a prime number: there is no stride
+    with Network() as network:
+        entry = {**network.files[network.store(DATA, pieces=pieces)][0], "size": 100_000}
+        assert isinstance(network.bucket().download(entry), IntegrityError)
+        assert len(network.asked) < 23
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_shards_that_are_not_the_file_are_an_integrity_error_and_are_not_kept(listed: bool, tmp_path: Path) -> None:
+    with Network() as network:
+        file_hash = network.store(DATA, pieces=[*cut(DATA[:-1], 100_000), b"other", b"shards"])
+        bucket = network.bucket() if listed else network.bucket(None)
         for path in (None, tmp_path / "x"):
-            value = network.bucket().download(file_hash, path=path)
+            value = bucket.download(file_hash, network.token(), path=path)
             assert isinstance(value, IntegrityError)
             assert file_hash in str(value)
     assert names_in(tmp_path) == []
+
+
+def test_one_wrong_shard_is_an_integrity_error() -> None:
+    with Network() as network:
+        value = network.bucket().download(network.store(DATA, pieces=[b"other"]))
+        assert isinstance(value, IntegrityError)
+
+
+@pytest.mark.parametrize("to_path", [True, False])
+def test_a_download_stops_where_it_is_larger_than_its_listed_size(to_path: bool, tmp_path: Path) -> None:
+    """A hostile bridge lists 100 kB and points to 20 MB."""
+    size, pieces = 100_000, [random.Random(seed).randbytes(100_000) for seed in range(200)]
+    with Network() as network:
+        entry = {**network.files[network.store(DATA, pieces=pieces)][0], "size": size}
+        path = tmp_path / "x" if to_path else None
+        assert isinstance(network.bucket().download(entry, path=path), IntegrityError)
+        assert len(network.asked) < 80
+    assert names_in(tmp_path) == []
+
+
+def test_a_shard_that_is_larger_than_the_listed_size_is_not_taken() -> None:
+    with Network() as network:
+        entry = {**network.files[network.store(DATA, len(DATA))][0], "size": 70_000}
+        value = network.bucket(None).download(entry, network.token(), progress=lambda *_: None)
+        assert isinstance(value, ChannelError)
+        assert str(value) == "more than 70000 bytes came for one shard"
 
 
 def test_a_file_in_many_equal_shards_is_whole(tmp_path: Path) -> None:
@@ -507,6 +656,32 @@ def damage(path: Path, chance: random.Random) -> None:
         path.write_bytes(content.replace(b" 100000\n", b" 999999999\n"))
 
 
+@pytest.mark.parametrize("in_folder", [True, False])
+def test_what_an_interrupted_download_keeps_can_be_discarded(in_folder: bool, tmp_path: Path) -> None:
+    with Network() as network:
+        file_hash = network.store(DATA)
+        path = tmp_path if in_folder else tmp_path / "x"
+        assert network.bucket().discard(file_hash, path) is False
+        network.answers = [None, None, refusing(5)]
+        assert isinstance(network.bucket(None).download(file_hash, network.token(), path=path), ChannelError)
+        assert names_in(tmp_path) == [f".pymdc-{file_hash}"]
+        asked = len(network.bridge_asked)
+        assert network.bucket().discard({"hash": file_hash.upper()}, str(path)) is True
+        assert len(network.bridge_asked) == asked
+    assert names_in(tmp_path) == []
+
+
+def test_a_download_that_is_under_way_is_not_discarded(tmp_path: Path) -> None:
+    with Network(Shard.wait) as network:
+        file_hash = network.store(DATA)
+        handle = network.bucket().download(file_hash, callback=lambda value: None, path=tmp_path / "x")
+        assert network.begun.wait(LONG)
+        value = network.bucket().discard(file_hash, tmp_path / "x")
+        assert isinstance(value, BlockingIOError)
+        handle.cancel()
+        handle.join()
+
+
 def test_two_downloads_of_one_file_to_one_path_at_once_are_both_whole(tmp_path: Path) -> None:
     with Network() as network:
         file_hash = network.store(DATA)
@@ -585,7 +760,7 @@ def test_a_channel_with_tls_is_verified_by_the_clients_own_context(monkeypatch: 
     with Network(tls=True) as network:
         file_hash = network.store(DATA)
         assert network.bucket().download(file_hash) == DATA
-        monkeypatch.setattr(network.client, "_verify", True)
+        monkeypatch.setattr(network.client._core, "_verify", True)
         network.client.close()
         value = network.bucket().download(file_hash)
         assert isinstance(value, URLError)
@@ -719,6 +894,25 @@ def test_a_download_is_cancelled_while_it_connects_to_nowhere(monkeypatch: pytes
         handle.cancel()
         assert isinstance(handle.result(LONG), CancelledError)
         assert time.monotonic() - began < 1
+
+
+def test_a_download_that_has_its_name_cannot_be_cancelled_any_more(tmp_path: Path) -> None:
+    """The last report comes when the file has its name, and before the value."""
+    answers: list[bool] = []
+    with Network() as network:
+        file_hash, ready = network.store(DATA), threading.Event()
+
+        def progress(done: int, total: int | None) -> None:
+            if done == len(DATA):
+                assert ready.wait(LONG)
+                answers.append(handle.cancel())
+
+        handle = network.bucket().download(
+            file_hash, callback=lambda value: None, path=tmp_path / "x", progress=progress
+        )
+        ready.set()
+        assert handle.result(LONG)["size"] == len(DATA)
+    assert answers == [False]
 
 
 def test_a_cancelled_download_goes_on_in_a_later_call(tmp_path: Path) -> None:

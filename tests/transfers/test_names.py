@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pymdc.transfers.names import safe_name
+from pymdc.transfers.names import numbered, safe_name
 
 spiky = st.text(st.sampled_from('./\\:*?"<>|\0\n\x7f aA~con1²\u202e\ud800é漢😀'), max_size=300)
 
@@ -23,7 +23,7 @@ def test_any_name_becomes_that_of_a_plain_file_in_its_folder(name: str, tmp_path
     assert posixpath.basename(safe) == ntpath.basename(safe) == safe
     assert ntpath.splitdrive(safe)[0] == ""
     assert len(safe.encode()) <= 255
-    assert safe.strip(" ").rstrip(".") == safe
+    assert safe.strip(" ").strip(".") == safe
     assert not any(character < " " or character in '\x7f<>:"|?*' for character in safe)
     assert safe_name(safe, "otherwise") == safe
     (tmp_path / safe).write_bytes(b"x")
@@ -35,7 +35,12 @@ def test_any_name_becomes_that_of_a_plain_file_in_its_folder(name: str, tmp_path
     ("name", "safe"),
     [
         ("photo.jpg", "photo.jpg"),
-        (".profile", ".profile"),
+        (".profile", "profile"),
+        (" . .profile", "profile"),
+        ("desktop.ini", "_desktop.ini"),
+        ("Autorun.INF", "_Autorun.INF"),
+        ("film\u202e4pm.exe", "film_4pm.exe"),
+        ("a\u2028b\x85c\ufeff", "a_b_c_"),
         ("two words 漢字 é😀.txt", "two words 漢字 é😀.txt"),
         ("it's; $(rm) & `x`", "it's; $(rm) & `x`"),
         ("a/b\\c", "c"),
@@ -75,3 +80,20 @@ def test_a_long_name_is_cut_but_keeps_its_suffix() -> None:
 
 def test_a_long_name_does_not_end_in_a_dot_where_it_is_cut() -> None:
     assert safe_name("x" * 254 + "." + "y" * 60, "x") == "x" * 254
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [
+        ("film.mkv", "film (2).mkv"),
+        ("film", "film (2)"),
+        ("a.tar.gz", "a.tar (2).gz"),
+        (".profile", ".profile (2)"),
+        ("a." + "x" * 40, "a." + "x" * 40 + " (2)"),
+        ("é" * 127, "é" * 125 + " (2)"),
+        ("x" * 251 + ".mkv", "x" * 247 + " (2).mkv"),
+    ],
+)
+def test_the_second_file_of_a_name_has_a_number_before_its_suffix(name: str, second: str) -> None:
+    assert numbered(name, 2) == second
+    assert len(second.encode()) <= 255

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from pymdc.transfers import targets
+from pymdc.transfers import folders
+from pymdc.transfers.places import Place
 from pymdc.transfers.targets import FileTarget, MemoryTarget
 
 from ..farmers import hash_of, names_in
@@ -22,6 +24,10 @@ from ..farmers import hash_of, names_in
 SHARDS = [b"first" * 1000, b"second" * 1000, b"third"]
 HASHES = [hash_of(shard) for shard in SHARDS]
 NAME = "00" * 20
+
+
+def target_at(path: Path, name: str = NAME) -> FileTarget:
+    return FileTarget(Place(path, "replace"), name)
 
 
 def nothing(body: bytes) -> None:
@@ -48,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def begun(path: Path) -> Path:
     """A path to which a download has got as far as the second of three shards."""
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     target.append(HASHES[0], SHARDS[0])
     target.append(HASHES[1], memoryview(SHARDS[1]))
     target.close()
@@ -68,7 +74,7 @@ def test_memory_gives_the_bytes() -> None:
 
 
 def test_a_file_stands_under_its_name_when_it_is_finished_and_not_before(path: Path, tmp_path: Path) -> None:
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     append_all(target)
     assert not path.exists()
     assert target.finish() == path
@@ -80,7 +86,7 @@ def test_a_file_stands_under_its_name_when_it_is_finished_and_not_before(path: P
 def test_a_file_has_the_mode_that_new_files_have(path: Path) -> None:
     mask = os.umask(0o027)
     try:
-        target = FileTarget(path, NAME)
+        target = target_at(path)
         target.finish()
         target.close()
     finally:
@@ -89,7 +95,7 @@ def test_a_file_has_the_mode_that_new_files_have(path: Path) -> None:
 
 
 def test_a_later_target_goes_on_where_the_earlier_one_ended(begun: Path) -> None:
-    target = FileTarget(begun, NAME)
+    target = target_at(begun)
     assert resumed(target) == SHARDS[:2]
     target.append(HASHES[2], SHARDS[2])
     target.finish()
@@ -98,7 +104,7 @@ def test_a_later_target_goes_on_where_the_earlier_one_ended(begun: Path) -> None
 
 
 def test_shards_of_other_pointers_are_not_taken(begun: Path) -> None:
-    target = FileTarget(begun, NAME)
+    target = target_at(begun)
     assert target.resume([HASHES[0], HASHES[2]], nothing) == 1
     target.append(HASHES[2], SHARDS[2])
     target.finish()
@@ -129,7 +135,7 @@ def test_what_is_damaged_is_left_out(
     whole, journal = damage((folder / "whole").read_bytes(), (folder / "journal").read_bytes())
     (folder / "whole").write_bytes(whole)
     (folder / "journal").write_bytes(journal)
-    target = FileTarget(begun, NAME)
+    target = target_at(begun)
     assert resumed(target) == SHARDS[:good]
     for shard_hash, shard in list(zip(HASHES, SHARDS, strict=True))[good:]:
         target.append(shard_hash, shard)
@@ -139,36 +145,36 @@ def test_what_is_damaged_is_left_out(
 
 
 def test_a_shard_whose_turn_had_not_come_is_kept_for_later(path: Path) -> None:
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     assert target.kept(HASHES[2]) is None
     target.keep(HASHES[2], memoryview(SHARDS[2]))
     target.close()
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     assert target.kept(HASHES[2]) == SHARDS[2]
     target.close()
 
 
 def test_a_kept_shard_that_was_damaged_is_not_taken(path: Path, folder: Path) -> None:
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     target.keep(HASHES[2], b"damaged")
     assert target.kept(HASHES[2]) is None
     target.close()
 
 
 def test_a_folder_that_holds_nothing_goes(path: Path, tmp_path: Path) -> None:
-    FileTarget(path, NAME).close()
+    target_at(path).close()
     assert names_in(tmp_path) == []
 
 
 def test_shards_that_are_not_the_file_are_forgotten(begun: Path, tmp_path: Path) -> None:
-    target = FileTarget(begun, NAME)
+    target = target_at(begun)
     target.discard()
     target.close()
     assert names_in(tmp_path) == []
 
 
 def test_two_at_once_do_not_share_a_folder(begun: Path, folder: Path, tmp_path: Path) -> None:
-    first, second = FileTarget(begun, NAME), FileTarget(begun, NAME)
+    first, second = target_at(begun), target_at(begun)
     assert resumed(first) == SHARDS[:2]
     assert resumed(second) == []
     second.append(HASHES[2], SHARDS[2])
@@ -181,7 +187,7 @@ def test_two_at_once_do_not_share_a_folder(begun: Path, folder: Path, tmp_path: 
 
 
 def test_the_folder_of_the_second_goes_where_it_fails(path: Path, folder: Path, tmp_path: Path) -> None:
-    first, second = FileTarget(path, NAME), FileTarget(path, NAME)
+    first, second = target_at(path), target_at(path)
     second.append(HASHES[0], SHARDS[0])
     second.close()
     assert names_in(tmp_path) == [folder.name]
@@ -191,27 +197,31 @@ def test_the_folder_of_the_second_goes_where_it_fails(path: Path, folder: Path, 
 def test_a_folder_that_is_removed_while_it_is_claimed_is_made_anew(
     path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other download ends between our opening of the lock and our taking it, then between the two before."""
-    lock, made = targets._lock, Path.mkdir
-    moments = ["after opening", "before opening"]
+    """The other download ends between our opening of the lock and our taking it, then before; then another begins."""
+    lock, made = folders._lock, Path.mkdir
+    moments = ["after opening", "before opening", "another one"]
 
-    def late_lock(file: object) -> None:
+    def late_lock(file: BinaryIO) -> None:
         if moments and moments[0] == "after opening":
             moments.pop(0)
             (folder / "lock").unlink()
             folder.rmdir()
-        lock(file)  # type: ignore[arg-type]
+        elif moments and moments[0] == "another one":
+            moments.pop(0)
+            (folder / "lock").rename(folder / "old")
+            (folder / "lock").touch()
+        lock(file)
 
     def early_mkdir(self: Path, mode: int = 0o777) -> None:
         made(self, mode)
         if moments and moments[0] == "before opening":
             moments.pop(0)
             self.rmdir()
-            monkeypatch.setattr(targets, "_is_ours", lambda folder: True)
+            monkeypatch.setattr(folders, "_is_ours", lambda folder: True)
 
-    monkeypatch.setattr(targets, "_lock", late_lock)
+    monkeypatch.setattr(folders, "_lock", late_lock)
     monkeypatch.setattr(Path, "mkdir", early_mkdir)
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     assert moments == []
     assert folder.is_dir()
     target.finish()
@@ -219,7 +229,7 @@ def test_a_folder_that_is_removed_while_it_is_claimed_is_made_anew(
 
 
 def test_what_somebody_else_has_put_into_the_folder_stays(path: Path, folder: Path) -> None:
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     (folder / "other").mkdir()
     target.finish()
     target.close()
@@ -231,7 +241,7 @@ def test_a_link_in_place_of_the_folder_is_not_followed(path: Path, folder: Path,
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     folder.symlink_to(elsewhere)
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     target.append(HASHES[0], SHARDS[0])
     target.finish()
     target.close()
@@ -242,33 +252,27 @@ def test_a_link_in_place_of_the_folder_is_not_followed(path: Path, folder: Path,
 def test_a_folder_of_another_user_is_not_used(path: Path, folder: Path) -> None:
     folder.mkdir()
     os.chown(folder, 12345, 12345)
-    FileTarget(path, NAME).close()
+    target_at(path).close()
     assert names_in(folder) == []
-
-
-def test_a_folder_under_the_files_name_is_an_error_at_once(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match="Is a directory"):
-        FileTarget(tmp_path, NAME)
-    assert names_in(tmp_path) == []
 
 
 def test_what_cannot_be_opened_leaves_nothing_open(path: Path, folder: Path) -> None:
     folder.mkdir()
     (folder / "journal").mkdir()
     with pytest.raises(IsADirectoryError):
-        FileTarget(path, NAME)
-    FileTarget(path, "11" * 20).close()
+        target_at(path)
+    target_at(path, "11" * 20).close()
 
 
 def test_a_file_that_comes_in_the_way_is_an_error_and_the_shards_stay(path: Path, folder: Path) -> None:
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     target.append(HASHES[0], SHARDS[0])
     path.mkdir()
     with pytest.raises(OSError):
         target.finish()
     target.close()
     path.rmdir()
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     assert resumed(target) == SHARDS[:1]
     target.close()
 
@@ -296,14 +300,14 @@ def append_all(target: FileTarget) -> None:
 
 @pytest.mark.parametrize("room", [0, 1, 4999, 5000, 5001, 10_999])
 def test_a_disk_that_becomes_full_keeps_what_was_whole(path: Path, room: int) -> None:
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     with limited(room), pytest.raises(OSError):
         append_all(target)
     with limited(room):
         target.keep(HASHES[1], SHARDS[1] * 2)  # there is no room for it either
     target.close()
     assert not path.exists()
-    target = FileTarget(path, NAME)
+    target = target_at(path)
     assert resumed(target) == SHARDS[: room >= 5000]
     target.close()
 
@@ -312,8 +316,9 @@ FULL = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
+from pymdc.transfers.places import Place
 from pymdc.transfers.targets import FileTarget
-target = FileTarget(Path(sys.argv[1]) / "file", "00" * 20)
+target = FileTarget(Place(Path(sys.argv[1]) / "file", "replace"), "00" * 20)
 try:
     for number in range(100):
         target.append(f"{{number:040}}", os.urandom(100_000))
@@ -332,10 +337,10 @@ def test_a_full_file_system_and_a_read_only_one_are_os_errors(tmp_path: Path, op
     try:
         if options == "ro":
             with pytest.raises(OSError) as caught:
-                FileTarget(tmp_path / "file", NAME)
+                target_at(tmp_path / "file")
             assert str(caught.value.errno) == errno
         else:
-            script = FULL.format(path=[str(Path(targets.__file__).parents[2])])
+            script = FULL.format(path=[str(Path(folders.__file__).parents[2])])
             done = subprocess.run(
                 [sys.executable, "-W", "error", "-c", script, tmp_path], capture_output=True, text=True, check=True
             )

@@ -1,0 +1,88 @@
+"""The calls about the files of one bucket: `Files` makes them, and so do the steps of a transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import Any
+
+from ..core import wire
+from ..core.exchange import Exchange
+from ..core.job import Job
+from ..core.wire import Account, Call
+from ..errors import unwrap
+from ..keypair import ECDSA
+
+__all__ = ["Access", "ask"]
+
+
+@dataclass(frozen=True)
+class Access:
+    """One bucket, and the credentials for it.
+
+    Attributes:
+        bucket_id: the bucket's id.
+        credentials: an `ECDSA` signs, an `Account` logs in, anything else does neither.
+    """
+
+    bucket_id: str
+    credentials: object = field(repr=False)
+
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether the bridge would give a token for these credentials."""
+        return isinstance(self.credentials, ECDSA | Account)
+
+    def call(
+        self, method: str, *segments: str, token: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Call:
+        """Describe a call below the bucket: with a token, and then no other credentials, or with the credentials.
+
+        Raises:
+            ValueError: the token cannot be sent in a header. The message does not repeat it.
+        """
+        resource = wire.path("buckets", self.bucket_id, *segments)
+        if token is not None:
+            return wire.call(method, resource, {}, headers={**(headers or {}), "x-token": token})
+        return wire.call(method, resource, {}, self.credentials)
+
+    def token_call(self, operation: str) -> Call:
+        """Describe the request for a token."""
+        resource = wire.path("buckets", self.bucket_id, "tokens")
+        return wire.call("POST", resource, {"operation": operation}, self.credentials)
+
+    def token(self, operation: str, exchange: Exchange, job: Job) -> str:
+        """Ask the bridge for a token, for a transfer that was given none.
+
+        Arguments:
+            operation: `"PUSH"` or `"PULL"`.
+
+        Raises:
+            MetadiskError: the bridge refused.
+            HTTPException: it answered with something else.
+            Exception: any other error value of a call.
+        """
+        reply = ask(self.token_call(operation), exchange, job)
+        token = reply.get("token") if isinstance(reply, dict) else None
+        try:
+            self.call("GET", token=_text(token))
+        except ValueError as error:
+            raise HTTPException("the bridge did not answer with a token") from error
+        return str(token)
+
+
+def ask(call: Call, exchange: Exchange, job: Job) -> Any:
+    """Make a call in the course of a transfer, and return its result.
+
+    Raises:
+        MetadiskError: the bridge refused.
+        Exception: any other error value of a call.
+    """
+    return unwrap(exchange.perform(call, job))
+
+
+def _text(token: object) -> str:
+    if isinstance(token, str) and token:
+        return token
+    raise ValueError("a token is a str")

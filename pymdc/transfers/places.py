@@ -1,0 +1,133 @@
+"""Under which name a downloaded file goes, and what happens to a file that is there already."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .names import numbered, safe_name
+
+__all__ = ["EXISTS", "Place", "check_exists", "folder_of"]
+
+EXISTS = ("replace", "rename", "error")
+"""What may happen to a file that is there already."""
+
+
+def check_exists(exists: object, path: object) -> None:
+    """Raise for what is no `exists=`: in the thread of the caller, who wrote it.
+
+    Raises:
+        ValueError: it is none of `EXISTS`, or there is no path that it could be about.
+    """
+    if exists is not None and exists not in EXISTS:
+        raise ValueError(f"exists is one of {', '.join(map(repr, EXISTS))}, or None, not {exists!r}")
+    if exists is not None and path is None:
+        raise ValueError("exists says what happens to a file that is there: it needs a path")
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder in which a download to this path keeps what has come."""
+    if path.is_dir():
+        return path
+    return Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+
+
+@dataclass(frozen=True)
+class Place:
+    """The name that a file is to get.
+
+    Attributes:
+        path: the file; a symbolic link to a regular file stands for that file.
+        exists: what happens to a file that is there: one of `EXISTS`.
+    """
+
+    path: Path
+    exists: str
+
+    @classmethod
+    def of(cls, path: Path, exists: str | None, filename: object, file_hash: str) -> Place:
+        """Choose the place of a download.
+
+        Arguments:
+            path: what the caller gave: a file, or a folder for the file's own name.
+            exists: as the caller gave it; by default an exact path is replaced, and in a folder nothing is.
+            filename: the file's own name, as the bridge tells it.
+            file_hash: the name where the bridge tells none.
+
+        Raises:
+            FileExistsError: a file is there, and `exists` is `"error"`.
+            OSError: what is there is no regular file, so that it is not replaced.
+        """
+        if path.is_dir():
+            name = safe_name(filename, safe_name(file_hash, "file"))
+            place = cls(path / name, exists or "rename")
+        else:
+            place = cls(path, exists or "replace")
+        return place._checked()
+
+    def _checked(self) -> Place:
+        if self.exists == "rename" or not os.path.lexists(self.path):
+            return self
+        if self.exists == "error":
+            raise _exists(self.path)
+        path = Path(os.path.realpath(self.path)) if self.path.is_symlink() else self.path
+        _mode_of(path)
+        return Place(path, self.exists)
+
+    def take(self, whole: Path) -> Path:
+        """Give a whole file its name, in one step, and return it.
+
+        Raises:
+            FileExistsError: a file is there, and `exists` is `"error"`.
+            OSError: what is there is no regular file; or the system refuses.
+        """
+        if self.exists == "replace":
+            with suppress(FileNotFoundError):
+                whole.chmod(_mode_of(self.path))
+            whole.replace(self.path)
+            return self.path
+        path, number = self.path, 1
+        while not _renamed_to_free_name(whole, path):
+            if self.exists == "error":
+                raise _exists(path)
+            number += 1
+            path = self.path.with_name(numbered(self.path.name, number))
+        return path
+
+
+def _mode_of(path: Path) -> int:
+    """Return the permissions of a file that is to be replaced.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it is no regular file: a folder, a pipe, a device.
+    """
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(f"not a regular file, so it is not replaced: {os.fspath(path)!r}")
+    return stat.S_IMODE(mode) & 0o777
+
+
+def _renamed_to_free_name(whole: Path, path: Path) -> bool:
+    """Rename a file, unless the new name is taken. Return whether it is renamed."""
+    try:
+        path.hardlink_to(whole)  # unlike a rename, it never replaces, whoever makes a file in this moment
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            return False
+        whole.rename(path)
+    else:
+        whole.unlink()
+    return True
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
