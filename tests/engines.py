@@ -59,6 +59,7 @@ class PostgreSQL:
 
     folder: Path
     port: int
+    durable: bool = False
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
@@ -69,7 +70,8 @@ class PostgreSQL:
         return self.url(database)
 
     def start(self) -> None:
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder} -c fsync=off -c max_connections=200"
+        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder} -c max_connections=200"
+        options += "" if self.durable else " -c fsync=off"
         log = str(self.folder / "log")
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-l", log, "-o", options, "-w", "start")
 
@@ -86,12 +88,12 @@ class PostgreSQL:
 
 
 @contextmanager
-def postgresql() -> Iterator[PostgreSQL]:
-    """Run a PostgreSQL server."""
+def postgresql(durable: bool = False) -> Iterator[PostgreSQL]:
+    """Run a PostgreSQL server. Unless it is to be durable, it does not wait for the disk."""
     folder = Path(tempfile.mkdtemp(prefix="pymdc-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    server = PostgreSQL(folder, free_port())
+    server = PostgreSQL(folder, free_port(), durable)
     try:
         server.run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8")
         server.start()

@@ -142,7 +142,7 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with closing(bridge.store), nullcontext() if log is None else closing(log):
+        with closing(bridge.store), closing(bridge.writer), nullcontext() if log is None else closing(log):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cleaning.run, bridge)
                 yield

@@ -17,9 +17,9 @@ from . import curve, fields
 from .context import Bridge
 from .errors import Refused, Unavailable
 from .requests import client
-from .store import NO_NONCE, Bucket, Nonce, Replayed, User, Users, comparable
+from .store import NO_NONCE, Accepted, Bucket, Claim, Nonce, Replayed, User, comparable
 
-__all__ = ["Signed", "token_access", "user"]
+__all__ = ["Signed", "token_access", "user", "user_and_buckets"]
 
 _NO_STRATEGY = "No authentication strategy detected"
 
@@ -32,12 +32,17 @@ class Signed:
     nonce: Any
     signature: str
 
+    def comparable(self) -> Nonce | Refused:
+        """Return the nonce in the form that it is compared in, or what the request is refused with."""
+        try:
+            return comparable(fields.nonce(self.nonce))
+        except Refused as refused:
+            return refused
+
     def pair(self) -> tuple[Nonce, str]:
         """Return what a bucket remembers of the request. A key of its list needs no nonce, and may send anything."""
-        try:
-            return comparable(fields.nonce(self.nonce)), self.signature
-        except Refused:
-            return NO_NONCE, self.signature
+        nonce = self.comparable()
+        return (NO_NONCE if isinstance(nonce, Refused) else nonce), self.signature
 
 
 async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
@@ -52,7 +57,19 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
     basic = _basic(request)
     if basic is not None:
         return await _by_password(bridge, client(request), *basic)
-    return await _by_signature(bridge, _signed(request, body))
+    return (await _by_signature(bridge, _signed(request, body))).user
+
+
+async def user_and_buckets(bridge: Bridge, request: Request) -> Accepted:
+    """Return the user who sent a request without a body, and the user's buckets where they came with the answer.
+
+    Raises:
+        Refused: there are no credentials, or they do not hold.
+    """
+    basic = _basic(request)
+    if basic is not None:
+        return Accepted(await _by_password(bridge, client(request), *basic))
+    return await _by_signature(bridge, _signed(request, b""), buckets=True)
 
 
 async def token_access(
@@ -72,7 +89,7 @@ async def token_access(
         return await bridge.in_database(bridge.store.buckets.get, bucket, owner.email), None
     signed = _signed(request, body)
     try:
-        owner = await _by_signature(bridge, signed)
+        owner = (await _by_signature(bridge, signed)).user
     except (Replayed, Unavailable):
         raise
     except Refused:
@@ -135,17 +152,8 @@ def _signed_message(request: Request, body: bytes) -> tuple[bytes, Any]:
     return b"\n".join((request.method.encode(), request.scope["raw_path"], payload)), nonce
 
 
-async def _by_signature(bridge: Bridge, signed: Signed) -> User:
-    return await bridge.in_database(_accepted, bridge.store.users, signed)
-
-
-def _accepted(users: Users, signed: Signed) -> User:
-    found = users.with_key(signed.point)
-    if found is None:
-        raise Refused(401, "Public key not registered")
-    found = _activated(found)
-    users.accept(found.email, comparable(fields.nonce(signed.nonce)), signed.signature)
-    return found
+async def _by_signature(bridge: Bridge, signed: Signed, buckets: bool = False) -> Accepted:
+    return await bridge.writer.accept(Claim(signed.point, signed.signature, signed.comparable(), buckets))
 
 
 def _activated(found: User) -> User:

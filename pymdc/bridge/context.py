@@ -18,6 +18,7 @@ from .logins import Logins
 from .mail import Mail, Mailer, mailer
 from .settings import DATABASE_THREADS, MAIL_THREADS, SHARD_THREADS, Settings
 from .store import Store
+from .writer import Writer
 
 __all__ = ["Bridge", "Condition", "now"]
 
@@ -51,6 +52,7 @@ class Bridge:
 
     settings: Settings
     store: Store
+    writer: Writer
     blobs: Blobs
     mailer: Mailer
     limits: Limits
@@ -73,7 +75,8 @@ class Bridge:
         with _explained("store"):
             blobs = Blobs(settings.store_location)
             blobs.check()
-        return cls(settings, store, blobs, mailer(settings), Limits(settings))
+        writer = Writer(store.acceptance())
+        return cls(settings, store, writer, blobs, mailer(settings), Limits(settings))
 
     def now(self) -> int:
         """Return the time at the database, in milliseconds since 1970: the one clock that all bridges of it share."""

@@ -1,10 +1,10 @@
 """How much does a bridge do? Beside what the machine does without one, in the same run.
 
-Signed `GET /buckets` per second beside a plain Starlette reply under the same uvicorn, and beside signature
-verification alone; uploads beside writing, hashing and syncing the same bytes; downloads beside reading and hashing
+Signed `GET /buckets` per second, on SQLite and on PostgreSQL, beside a plain Starlette reply under the same uvicorn;
+signatures verified; uploads beside writing, hashing and syncing the same bytes; downloads beside reading and hashing
 them. Each with 1 and with 16 clients, in this process; the servers have processes of their own.
 
-    python -m tests.bench.bench_bridge --requests 400 --mib 8
+    python -m tests.bench.bench_bridge --requests 2000 --mib 8
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 from pymdc.bridge import curve
 from pymdc.keypair import ECDSA
 
+from .. import engines
 from ..bridge.chaos.processes import Process, people, visited
 from ..bridge.harness import Person, file_hash, multipart, settings_for
 
@@ -157,6 +158,16 @@ def written(folder: Path, files: list[bytes]) -> float:
     return time.perf_counter() - began
 
 
+def syncs(count: int = 200) -> float:
+    """How often the disk takes what a commit writes, in a second."""
+    with tempfile.TemporaryFile() as file:
+        began = time.perf_counter()
+        for _ in range(count):
+            os.write(file.fileno(), bytes(3 * 4096))
+            os.fsync(file.fileno())
+    return count / (time.perf_counter() - began)
+
+
 def read(folder: Path, count: int) -> float:
     """Seconds that it takes to read and hash files."""
     began = time.perf_counter()
@@ -173,12 +184,23 @@ def put(bucket: str, token: str, body: bytes, size: int) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def requests(person: Person, bridge: int, count: int) -> None:
+def requests(engine: str, person: Person, bridge: int, count: int) -> None:
     with plain_server() as plain:
         for clients in CLIENTS:
+            ahead = signed(person, count)
             limit = count / spread([get("/buckets", {})] * count, clients, plain, Connection.request)
-            ours = count / spread(signed(person, count), clients, bridge, Connection.request)
-            show(f"signed GET /buckets, {clients} clients", ours, "a plain reply", limit, "/s")
+            ours = count / spread(ahead, clients, bridge, Connection.request)
+            show(f"signed GET /buckets, {engine}, {clients} clients", ours, "a plain reply", limit, "/s")
+            show("the same", ours, "fsync of three pages", syncs(), "/s")
+
+
+@contextmanager
+def bridge_on(data: Path, engines_: dict[str, str]) -> Iterator[tuple[Person, Process]]:
+    """Run a bridge in a process of its own, with somebody who has an account."""
+    (somebody,) = people(data, engines_, 1)
+    process = Process(data, engines_)
+    with process.serving(), visited(settings_for(data, **engines_), process.url) as bridge:
+        yield Person(bridge, somebody.email, somebody.key), process
 
 
 def transfers(person: Person, bridge: int, folder: Path, mib: int, count: int) -> None:
@@ -204,25 +226,29 @@ def _fetched(port: int, pointer: dict[str, str]) -> None:
 
 
 def show(what: str, ours: float, beside: str, limit: float, unit: str) -> None:
-    print(f"{what:34} {ours:8.0f}{unit:6} {beside}: {limit:8.0f}{unit:6} ratio {ours / limit:.2f}", flush=True)
+    print(f"{what:46} {ours:8.0f}{unit:6} {beside}: {limit:8.0f}{unit:6} ratio {ours / limit:.2f}", flush=True)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="Load of a bridge.")
-    arguments.add_argument("--requests", type=int, default=400)
+    arguments.add_argument("--requests", type=int, default=2000)
     arguments.add_argument("--mib", type=int, default=8)
     arguments.add_argument("--files", type=int, default=16)
+    arguments.add_argument("--without-transfers", action="store_true")
     given = arguments.parse_args()
+    fast, slow = verifications(1000)
+    show("signatures verified", fast, "in Python alone", slow, "/s")
     with tempfile.TemporaryDirectory() as name:
-        data = Path(name)
-        (somebody,) = people(data, {}, 1)
-        process = Process(data, {})
-        with process.serving(), visited(settings_for(data), process.url) as bridge:
-            person = Person(bridge, somebody.email, somebody.key)
-            fast, slow = verifications(1000)
-            show("signatures verified", fast, "in Python alone", slow, "/s")
-            requests(person, process.port, given.requests)
-            transfers(person, process.port, data / "plain", given.mib, given.files)
+        data = Path(name) / "sqlite"
+        with bridge_on(data, {}) as (person, process):
+            requests("SQLite", person, process.port, given.requests)
+            if not given.without_transfers:
+                transfers(person, process.port, data / "plain", given.mib, given.files)
+        if engines.postgres_folder() is not None:
+            with engines.postgresql(durable=True) as server:
+                url = server.create("bench")
+                with bridge_on(Path(name) / "postgresql", {"database": url}) as (person, process):
+                    requests("PostgreSQL", person, process.port, given.requests)
 
 
 if __name__ == "__main__":

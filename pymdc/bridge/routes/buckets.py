@@ -23,8 +23,11 @@ _NAME, _STORAGE, _TRANSFER = "New Bucket", 10.0, 30.0
 
 async def index(bridge: Bridge, request: Request) -> Response:
     """GET /buckets"""
-    user = await auth.user(bridge, request)
-    return Reply([_shown(bucket) for bucket in await bridge.in_database(bridge.store.buckets.of_user, user.email)])
+    accepted = await auth.user_and_buckets(bridge, request)
+    found = accepted.buckets
+    if found is None:
+        found = await bridge.in_database(bridge.store.buckets.of_user, accepted.user.email)
+    return Reply([_shown(bucket) for bucket in found])
 
 
 async def create(bridge: Bridge, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .acceptance import Acceptance, Accepted, Claim
 from .accounts import Account, Accounts
 from .buckets import Bucket, Buckets
 from .contents import AT_ONCE, Shard, Stored
@@ -15,8 +16,8 @@ from .tokens import Tokens
 from .users import User, Users
 
 __all__ = [
-    "AT_ONCE", "NO_NONCE", "Account", "Bucket", "Entry", "Nonce", "Replayed", "Shard", "Stale", "Store", "Stored",
-    "User", "Users", "comparable",
+    "AT_ONCE", "NO_NONCE", "Acceptance", "Accepted", "Account", "Bucket", "Claim", "Entry", "Nonce", "Replayed",
+    "Shard", "Stale", "Store", "Stored", "User", "Users", "comparable",
 ]  # fmt: skip
 
 
@@ -39,6 +40,10 @@ class Store:
         self.registrations = Registrations(self._database)
         self.accounts = Accounts(self._database)
         self.inventory = Inventory(self._database)
+
+    def acceptance(self) -> Acceptance:
+        """Return what accepts signed requests, for one thread."""
+        return Acceptance(self._database)
 
     def check(self) -> None:
         """Ask the database for a sign of life; `Unavailable` where it gives none."""

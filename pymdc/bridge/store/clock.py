@@ -7,7 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
-__all__ = ["database_time"]
+__all__ = ["ON_POSTGRESQL", "ON_SQLITE", "database_time"]
+
+ON_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
+ON_POSTGRESQL = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
 class database_time(sa.sql.functions.FunctionElement[int]):  # noqa: N801 -- it is used as an SQL function is
@@ -19,9 +22,9 @@ class database_time(sa.sql.functions.FunctionElement[int]):  # noqa: N801 -- it 
 
 @compiles(database_time, "sqlite")
 def _on_sqlite(element: database_time, compiler: Any, **options: Any) -> str:
-    return "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
+    return ON_SQLITE
 
 
 @compiles(database_time, "postgresql")
 def _on_postgresql(element: database_time, compiler: Any, **options: Any) -> str:
-    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    return ON_POSTGRESQL

@@ -19,6 +19,7 @@ from ..engine import Engine
 from ..errors import Refused, Unavailable
 from ..settings import DATABASE_THREADS
 from .clock import database_time
+from .turns import Turns
 
 __all__ = ["Database", "insert_unique"]
 
@@ -49,7 +50,7 @@ class Database:
         try:
             self._engine = sa.create_engine(
                 url,
-                pool_size=DATABASE_THREADS,
+                pool_size=DATABASE_THREADS + 1,  # and one for the thread that accepts signed requests
                 max_overflow=0,
                 pool_timeout=_POOL_SECONDS,
                 hide_parameters=True,  # they hold addresses and hashes, and errors are logged
@@ -60,6 +61,7 @@ class Database:
             raise ValueError(f"the database URL cannot be used: {error}") from error
         self.engine = Engine("the database")
         self._ahead: float | None = None
+        self._turns = Turns()
         for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
             sa.event.listen(self._engine, event, listener)
 
@@ -114,14 +116,34 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction: all of it, or, where an exception leaves it, nothing."""
-        with self._translated(), self._engine.begin() as connection:
+        with self.writing(), self._engine.begin() as connection:
             yield connection
+
+    @property
+    def dialect(self) -> str:
+        """The engine's name: `sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Wait for a turn to write, where the engine lets one connection write at a time; failures are translated."""
+        with self._translated():
+            if self.dialect == "sqlite":
+                with self._turns.turn(_BUSY_MILLISECONDS / 1000):
+                    yield
+            else:
+                yield
+
+    def driver_connection(self) -> sa.PoolProxiedConnection:
+        """Take a connection from the pool, to be used without SQLAlchemy. Close or invalidate it."""
+        return self._engine.raw_connection()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        driver = self._engine.dialect.loaded_dbapi
         try:
             yield
-        except _AWAY as error:
+        except (TimeoutError, driver.OperationalError, driver.InterfaceError, driver.InternalError, *_AWAY) as error:
             cause = getattr(error, "orig", None) or error
             self.engine.failed(f"{type(cause).__name__}: {cause}")
             raise Unavailable("The database is not available, try again later") from error

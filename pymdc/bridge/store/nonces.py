@@ -81,11 +81,8 @@ def comparable(nonce: float) -> Nonce:
     return Nonce(False, nonce)
 
 
-def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: str) -> bool:
-    """Remember a request that is being accepted, in the transaction of `connection`.
-
-    Returns:
-        Whether the subject has a floor for such nonces; else see `start_floor`.
+def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: str) -> None:
+    """Remember a request that is being accepted, in the transaction of `connection`. `statements.py` has it for many.
 
     Raises:
         Replayed: it was accepted before.
@@ -99,7 +96,6 @@ def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: s
     floor = connection.execute(_FLOOR, {"subject": subject, "timed": nonce.timed}).scalar()
     if floor is not None and nonce.value <= floor:
         raise Stale
-    return floor is not None
 
 
 def start_floor(connection: sa.Connection, subject: str, nonce: Nonce) -> None:

@@ -11,13 +11,9 @@ from ..errors import Refused
 from ..fields import Key
 from ..settings import MAIL_LEASE_SECONDS
 from .database import Database, insert_unique
-from .nonces import Nonce, forget, forgetting_is_due, remember, start_floor
 from .tables import activations, keys, token_hash, users
 
 __all__ = ["User", "Users"]
-
-# What every signed request asks: made once, since making a statement costs more than most of them take to run.
-_WITH_KEY = sa.select(users, keys.c.text).join(keys).where(keys.c.point == sa.bindparam("point"))
 
 
 @dataclass(frozen=True)
@@ -92,33 +88,6 @@ class Users:
         with self._database.read() as connection:
             row = connection.execute(users.select().where(users.c.email == email)).one_or_none()
         return None if row is None else (User(row.email, row.created, row.activated), row.password)
-
-    def with_key(self, point: str) -> User | None:
-        """Return the user who registered a key, or `None`."""
-        with self._database.read() as connection:
-            row = connection.execute(_WITH_KEY, {"point": point}).one_or_none()
-        return None if row is None else User(row.email, row.created, row.activated, (row.text, point))
-
-    def accept(self, email: str, nonce: Nonce, signature: str) -> None:
-        """Remember a signed request of a user.
-
-        Arguments:
-            signature: the hash of its signature.
-
-        Raises:
-            Replayed: the request was accepted before.
-            Stale: so old a request may have been accepted before.
-        """
-        with self._database.write() as connection:
-            if not remember(connection, email, nonce, signature):
-                start_floor(connection, email, nonce)
-            if forgetting_is_due():
-                forget(connection, email)
-
-    def forget(self, email: str) -> None:
-        """Forget the signed requests of a user that need not be remembered any more."""
-        with self._database.write() as connection:
-            forget(connection, email)
 
     def list_keys(self, email: str) -> Sequence[str]:
         """Return the keys of a user, as they were given, oldest first."""

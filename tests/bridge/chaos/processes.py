@@ -35,6 +35,11 @@ class Process:
         self._running = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         wait_for_port(self.port)
 
+    @property
+    def pid(self) -> int:
+        assert self._running is not None
+        return self._running.pid
+
     def kill(self) -> None:
         """End it as a loss of power would."""
         self._end(signal.SIGKILL)

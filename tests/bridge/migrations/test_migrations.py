@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from pymdc.bridge import migrations
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.migrations import VERSION_TABLE
-from pymdc.bridge.store import Replayed, Stale, Store, comparable, database
+from pymdc.bridge.store import Accepted, Claim, Replayed, Stale, Store, comparable, database
 from pymdc.bridge.store.database import Database
 from pymdc.bridge.store.tables import metadata
 
@@ -93,11 +93,12 @@ def test_what_was_accepted_before_nonces_had_one_unit_is_still_refused(url: str)
     assert [(bool(timed), nonce) for timed, nonce in kept] == [
         (False, 9.0), (True, 1795387056000.0), *[(True, 1795387056461.0)] * 3, (False, float("inf")),
     ]  # fmt: skip
-    with pytest.raises(Replayed):
-        store.users.accept("ms", comparable(1795387056461), "of 1795387056461")
-    with pytest.raises(Stale):
-        store.users.accept("ms", comparable(1795387055), "another")
-    store.users.accept("ms", comparable(now + 1), "of now")
+    store.users.add_key("ms", ("key", "point"))
+    acceptance = store.acceptance()
+    sent = {"of 1795387056461": 1795387056461, "another": 1795387055, "of now": now + 1}
+    outcomes = acceptance.accept([Claim("point", name, comparable(nonce)) for name, nonce in sent.items()])
+    assert [type(outcome) for outcome in outcomes] == [Replayed, Stale, Accepted]
+    acceptance.close()
     store.close()
 
 

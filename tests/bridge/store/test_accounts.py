@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from pymdc.bridge.store import Account, Store, comparable
-from pymdc.keypair import ECDSA
+from pymdc.bridge.store import Account, Store
 
+from .conftest import POINTS, USER, accept
 from .test_files import NOW, empty_buckets, new_bucket, put
 
 
@@ -25,8 +25,9 @@ def test_an_account_is_activated_without_its_mail(store: Store) -> None:
 
 
 def test_an_account_goes_with_all_that_is_its_own(store: Store) -> None:
-    store.users.add_key("a@example.com", ("key", ECDSA().get_public_key()))
-    store.users.accept("a@example.com", comparable(5.0), "signature")
+    store.accounts.activate(USER)
+    store.users.add_key(USER, ("key", POINTS[USER]))
+    assert accept(store, [(5.0, "signature")]) == [True]
     bucket = new_bucket(store)
     upload = put(store, bucket, "c", "st", size=16)
     put(store, new_bucket(store), "c", "st", size=16)
@@ -38,4 +39,6 @@ def test_an_account_goes_with_all_that_is_its_own(store: Store) -> None:
     store.users.create("a@example.com", "kept", None, "again", NOW)
     assert store.buckets.of_user("a@example.com") == []
     assert store.users.list_keys("a@example.com") == []
-    store.users.accept("a@example.com", comparable(5.0), "signature")
+    store.accounts.activate(USER)
+    store.users.add_key(USER, ("key", POINTS[USER]))
+    assert accept(store, [(5.0, "signature")]) == [True]

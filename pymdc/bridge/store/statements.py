@@ -1,0 +1,136 @@
+"""The SQL that every signed request runs, as the drivers of SQLite and PostgreSQL take it.
+
+It goes around SQLAlchemy, which would cost more than the database does. Each statement serves a whole batch, because
+each one costs a change of threads (SQLite) or a journey (PostgreSQL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from .clock import ON_POSTGRESQL, ON_SQLITE
+
+__all__ = ["FEW_BUCKETS", "FEW_KEYS", "STATEMENTS", "Answers", "Statements"]
+
+FEW_BUCKETS = 256
+"""How many buckets are read for a batch; where there are more, each listing is read for itself, page by page."""
+
+FEW_KEYS = 2048
+"""The same of the keys in them."""
+
+# The insert comes first: it waits for another process that is just forgetting the same request. The floor is read after
+# it, so that what was forgotten is not taken for new.
+_INSERT = """
+INSERT INTO signatures (subject, signature, timed, nonce, accepted)
+SELECT keys.email, given.signature, given.timed, given.nonce, {now}
+FROM {given} JOIN keys ON keys.point = given.point JOIN users ON users.email = keys.email
+WHERE users.activated ORDER BY given.signature
+ON CONFLICT DO NOTHING RETURNING subject, signature
+"""
+_USERS = """
+SELECT keys.point, users.email, users.created, users.activated, keys.text, numbers.nonce, times.nonce
+FROM keys JOIN users ON users.email = keys.email
+LEFT JOIN floors AS numbers ON numbers.subject = users.email AND NOT numbers.timed
+LEFT JOIN floors AS times ON times.subject = users.email AND times.timed
+WHERE keys.point {points}
+"""
+_OF_THESE = "buckets WHERE email IN (SELECT email FROM keys WHERE point {points})"
+_BUCKETS = (
+    "SELECT number, id, email, name, storage, transfer, created, stored, sent "  # noqa: S608 -- of constants alone
+    f"FROM {_OF_THESE} LIMIT {FEW_BUCKETS + 1}"
+)
+_KEYS = (
+    f"SELECT bucket, position, text, point FROM (SELECT id FROM {_OF_THESE} LIMIT {FEW_BUCKETS + 1}) AS few "  # noqa: S608
+    f"JOIN bucket_keys ON bucket_keys.bucket = few.id LIMIT {FEW_KEYS + 1}"
+)
+
+Row = tuple[str, str, bool, float]
+"""A point, the hash of a signature, whether the nonce is a time, and the nonce."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the database says of a batch.
+
+    Attributes:
+        added: subject and signature of each request that was not known before.
+        users: by point, as `_USERS` has it.
+        buckets: those of the users that ask for them; `None` where there are too many.
+        keys: those in the buckets.
+    """
+
+    added: Sequence[tuple[str, str]]
+    users: Sequence[Any]
+    buckets: Sequence[Any] | None = None
+    keys: Sequence[Any] = ()
+
+
+class Statements(Protocol):
+    """How one engine runs a batch in a transaction."""
+
+    def run(self, connection: Any, rows: Sequence[Row], points: Sequence[str], listing: Sequence[str]) -> Answers:
+        """Run and commit a batch on a connection of the driver, on which no transaction has begun.
+
+        Arguments:
+            rows: the requests that may be accepted.
+            points: the keys whose users are asked for.
+            listing: the keys whose users' buckets are asked for.
+        """
+
+
+class _SQLite:
+    def run(self, connection: Any, rows: Sequence[Row], points: Sequence[str], listing: Sequence[str]) -> Answers:
+        added, buckets, keys = [], None, ()
+        connection.execute("BEGIN IMMEDIATE")
+        if rows:
+            values = [value for row in rows for value in row]
+            added = connection.execute(_sqlite_insert(len(rows)), values).fetchall()
+        users = connection.execute(_sqlite(_USERS, len(points)), points).fetchall()
+        if listing:
+            buckets = connection.execute(_sqlite(_BUCKETS, len(listing)), listing).fetchall()
+            if buckets:
+                keys = connection.execute(_sqlite(_KEYS, len(listing)), listing).fetchall()
+        connection.execute("COMMIT")
+        return _answers(added, users, buckets, keys)
+
+
+class _PostgreSQL:
+    def run(self, connection: Any, rows: Sequence[Row], points: Sequence[str], listing: Sequence[str]) -> Answers:
+        with connection.pipeline():  # one journey for all of it
+            added = connection.execute(_POSTGRESQL_INSERT, [*map(list, zip(*rows, strict=True))]) if rows else None
+            users = connection.execute(_postgresql(_USERS), [points])
+            buckets = connection.execute(_postgresql(_BUCKETS), [listing]) if listing else None
+            keys = connection.execute(_postgresql(_KEYS), [listing]) if listing else None
+            connection.commit()
+        return _answers(*(cursor and cursor.fetchall() for cursor in (added, users, buckets, keys)))
+
+
+def _answers(added: Any, users: Any, buckets: Any, keys: Any) -> Answers:
+    few = buckets is not None and len(buckets) <= FEW_BUCKETS and len(keys) <= FEW_KEYS
+    return Answers(added or (), users, buckets if few else None, keys or ())
+
+
+@lru_cache(maxsize=512)
+def _sqlite_insert(count: int) -> str:
+    given = "(SELECT column1 AS point, column2 AS signature, column3 AS timed, column4 AS nonce FROM (VALUES {}))"
+    return _INSERT.format(now=ON_SQLITE, given=given.format(", ".join(["(?, ?, ?, ?)"] * count)) + " AS given")
+
+
+@lru_cache(maxsize=512)
+def _sqlite(statement: str, count: int) -> str:
+    return statement.format(points=f"IN ({', '.join('?' * count)})")
+
+
+@lru_cache
+def _postgresql(statement: str) -> str:
+    return statement.format(points="= ANY(%s)")
+
+
+_POSTGRESQL_INSERT = _INSERT.format(
+    now=ON_POSTGRESQL,
+    given="unnest(%s::text[], %s::text[], %s::boolean[], %s::float8[]) AS given(point, signature, timed, nonce)",
+)
+STATEMENTS: dict[str, Statements] = {"sqlite": _SQLite(), "postgresql": _PostgreSQL()}
