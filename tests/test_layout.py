@@ -25,6 +25,7 @@ FLOORS = [
         "core.pool",
         "core.slices",
         "core.endpoints",
+        "core.nonces",
         "core.replies",
     ],
     ["transfers.binarypack", "transfers.mixtures", "transfers.names", "transfers.shards"],

@@ -178,7 +178,6 @@ def configure(**settings: Any) -> None:
 def _forget_in_child() -> None:
     global _default_lock
     _default_lock = threading.Lock()  # another thread of the parent may have held it
-    wire.forked()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 from .. import config
 from . import wire
 from .job import Job
+from .nonces import next_nonce
 from .transport import Transport
 
 __all__ = ["Exchange", "back_off"]
@@ -63,7 +64,7 @@ class Exchange:
         """
         nonces = redirects = 1
         while True:
-            reply = _attempt(call, lambda call=call: self._send(call, job))  # type: ignore[misc]
+            reply = _attempt(call, job, lambda call=call: self._send(call, job))  # type: ignore[misc]
             if isinstance(reply, Exception):
                 return reply
             there = wire.redirected(call, self._endpoint, reply)
@@ -75,7 +76,7 @@ class Exchange:
             if not wire.came_too_late(call, value) or nonces == config.MAX_NONCE_ATTEMPTS:
                 return value
             self._order.keep()
-            back_off(nonces)
+            back_off(nonces, job)
             nonces += 1
 
     def upload(
@@ -88,12 +89,12 @@ class Exchange:
             length, size: how many bytes the body has, and how many of them are the file's.
         """
         request = wire.prepare_upload(call, self._endpoint.path, content_type, length=length, size=size)
-        reply = _attempt(call, lambda: self._transport.send(request, job, body))
+        reply = _attempt(call, job, lambda: self._transport.send(request, job, body))
         return reply if isinstance(reply, Exception) else wire.decode(reply)
 
     def _send(self, call: wire.Call, job: Job) -> wire.Reply | Exception:
-        with self._order.turn(call):
-            return self._transport.send(wire.prepare(call, self._endpoint.path, wire.next_nonce()), job)
+        with self._order.turn(call, job):
+            return self._transport.send(wire.prepare(call, self._endpoint.path, next_nonce()), job)
 
 
 class _SignedOrder:
@@ -106,26 +107,43 @@ class _SignedOrder:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._one_at_a_time = False
+        self._until = 0.0  # when the order is given up again: what was in the way may have gone
 
     def keep(self) -> None:
-        self._one_at_a_time = True
+        """Send signed requests one at a time from here on, for `ORDER_SECONDS`."""
+        self._until = time.monotonic() + config.ORDER_SECONDS
 
     @contextmanager
-    def turn(self, call: wire.Call) -> Iterator[None]:
-        if call.signed and self._one_at_a_time:
-            with self._turn:
-                yield
-        else:
+    def turn(self, call: wire.Call, job: Job) -> Iterator[None]:
+        """Wait for the call's turn, and hold it.
+
+        Raises:
+            CancelledError, TimeoutError: the job was cancelled meanwhile, or its time is up.
+        """
+        turn = self._taken(job) if call.signed and time.monotonic() < self._until else None
+        try:
             yield
+        finally:
+            if turn is not None:
+                turn.release()
+
+    def _taken(self, job: Job) -> threading.Lock:
+        while True:
+            turn, end = self._turn, time.monotonic() + config.TURN_SECONDS
+            while turn is self._turn:
+                if turn.acquire(timeout=config.POLL_SECONDS):
+                    return turn
+                job.check()
+                if time.monotonic() >= end:  # the call that has the turn has stalled: the others go on without it
+                    self._turn = threading.Lock()
 
 
-def _attempt(call: wire.Call, send: Callable[[], wire.Reply | Exception]) -> wire.Reply | Exception:
+def _attempt(call: wire.Call, job: Job, send: Callable[[], wire.Reply | Exception]) -> wire.Reply | Exception:
     for attempt in range(1, config.MAX_ATTEMPTS):
         reply = send()
         if not isinstance(reply, Exception) or not _may_repeat(call, reply):
             return reply
-        back_off(attempt)
+        back_off(attempt, job)
     return send()
 
 
@@ -135,6 +153,14 @@ def _may_repeat(call: wire.Call, error: Exception) -> bool:
     return call.repeatable and isinstance(error, ConnectionError | IncompleteRead)
 
 
-def back_off(attempt: int) -> None:
-    """Wait before the attempt that follows the given one: each time longer, and never in step with others."""
-    time.sleep(config.BACKOFF_SECONDS * 2 ** min(attempt - 1, 3) * random.uniform(0.5, 1))  # noqa: S311 - no secret
+def back_off(attempt: int, job: Job) -> None:
+    """Wait before the attempt that follows the given one: each time longer, and never in step with others.
+
+    Raises:
+        CancelledError, TimeoutError: the job was cancelled meanwhile, or its time is up.
+    """
+    rest = config.BACKOFF_SECONDS * 2 ** min(attempt - 1, 3) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    while rest > 0:
+        time.sleep(min(rest, config.POLL_SECONDS))
+        rest -= config.POLL_SECONDS
+        job.check()

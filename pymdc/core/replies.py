@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections.abc import Iterator
 from http.client import HTTPException, IncompleteRead
 
 from .. import config
 
-__all__ = ["Content", "ReplyStart"]
+__all__ = ["Content", "ReplyStart", "decoding_is_bounded"]
 
 _MAX_INTERIM_BYTES = 64 * 1024  # of one interim reply; honest ones are short
+_JSON_CONTAINER = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]")
+_JSON_COSTS = {b"[": 72, b"{": 240, b":": 100, b",": 40}  # about what each adds to the decoded value, in bytes
 _MAX_LINE = len("HTTP/1.1 200")  # what tells an interim reply from a final one
 
 
@@ -132,3 +136,28 @@ class Content:
         if unpacker.unused_data:
             raise HTTPException("the reply cannot be decoded: more follows after its end")
         return data
+
+
+def decoding_is_bounded(body: bytes) -> bool:
+    """Tell whether decoding this JSON takes memory in a sane proportion: 64 MiB, and eight times its size.
+
+    `[],[],[],...` takes 27 times its size, a listing of files about five times. Other text is no JSON: it is bounded.
+    """
+    limit = 64 * 1024 * 1024 + 8 * len(body)
+    if _json_cost(body) <= limit or not _JSON_CONTAINER.match(body):
+        return True
+    return sum(map(_json_cost, _outside_of_strings(body))) <= limit
+
+
+def _outside_of_strings(body: bytes) -> Iterator[bytes]:
+    """Give what does not stand in JSON's strings, some of it at a time: as many small pieces it would take memory."""
+    body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # no quote is left that does not begin or end a string
+    within = 0
+    for place in range(0, len(body), config.CHUNK_BYTES):
+        pieces = body[place : place + config.CHUNK_BYTES].split(b'"')
+        yield b"".join(pieces[within::2])
+        within = (within + len(pieces) - 1) % 2
+
+
+def _json_cost(text: bytes) -> int:
+    return sum(cost * text.count(sign) for sign, cost in _JSON_COSTS.items())

@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import json
-import threading
-import time
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from email.message import Message
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any, Protocol, runtime_checkable
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from ..keypair import ECDSA
+from .replies import decoding_is_bounded
 
 __all__ = [
     "Account",
@@ -25,8 +26,6 @@ __all__ = [
     "call",
     "came_too_late",
     "decode",
-    "forked",
-    "next_nonce",
     "path",
     "prepare",
     "prepare_upload",
@@ -38,6 +37,7 @@ NONCE = "__nonce"
 _STALE_NONCE = "Invalid nonce supplied"  # the words of every bridge observed
 _METHODS_WITH_BODY = ("POST", "PATCH", "PUT")
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ACTIVATION = re.compile(r"(/activations/)[^/]+")
 # All that RFC 3986 allows in a path, and "%": a resource may be encoded already. "/" parts its segments.
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
@@ -51,7 +51,7 @@ class Account(Protocol):
     def password_hash(self) -> str: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Call:
     """One call of the API, as its caller described it: everything but the nonce and the signature.
 
@@ -68,8 +68,11 @@ class Call:
     path: str
     query: str
     payload: str
-    credentials: ECDSA | Account | None = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
+    credentials: ECDSA | Account | None
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Call {self.method} {_without_secrets(self.path)}>"
 
     @property
     def repeatable(self) -> bool:
@@ -86,25 +89,36 @@ class Call:
         return isinstance(self.credentials, ECDSA)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Request:
     """What is sent: the exact bytes that were signed. `target` is the path and the query, below the origin."""
 
     method: str
     target: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {_without_secrets(self.target)}>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reply:
     """What came back, whole."""
 
     url: str
     status: int
     reason: str
-    headers: Iterable[tuple[str, str]] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Iterable[tuple[str, str]]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status} {_without_secrets(self.url)}>"
+
+
+def _without_secrets(url: str) -> str:
+    """Return a URL or a path without its query, and without the token of an activation."""
+    return _ACTIVATION.sub(r"\1...", url.partition("?")[0])
 
 
 def path(*segments: str) -> str:
@@ -245,12 +259,16 @@ def decode(reply: Reply) -> Any:
     """Return the value of a reply: decoded JSON, text, bytes, or an `HTTPError`; see the package's documentation."""
     text = _text(reply.body)
     if isinstance(text, str):
+        if not decoding_is_bounded(reply.body):
+            return HTTPException("the reply's JSON holds more values than any honest reply of its size")
         try:
             return json.loads(text, parse_constant=_no_json)
         except (ValueError, RecursionError):  # no JSON, or nested deeper than any honest reply
             pass
     if reply.status >= HTTPStatus.BAD_REQUEST or reply.status in _REDIRECTS:
-        return HTTPError(reply.url, reply.status, reply.reason, _message(reply.headers), io.BytesIO(reply.body))
+        return HTTPError(
+            _without_secrets(reply.url), reply.status, reply.reason, _message(reply.headers), io.BytesIO(reply.body)
+        )
     return text
 
 
@@ -275,24 +293,3 @@ def _message(headers: Iterable[tuple[str, str]]) -> Message:
     for name, value in headers:
         message[name] = value
     return message
-
-
-_nonce_lock = threading.Lock()
-_last_nonce = 0
-
-
-def next_nonce() -> int:
-    """Return a nonce: milliseconds since 1970, and higher than any that this process was given before.
-
-    One number for all threads and key pairs: a bridge of 2016 counts per user, and a user may have several keys.
-    """
-    global _last_nonce
-    with _nonce_lock:
-        _last_nonce = max(_last_nonce + 1, time.time_ns() // 1_000_000)
-        return _last_nonce
-
-
-def forked() -> None:
-    """Begin anew in the child of a fork: another thread of the parent may have held the lock."""
-    global _nonce_lock
-    _nonce_lock = threading.Lock()

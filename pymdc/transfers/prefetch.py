@@ -127,7 +127,7 @@ class Prefetch:
             except _MENDABLE:
                 if not self._pointers.renew(answer, self._part):
                     raise
-                back_off(attempt)
+                back_off(attempt, self._part)
         return self._fetch_once(place, self._pointers.take(self._order[place], self._part)[0])
 
     def _fetch_once(self, place: int, pointer: Pointer) -> Body:

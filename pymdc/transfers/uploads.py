@@ -10,6 +10,7 @@ from ..core import wire
 from ..core.exchange import Exchange
 from ..core.hashes import content_hash
 from ..core.job import Job, Progress, ProgressCallback
+from ..core.nonces import next_nonce
 from ..errors import IntegrityError, MetadiskError
 from . import multipart_encoder as multipart
 from .access import Access
@@ -46,7 +47,7 @@ class Upload:
         """
         try:
             with multipart.opened(self.source) as file:
-                fields = {wire.NONCE: str(wire.next_nonce()), "id": self.access.bucket_id}
+                fields = {wire.NONCE: str(next_nonce()), "id": self.access.bucket_id}
                 form = multipart.form(file, self.name, self.mimetype, fields)
                 return self._sent(form, exchange, job)
         except MetadiskError as refusal:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import itertools
 import json
 import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -467,6 +469,72 @@ def test_after_a_late_nonce_signed_calls_go_one_at_a_time_and_all_others_do_not_
     assert [request.path for request in signed_seen] == ["/one", "/one", "/two"]
 
 
+class StallingBridge:
+    """Refuses the first signed request because of its nonce, stalls the second, and answers all others."""
+
+    def __init__(self) -> None:
+        self.stalled, self.goes_on, self.more = threading.Event(), threading.Event(), threading.Semaphore(0)
+        self._numbers = itertools.count()
+
+    def answer(self, request: Received) -> bytes:
+        number = next(self._numbers)
+        if number == 0:
+            return reply_bytes(400, '{"error": "Invalid nonce supplied"}')
+        if number == 1:
+            self.stalled.set()
+            self.goes_on.wait(20)
+        else:
+            self.more.release()
+        return reply_bytes(200, "{}")
+
+
+def test_a_call_that_waits_for_its_turn_is_cancelled_within_a_second() -> None:
+    bridge = StallingBridge()
+    with Server(answering(bridge.answer)) as server, client_of(server) as client:
+        one = REST("GET", "/one", {}, PAIR, callback=ignoring, client=client)
+        assert bridge.stalled.wait(20)
+        two = REST("GET", "/two", {}, PAIR, callback=ignoring, client=client)
+        time.sleep(0.05)
+        begun = time.monotonic()
+        assert two.cancel()
+        assert isinstance(two.result(10), CancelledError)
+        assert time.monotonic() - begun < 1
+        bridge.goes_on.set()
+        assert one.result(20) == {}
+    assert len(server.requests) == 2
+
+
+def test_a_call_that_has_stalled_does_not_hold_up_the_others_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "TURN_SECONDS", 0.3)
+    bridge = StallingBridge()
+    with Server(answering(bridge.answer)) as server, client_of(server) as client:
+        one = REST("GET", "/one", {}, PAIR, callback=ignoring, client=client)
+        assert bridge.stalled.wait(20)
+        begun = time.monotonic()
+        others = [REST("GET", "/other", {}, PAIR, callback=ignoring, client=client) for _ in range(10)]
+        assert [other.result(10) for other in others] == [{}] * 10
+        assert 0.3 <= time.monotonic() - begun < 3
+        assert not one.done()
+        bridge.goes_on.set()
+        assert one.result(20) == {}
+
+
+def test_the_order_is_given_up_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "ORDER_SECONDS", 0.2)
+    bridge = StallingBridge()
+    with Server(answering(bridge.answer)) as server, client_of(server) as client:
+        one = REST("GET", "/one", {}, PAIR, callback=ignoring, client=client)
+        assert bridge.stalled.wait(20)
+        time.sleep(0.2)
+        assert REST("GET", "/two", {}, PAIR, client=client) == {}
+        assert not one.done()
+        bridge.goes_on.set()
+
+
+def ignoring(_value: object) -> None:
+    pass
+
+
 # No leak from one call to the next
 
 
@@ -600,3 +668,22 @@ def test_a_file_that_becomes_shorter_while_it_is_sent_is_an_os_error(tmp_path: P
         value = Files("id", PAIR, client=client).upload(path, "token")
     assert type(value) is OSError
     assert "shorter" in str(value)
+
+
+def test_an_upload_can_be_cancelled_until_its_last_byte_is_sent_and_no_longer(tmp_path: Path) -> None:
+    read, answered = threading.Event(), threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        read.set()
+        answered.wait(20)
+        connection.reply(200, '{"fine": true}')
+
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(600_000))
+    with Server(script) as server, client_of(server) as client:
+        handle = Files("id", PAIR, client=client).upload(path, "token", callback=ignoring)
+        assert read.wait(20)
+        assert not handle.cancel()
+        answered.set()
+        assert handle.result(20) == FINE

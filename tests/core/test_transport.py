@@ -13,6 +13,7 @@ import ssl
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
@@ -28,7 +29,7 @@ import respx
 
 from pymdc import Client, Timeout, config
 from pymdc.api import ECDSA, REST, Bucket, Buckets, Files, Keys, Users
-from pymdc.core import backend
+from pymdc.core import backend, wire
 from pymdc.core.job import Job
 from tests.hostile import (
     HOST,
@@ -593,9 +594,78 @@ def test_nothing_secret_is_logged(
         assert proxy.connections > 0
     texts = [f"{record.getMessage()} {record.args} {record.exc_text}" for record in logged]
     texts += [repr(client), repr(user), repr(PAIR), repr(values)]
+    texts += [text for value in values if isinstance(value, BaseException) for text in told_by(value)]
+    assert_without_secrets(texts)
+
+
+def told_by(value: BaseException) -> Iterator[str]:
+    """Give all that an error value, its causes, and what they refer to say in words."""
+    yield "".join(traceback.format_exception(value))
+    error: BaseException | None = value
+    while error is not None:
+        for name in dir(error):
+            if not name.startswith("__"):
+                with suppress(Exception):
+                    found = getattr(error, name)
+                    yield f"{found!r} {found}"
+                    yield repr(getattr(found, "headers", None))
+        error = error.__cause__ or error.__context__
+
+
+def assert_without_secrets(texts: list[str]) -> None:
     for name, secret in SECRETS.items():
         for form in encoded(secret):
             assert [text for text in texts if form in text] == [], name
+
+
+FAILURES: dict[str, Script] = {
+    "no JSON": answering(lambda request: reply_bytes(500, "<html>")),
+    "moved": answering(lambda request: reply_bytes(302, Location="http://elsewhere.invalid/")),
+    "reset": reset_it,
+    "silence": leave_it,
+    "garbage": answering(lambda request: b"garbage\r\n\r\n"),
+    "cut short": answering(lambda request: reply_bytes(200, "{", Content_Length="9", Connection="close") + b"\r\n"),
+    "an encoding": answering(lambda request: reply_bytes(200, "{", Content_Encoding="br")),
+}
+
+
+@pytest.mark.parametrize("mock", [False, True], ids=["a server", "a mock of httpx"])
+@pytest.mark.parametrize("script", FAILURES.values(), ids=FAILURES)
+def test_nothing_secret_is_in_an_error_value(logged: list[logging.LogRecord], script: Script, mock: bool) -> None:
+    limits = Timeout(connect=20, read=0.3, write=20, pool=20, transfer=0.3)
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(script))
+        client = stack.enter_context(client_of(server, limits))
+        if mock:
+            router = stack.enter_context(respx.mock(using="httpx"))
+            router.route().mock(side_effect=httpx.ReadError("words"))
+        user = Users("alice@example.com", SECRETS["password"], client=client)
+        values = [
+            user.register(),
+            user.activate(SECRETS["activation token"]),
+            Keys(user, client=client).list(),
+            Buckets(PAIR, client=client).list(),
+            Files("id", PAIR, client=client).upload(b"content", SECRETS["token"]),
+            Files("id", PAIR, client=client).pointers("f" * 40, SECRETS["token"]),
+        ]
+    texts = [f"{record.getMessage()} {record.args} {record.exc_text}" for record in logged]
+    for value in values:
+        assert isinstance(value, Exception)
+        texts += told_by(value)
+    assert_without_secrets(texts)
+
+
+def test_nothing_secret_is_in_the_repr_of_a_request_or_a_reply() -> None:
+    user = Users("alice@example.com", SECRETS["password"])
+    activation = "/activations/" + SECRETS["activation token"]
+    call = wire.call("POST", activation, {"password": SECRETS["password hash"]}, user, {"x-token": SECRETS["token"]})
+    query = wire.call("GET", activation + "?a=" + SECRETS["token"], {"password": SECRETS["password hash"]}, user)
+    made = [call, query, wire.prepare(call, "", 5), wire.prepare(query, "/base", 5)]
+    reply = wire.Reply(f"http://h{activation}?x={SECRETS['token']}", 404, "No", [("x", SECRETS["token"])], b"<html>")
+    failed = wire.decode(reply)
+    assert_without_secrets([repr(each) for each in [*made, reply, failed]] + [failed.url, failed.filename, str(failed)])
+    assert repr(query) == "<Call GET /activations/...>"
+    assert failed.url == "http://h/activations/..."
 
 
 def test_the_log_of_other_users_of_httpx_is_left_alone(logged: list[logging.LogRecord]) -> None:

@@ -8,8 +8,6 @@ import json
 import re
 import string
 import sys
-import threading
-import time
 from collections.abc import Iterable
 from typing import Any
 from urllib.error import HTTPError
@@ -379,45 +377,6 @@ def test_an_upload_says_its_type_its_length_and_the_files_size_and_is_not_signed
     }
 
 
-# Nonces
-
-
-def test_nonces_are_milliseconds_since_1970() -> None:
-    before = time.time_ns() // 1_000_000
-    nonce = wire.next_nonce()
-    assert (
-        before <= nonce <= time.time_ns() // 1_000_000 + 100_000
-    )  # tests take nonces faster than the clock gives them
-
-
-def test_nonces_strictly_increase_across_threads() -> None:
-    taken: list[list[int]] = [[] for _ in range(8)]
-    start = threading.Barrier(8)
-
-    def take(into: list[int]) -> None:
-        start.wait(10)
-        into.extend(wire.next_nonce() for _ in range(2000))
-
-    threads = [threading.Thread(target=take, args=(into,)) for into in taken]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert all(mine == sorted(mine) for mine in taken)
-    assert len({nonce for mine in taken for nonce in mine}) == 16000
-
-
-def test_nonces_increase_even_where_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = wire.next_nonce()
-    monkeypatch.setattr(time, "time_ns", lambda: 0)
-    assert [wire.next_nonce(), wire.next_nonce()] == [before + 1, before + 2]
-
-
 # decode()
 
 
@@ -636,9 +595,3 @@ def test_any_location_is_followed_within_the_origin_or_not_at_all(location: str)
         assert (sent.url.scheme, sent.url.host, sent.url.port) == ("http", "bridge.test", 6382)
         assert sent.url.raw_path == request.target.encode("ascii")
         verify(sent)
-
-
-def test_the_child_of_a_fork_waits_for_nobody() -> None:
-    wire._nonce_lock.acquire()  # a thread of the parent holds it, and there is no such thread in the child
-    wire.forked()
-    assert wire.next_nonce() > 0
