@@ -202,6 +202,16 @@ class Stream:
         """
         return patiently(lambda: self._link.recv(config.CHUNK_BYTES), self._link, end, self._job)
 
+    def receive_into(self, buffer: memoryview, end: float | None) -> int:
+        """Put what has come into the beginning of a buffer, and return how many bytes that is; 0 as for `b""` above.
+
+        Raises:
+            OSError, CancelledError: as for `open`.
+        """
+        link = self._link
+        assert isinstance(link, socket.socket)  # a stream's TLS is never within another's
+        return patiently(lambda: link.recv_into(buffer), link, end, self._job)
+
     def send(self, data: bytes, end: float | None) -> None:
         """Send all of `data`.
 

@@ -9,9 +9,8 @@ import hashlib
 import json
 import logging
 import ssl
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
@@ -24,17 +23,19 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.uri import parse_uri
 
 from .. import config
-from ..core.dispatch import Dispatcher
 from ..core.hashes import content_hash
 from ..core.job import Job
-from ..core.network import Stream
-from ..errors import ChannelError, IntegrityError
+from ..core.network import Stream, after
+from ..errors import ChannelError
 from . import binarypack
-from .shards import Pointer, ShardBuffer
+from .shards import Pointer, ShardBuffer, text_in
 
 __all__ = ["DataChannels"]
 
 _EMPTY = content_hash(hashlib.sha256().hexdigest())  # the one shard whose answer may hold no bytes
+
+_MOST_CONTROL_BYTES = 131  # of a ping or a close, with its header (RFC 6455, section 5.5)
+_MOST_OTHER_MESSAGES = 100  # that are no bytes of the shard: a farmer may not hold a download with them
 
 _SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets would log the tokens
 
@@ -61,24 +62,19 @@ class DataChannels:
     Arguments:
         timeout: limits on silence; `connect` and `channel` serve here.
         verify: as for `Client`.
-
-    Attributes:
-        dispatcher: runs what fetches shards ahead of their turn. Whoever waits for one has it begun at once.
     """
 
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
         self._timeout = timeout
         self._verify = verify
         self._forms: dict[str, _Form] = {}  # by channel: the form that it speaks
-        # For all downloads together: many threads that compute hold up the one that has a window to draw.
-        self.dispatcher = Dispatcher(config.SHARDS_AHEAD)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
 
     def fetch(self, pointer: Pointer, job: Job, body: ShardBuffer) -> None:
-        """Gather the bytes of a shard.
+        """Gather the bytes of a shard, unchecked.
 
         Arguments:
             pointer: where it is.
@@ -89,13 +85,10 @@ class DataChannels:
             URLError, OSError, HTTPException: the channel failed, with the meaning that these have in `pymdc.errors`.
             TimeoutError: the farmer fell silent.
             ChannelError: the farmer refused, or what it sent is no shard.
-            IntegrityError: the bytes are not those of the pointer's hash.
         """
-        channel, shard_hash = _text(pointer, "channel"), _text(pointer, "hash")
-        request = {"token": _text(pointer, "token"), "hash": shard_hash, "operation": "PULL"}
+        channel, shard = text_in(pointer, "channel"), text_in(pointer, "hash")
+        request = {"token": text_in(pointer, "token"), "hash": shard, "operation": "PULL"}
         self._read(channel, request, job, body)
-        if content_hash(hashlib.sha256(body.whole()).hexdigest()) != shard_hash:
-            raise IntegrityError(f"the shard {shard_hash} came with other content")
 
     def _read(self, channel: str, request: dict[str, str], job: Job, body: ShardBuffer) -> None:
         form = self._forms.get(channel, _later_form)
@@ -115,7 +108,10 @@ class DataChannels:
         body.clear()
         with _documented(channel, body), self._open(channel, job) as opened:
             for piece in form(opened, request):
-                body.add(piece)
+                if piece:
+                    body.add(piece)
+                else:
+                    opened.pass_over()
 
     @contextmanager
     def _open(self, channel: str, job: Job) -> Iterator[_Channel]:
@@ -124,7 +120,7 @@ class DataChannels:
         except (InvalidURI, ValueError) as error:
             raise ChannelError("the bridge gave a pointer to no channel") from error
         tls = self._tls if address.secure else None
-        end = _after(self._timeout.connect)
+        end = after(self._timeout.connect)
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(closing(Stream.open(address.host, address.port, tls, end, job)))
@@ -152,6 +148,9 @@ class _Channel:
         self._stream = stream
         self._protocol = protocol
         self._silence = silence
+        self._end: float | None = None  # of the wait for more of the shard
+        self._others = 0  # messages that are no part of the shard
+        self._partial = 0  # how many bytes of a frame have come that is not whole
         self._events: deque[Any] = deque()  # the reply to the request, then frames
         self.answered = False
 
@@ -169,7 +168,8 @@ class _Channel:
             self._protocol.send_text(message.encode())
         else:
             self._protocol.send_binary(message)
-        self._flush(_after(self._silence))
+        self._end = after(self._silence)
+        self._flush(self._end)
 
     def receive(self) -> str | bytes:
         """Return the next message.
@@ -182,14 +182,27 @@ class _Channel:
         frame = self._next_frame()
         pieces = [frame.data]
         text = frame.opcode is Opcode.TEXT
-        while not frame.fin:
+        while True:
+            if frame.data and not text:
+                self._end = after(self._silence)
+            if frame.fin:
+                break
             frame = self._next_frame()
-            pieces.append(frame.data)
+            pieces += [frame.data] * (len(frame.data) > 0)
         message = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return str(message, "utf-8", "replace") if text else bytes(message)
 
+    def pass_over(self) -> None:
+        """Take a message that is no part of the shard.
+
+        Raises:
+            ChannelError: there are too many: a farmer could hold a download with them.
+        """
+        self._others += 1
+        if self._others > _MOST_OTHER_MESSAGES:
+            raise ChannelError("the farmer sends messages without end that are no part of the shard")
+
     def _next_frame(self) -> Frame:
-        end = _after(self._silence)
         while True:
             while self._events:
                 frame: Frame = self._events.popleft()
@@ -198,7 +211,7 @@ class _Channel:
                     return frame
             self._stop_where_it_ends()
             try:
-                self._advance(end)
+                self._advance(self._end)
             except TimeoutError:
                 words = "fell silent in the middle of a shard" if self.answered else "did not answer"
                 raise self._failure(TimeoutError(f"the farmer {words}")) from None
@@ -223,7 +236,11 @@ class _Channel:
             self._protocol.receive_data(data)
         else:
             self._protocol.receive_eof()
-        self._events += self._protocol.events_received()
+        events = self._protocol.events_received()
+        self._partial = 0 if events else self._partial + len(data)
+        if self._partial > _MOST_CONTROL_BYTES:  # so these are bytes of the shard: its frame is only not whole yet
+            self._end = after(self._silence)
+        self._events += events
         self._flush(end)
 
     def _flush(self, end: float | None) -> None:
@@ -248,6 +265,8 @@ def _later_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
             yield message
         elif (answer := _json_object(message)).get("code") != 200:  # v0.6.6 says {"code": 200} before it closes
             raise ChannelError(str(answer.get("message", "the farmer refused")))
+        else:
+            channel.pass_over()
 
 
 def _earlier_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
@@ -265,6 +284,8 @@ def _earlier_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]
             raise ChannelError(str(payload.get("message", "the farmer refused")))
         elif kind == end:
             return
+        else:
+            channel.pass_over()
 
 
 def _opened_message(message: bytes) -> tuple[Any, Any]:
@@ -285,18 +306,7 @@ def _json_object(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"message": text[:200]}
 
 
-def _text(pointer: Pointer, name: str) -> str:
-    value = pointer.get(name) if isinstance(pointer, Mapping) else None
-    if not isinstance(value, str):
-        raise ChannelError(f"the bridge gave a pointer without {name}")
-    return value
-
-
 _Form = Callable[[_Channel, dict[str, str]], Iterator[bytes]]
-
-
-def _after(seconds: float | None) -> float | None:
-    return None if seconds is None else time.monotonic() + seconds
 
 
 @contextmanager

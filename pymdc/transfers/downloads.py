@@ -55,7 +55,7 @@ class Download:
         Raises:
             IntegrityError: the shards, each of them right, are together not the file.
             OSError: the file cannot be written there.
-            Exception: a shard could not be had; the values that `DataChannels.fetch` lists.
+            Exception: a shard could not be had; the values that `ShardSources.fetch` lists.
         """
         try:
             entry = self._entry(exchange, job)
@@ -108,10 +108,10 @@ class _Fetching:
 
     def run(self) -> tuple[int, Any]:
         """Return the size of the file, and what the target gives."""
-        from .channels import DataChannels  # whoever downloads nothing does not load websockets
+        from .sources import ShardSources  # whoever downloads nothing does not load websockets
 
         try:
-            self._channels = self._exchange.shared(DataChannels)
+            self._sources = self._exchange.shared(ShardSources)
             self._pointers = Pointers(self._ask, self._download.access.gives_tokens, self._job)
             done = self._join(range(len(self._pointers.hashes)))
             if done is None and (order := self._search()) is not None:
@@ -130,7 +130,9 @@ class _Fetching:
         access = self._download.access
         given = self._download.token if first else None
         token = given or access.token("PULL", self._exchange, job)
-        return ask(access.call("GET", "files", self._download.file_hash, token=token), self._exchange, job)
+        headers = {"x-direct": "1"}  # a bridge that can gives the shards' URLs, too
+        call = access.call("GET", "files", self._download.file_hash, token=token, headers=headers)
+        return ask(call, self._exchange, job)
 
     def _join(self, order: Sequence[int]) -> int | None:
         """Append these shards to the target. Return their size, or `None` if they are not the file."""
@@ -190,7 +192,7 @@ class _Fetching:
     def _prefetch(self, order: Sequence[int], tally: _Tally) -> Prefetch:
         most = config.MAX_SHARD_BYTES if self._size is None else min(self._size, config.MAX_SHARD_BYTES)
         tell = tally.on_the_way
-        return Prefetch(self._channels, self._pointers, order, self._target, self._job, tell, most)
+        return Prefetch(self._sources, self._pointers, order, self._target, self._job, tell, most)
 
     def _too_large(self, size: int) -> bool:
         return self._size is not None and size > self._size

@@ -34,7 +34,7 @@ class Sources(Protocol):
     dispatcher: Dispatcher
 
     def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
-        """Gather a shard, and verify it; raise what is documented for `DataChannels.fetch`."""
+        """Gather a shard, and verify it; raise what is documented for `ShardSources.fetch`."""
 
 
 class Prefetch:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ChannelError
+from ..core.hashes import content_hash
+from ..errors import ChannelError, IntegrityError
 
-__all__ = ["Body", "Pointer", "ShardBuffer"]
+__all__ = ["Body", "Pointer", "ShardBuffer", "text_in"]
 
 Body = bytes | memoryview
 """The bytes of a shard."""
 
 Pointer = Mapping[str, Any]
-"""Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`."""
+"""Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`, and perhaps `"url"`."""
 
 _USUAL_BYTES = 8 * 1024 * 1024 + 64 * 1024  # a shard is cut when 8 MiB have gathered, in pieces of up to 64 KiB
+_FEW_BYTES = 64 * 1024  # many a shard is one message
 
 
 class ShardBuffer:
     """What has come of a shard. It serves one shard after another: fresh memory is slow, and adds up.
+
+    The bytes are hashed as they come, while they are in the processor's cache.
 
     Arguments:
         most: the largest shard that is taken, in bytes.
@@ -33,28 +38,70 @@ class ShardBuffer:
         self.most = most
         self.size = 0
         self._memory: bytearray | mmap.mmap = bytearray()
+        self._digest = hashlib.sha256()
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: Body) -> None:
         """Append a piece.
 
         Raises:
             ChannelError: that is more than any shard of this file can be.
         """
-        end = self.size + len(piece)
+        self.room(len(piece))[: len(piece)] = piece
+        self.came(len(piece))
+
+    def room(self, size: int) -> memoryview:
+        """Return memory for the next bytes, at least `size` of them; `came` says how many there are.
+
+        Raises:
+            ChannelError: that is more than any shard of this file can be.
+        """
+        end = self.size + size
         if end > self.most:
             raise ChannelError(f"more than {self.most} bytes came for one shard")
         if end > len(self._memory):
-            # The memory of whole shards is not malloc()'s, which would keep some of it. Many a shard is one message.
-            grown = mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES)) if self.size else bytearray(end)
-            grown[: self.size] = self._memory[: self.size]
-            self._memory = grown
-        self._memory[self.size : end] = piece
+            self._grow(end)
+        return memoryview(self._memory)[self.size :]
+
+    def came(self, size: int) -> None:
+        """Say that so many bytes have come into the room."""
+        end = self.size + size
+        # hashlib lets other threads run meanwhile, a window's among them.
+        self._digest.update(memoryview(self._memory)[self.size : end])
         self.size = end
 
     def clear(self) -> None:
         """Forget the shard; the memory stays for the next one."""
         self.size = 0
+        self._digest = hashlib.sha256()
 
     def whole(self) -> memoryview:
         """Return all that has come; it is good until more does."""
         return memoryview(self._memory)[: self.size]
+
+    def check(self, shard: str) -> None:
+        """Compare what has come with a shard's hash.
+
+        Raises:
+            IntegrityError: it is something else.
+        """
+        if content_hash(self._digest.hexdigest()) != shard:
+            raise IntegrityError(f"the shard {shard} came with other content")
+
+    def _grow(self, end: int) -> None:
+        # The memory of whole shards is not malloc()'s, which would keep some of it.
+        small = end <= _FEW_BYTES
+        grown = bytearray(_FEW_BYTES) if small else mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES))
+        grown[: self.size] = memoryview(self._memory)[: self.size]
+        self._memory = grown
+
+
+def text_in(pointer: Pointer, name: str) -> str:
+    """Return what a pointer says under a name.
+
+    Raises:
+        ChannelError: it says nothing there.
+    """
+    value = pointer.get(name) if isinstance(pointer, Mapping) else None
+    if not isinstance(value, str):
+        raise ChannelError(f"the bridge gave a pointer without {name}")
+    return value

@@ -18,8 +18,8 @@ from pathlib import Path
 from pymdc import Timeout, unwrap
 from pymdc.core.job import Job
 from pymdc.transfers.access import Access
-from pymdc.transfers.channels import DataChannels
 from pymdc.transfers.downloads import Download
+from pymdc.transfers.sources import ShardSources
 
 from .bench_upload import copy
 from .common import MIB, bench, measure, peak, run
@@ -94,7 +94,7 @@ class FarmersOnly:
     def perform(self, call: object, job: Job) -> list[dict[str, str]]:
         return self._pointers
 
-    def shared(self, make: Callable[..., DataChannels]) -> DataChannels:
+    def shared(self, make: Callable[..., ShardSources]) -> ShardSources:
         return make(Timeout(), True)
 
 

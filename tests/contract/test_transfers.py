@@ -7,6 +7,7 @@ import io
 import os
 import queue
 import random
+import socket
 import ssl
 import threading
 import time
@@ -15,6 +16,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,8 +24,12 @@ from hypothesis import strategies as st
 
 from pymdc import Client, Timeout
 from pymdc.api import Bucket, Files
+from pymdc.core.job import Job
 from pymdc.errors import unwrap
+from pymdc.transfers.access import Access
+from pymdc.transfers.direct import DirectDownloads
 from pymdc.transfers.names import safe_name
+from pymdc.transfers.shards import ShardBuffer
 
 from ..bridges import RunningBridge, running_bridge
 from ..farmers import hash_of, names_in
@@ -140,6 +146,41 @@ def test_a_name_that_is_no_path_comes_back_as_it_is(files: Files, name: str, tmp
     path.unlink()
     unwrap(files.download(stored, path=tmp_path))
     assert names_in(tmp_path) == [safe_name(name, "")]
+
+
+def test_a_shard_comes_directly_from_the_bridge_and_goes_on_in_its_middle(files: Files, client: Client) -> None:
+    data = os.urandom(300_000)
+    stored, token = unwrap(files.upload(data)), unwrap(files.token("PULL"))["token"]
+    call = Access(files.bucket_id, None).call("GET", "files", stored["hash"], token=token, headers={"x-direct": "1"})
+    (pointer,) = unwrap(client.call(call, None))
+    buffer = ShardBuffer(2 * len(data))
+    with Server(lambda connection: cut_off(connection, data[:100_000], len(data)), relay_to(pointer["url"])) as between:
+        url = urlsplit(pointer["url"])
+        ours = url._replace(netloc=f"127.0.0.1:{between.port}").geturl()
+        DirectDownloads(Timeout(), True).fetch(ours, Job(lambda function: None), buffer)
+        assert between.requests[0].headers.get("range") is None
+    assert bytes(buffer.whole()) == data
+    buffer.check(pointer["hash"])
+
+
+def cut_off(connection: Connection, data: bytes, length: int) -> None:
+    connection.read_head()
+    connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode() + data)
+    connection.sock.close()
+
+
+def relay_to(url: str) -> Callable[[Connection], None]:
+    """Pass a connection on to the server of a URL, byte for byte."""
+
+    def script(connection: Connection) -> None:
+        parts = urlsplit(url)
+        with socket.create_connection((parts.hostname or "", parts.port or 80)) as there:
+            there.sendall(connection.sock.recv(1 << 16))
+            while data := there.recv(1 << 16):
+                connection.send(data)
+        connection.sock.close()
+
+    return script
 
 
 def test_a_deleted_file_is_gone(files: Files) -> None:

@@ -8,20 +8,24 @@ import logging
 import random
 import ssl
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from pymdc import Timeout, config
 from pymdc.core.job import Job
 from pymdc.errors import ChannelError, IntegrityError
-from pymdc.transfers.channels import DataChannels
-from pymdc.transfers.shards import ShardBuffer
+from pymdc.transfers.shards import Body, ShardBuffer
+from pymdc.transfers.sources import ShardSources
 
-from ..farmers import Answer, Network, Shard, hash_of, whole
+from ..farmers import Answer, Network, Shard, cut, hash_of, whole
 from ..hostile import HOST, Connection, Script, Server, client_context
 
 CURT = Timeout(connect=20, channel=0.1)
@@ -42,17 +46,17 @@ def fetched(answer: Answer, body: bytes = BODY, timeout: Timeout = PATIENT, **se
     with Network(answer, **settings) as network:
         network.store(body, max(len(body), 1), pieces=[body])
         pointer = network._pointer(hash_of(body))
-        return fetch(DataChannels(timeout, client_context()), pointer)
+        return fetch(ShardSources(timeout, client_context()), pointer)
 
 
 def fetched_from(script: Script, timeout: Timeout = PATIENT) -> bytes:
     """Fetch from what is no farmer, but a socket."""
     with Server(script) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
-        return fetch(DataChannels(timeout, True), pointer)
+        return fetch(ShardSources(timeout, True), pointer)
 
 
-def fetch(channels: DataChannels, pointer: Any) -> bytes:
+def fetch(channels: ShardSources, pointer: Any) -> bytes:
     body = ShardBuffer(config.MAX_SHARD_BYTES)
     channels.fetch(pointer, job(), body)
     return bytes(body.whole())
@@ -70,7 +74,7 @@ def test_what_has_come_can_be_seen_while_it_comes() -> None:
         shard.connection.send(shard.body[1000:])
 
     class Watched(ShardBuffer):
-        def add(self, piece: bytes) -> None:
+        def add(self, piece: Body) -> None:
             super().add(piece)
             if self.size == 1000:
                 seen.set()
@@ -78,7 +82,7 @@ def test_what_has_come_can_be_seen_while_it_comes() -> None:
     with Network(in_steps) as network:
         network.store(BODY, len(BODY))
         body = Watched(config.MAX_SHARD_BYTES)
-        DataChannels(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), body)
+        ShardSources(PATIENT, True).fetch(network._pointer(hash_of(BODY)), job(), body)
     assert body.whole() == BODY
 
 
@@ -171,19 +175,123 @@ def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word()
     with Network(lambda shard: shard.drop()) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(IncompleteRead):
-            fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY)))
+            fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY)))
         assert network.connections == 2
 
 
 def test_a_farmer_whose_form_is_known_is_not_tried_in_the_other() -> None:
     with Network() as network:
         network.store(BODY, len(BODY))
-        channels = DataChannels(PATIENT, True)
+        channels = ShardSources(PATIENT, True)
         fetch(channels, network._pointer(hash_of(BODY)))
         network.answer = Shard.drop
         with pytest.raises(IncompleteRead):
             fetch(channels, network._pointer(hash_of(BODY)))
         assert network.connections == 2
+
+
+# Deadlines: progress is bytes of the shard
+
+
+def until_left(step: Callable[[Shard], object]) -> Answer:
+    """Take a step again and again, until the client has gone."""
+
+    def answer(shard: Shard) -> None:
+        with suppress(ConnectionClosed, OSError):
+            while not shard.network.left.wait(0.01):
+                step(shard)
+
+    return answer
+
+
+def fragments(shard: Shard) -> None:
+    shard.raw(b"\x02\x00")
+    until_left(lambda shard: shard.raw(b"\x00\x00"))(shard)
+
+
+def texts_in_fragments(shard: Shard) -> None:
+    shard.raw(b"\x01\x01x")
+    until_left(lambda shard: shard.raw(b"\x00\x01x"))(shard)
+
+
+def half_a_ping(shard: Shard) -> None:
+    shard.raw(b"\x89\x7d")
+    until_left(lambda shard: shard.raw(b"x"))(shard)
+
+
+HOLDING: dict[str, Answer] = {
+    "pings": until_left(lambda shard: shard.raw(b"\x89\x00")),
+    "pongs": until_left(lambda shard: shard.raw(b"\x8a\x00")),
+    "texts that say that all is well": until_left(lambda shard: shard.connection.send('{"code":200}')),
+    "empty messages": until_left(lambda shard: shard.connection.send(b"")),
+    "empty fragments": fragments,
+    "a text in fragments": texts_in_fragments,
+    "a ping that is never whole": half_a_ping,
+}
+
+
+@pytest.mark.parametrize("how", HOLDING)
+@pytest.mark.parametrize("after", [0, 100])
+def test_a_farmer_that_holds_a_download_without_bytes_of_the_shard_is_left(how: str, after: int) -> None:
+    def answer(shard: Shard) -> None:
+        shard.send(shard.body[:after])
+        HOLDING[how](shard)
+
+    began = time.monotonic()
+    with Network(answer) as network:
+        network.store(BODY, len(BODY))
+        try:
+            with pytest.raises((TimeoutError, ChannelError, IncompleteRead)):
+                fetch(ShardSources(Timeout(connect=20, channel=0.3), True), network._pointer(hash_of(BODY)))
+        finally:
+            network.left.set()
+    assert time.monotonic() - began < 10
+
+
+def test_a_farmer_of_the_earlier_form_that_sends_only_what_means_nothing_is_left() -> None:
+    with Network(until_left(lambda shard: shard.connection.send(b"\x93\x03\xc0\x00")), earlier=True) as network:
+        network.store(BODY, len(BODY))
+        try:
+            with pytest.raises(ChannelError, match="messages without end"):
+                fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY)))
+        finally:
+            network.left.set()
+
+
+def test_a_handshake_that_trickles_in_is_a_url_error() -> None:
+    def script(connection: Connection) -> None:
+        connection.read_head()
+        while not connection.server.closing.wait(0.02):
+            connection.send(b"x")
+
+    began = time.monotonic()
+    with pytest.raises(URLError):
+        fetched_from(script, Timeout(connect=0.3, channel=20))
+    assert time.monotonic() - began < 10
+
+
+def test_the_limit_is_on_silence_and_not_on_a_message() -> None:
+    """The message takes twice the limit, in pieces that come in time."""
+    pieces = cut(BODY[:30_000], 1000)
+
+    def slowly(shard: Shard) -> None:
+        shard.raw(b"\x82\x7e" + len(shard.body).to_bytes(2, "big"))
+        for piece in pieces:
+            shard.raw(piece)
+            shard.network.left.wait(0.04)
+
+    assert fetched(slowly, BODY[:30_000], Timeout(connect=20, channel=0.6)) == BODY[:30_000]
+
+
+def test_fragments_of_a_message_are_progress_too() -> None:
+    def slowly(shard: Shard) -> None:
+        shard.raw(b"\x02\x01" + shard.body[:1])
+        for at in range(1, 30):
+            shard.raw(b"\x00\x01" + shard.body[at : at + 1])
+            shard.network.left.wait(0.04)
+        shard.raw(b"\x80\x00")
+
+    assert fetched(slowly, BODY[:30], Timeout(connect=20, channel=0.6)) == BODY[:30]
 
 
 # The earlier form
@@ -216,7 +324,7 @@ def test_messages_of_the_earlier_form_that_mean_nothing_here_are_passed_over() -
 def test_a_close_without_an_answer_means_that_the_earlier_form_is_to_be_tried() -> None:
     with Network(earlier=True) as network:
         network.store(BODY, len(BODY))
-        assert fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
+        assert fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
         assert network.connections == 2
 
 
@@ -289,7 +397,7 @@ def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     got = threading.Event()
 
     class Telling(ShardBuffer):
-        def add(self, piece: bytes) -> None:
+        def add(self, piece: Body) -> None:
             got.set()
 
     def reset(connection: Connection) -> None:
@@ -300,7 +408,7 @@ def test_a_reset_in_a_shard_is_a_connection_reset_error() -> None:
     with Server(reset) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
         with pytest.raises(ConnectionResetError):
-            DataChannels(PATIENT, True).fetch(pointer, job(), Telling(config.MAX_SHARD_BYTES))
+            ShardSources(PATIENT, True).fetch(pointer, job(), Telling(config.MAX_SHARD_BYTES))
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -321,21 +429,21 @@ def test_a_server_that_accepts_and_says_nothing_is_a_url_error() -> None:
 def test_a_channel_that_is_none_is_a_channel_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(ChannelError, match="a pointer to no channel"):
-        fetch(DataChannels(PATIENT, True), pointer)
+        fetch(ShardSources(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("channel", ["ws://nowhere.invalid/", "ws://" + "x" * 70 + ".invalid/", "ws://a..b/"])
 def test_a_host_that_is_none_is_a_url_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(URLError):
-        fetch(DataChannels(PATIENT, True), pointer)
+        fetch(ShardSources(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("name", ["hash", "token", "channel"])
 def test_a_pointer_that_lacks_something_is_a_channel_error(name: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": "ws://h", name: None}
     with pytest.raises(ChannelError, match=f"a pointer without {name}"):
-        fetch(DataChannels(PATIENT, True), pointer)
+        fetch(ShardSources(PATIENT, True), pointer)
 
 
 def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -345,7 +453,7 @@ def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
         network.store(BODY, len(BODY))
         pointer = network._pointer(hash_of(BODY))
         caplog.clear()
-        fetch(DataChannels(PATIENT, True), pointer)
+        fetch(ShardSources(PATIENT, True), pointer)
     ours = [record for record in caplog.records if record.name != "websockets.server"]
     assert not any(pointer["token"] in record.getMessage() for record in ours)
 
@@ -357,10 +465,10 @@ def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.Mo
     with Network(tls=True) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(URLError) as caught:
-            fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY)))
+            fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY)))
         assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        assert fetch(DataChannels(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
+        assert fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
 
 
 def test_no_limit_on_silence_is_no_limit() -> None:

@@ -19,8 +19,8 @@ from websockets.sync.server import ServerConnection, serve
 from pymdc import Timeout, config
 from pymdc.core.job import Job
 from pymdc.errors import ChannelError
-from pymdc.transfers.channels import DataChannels
 from pymdc.transfers.shards import ShardBuffer
+from pymdc.transfers.sources import ShardSources
 
 from ..farmers import hash_of
 from ..hostile import HOST
@@ -174,7 +174,7 @@ def playing(exchange: Exchange) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(("version", "events"), list(recorded()))
 def test_a_recorded_farmer_gives_the_shard_or_its_words_or_silence(version: str, events: list[dict[str, Any]]) -> None:
     exchange, body = Exchange(events), ShardBuffer(config.MAX_SHARD_BYTES)
-    channels = DataChannels(PATIENT if exchange.body or exchange.words else CURT, True)
+    channels = ShardSources(PATIENT if exchange.body or exchange.words else CURT, True)
     with playing(exchange) as pointer:
         if exchange.body:
             channels.fetch(pointer, Job(lambda function: None), body)

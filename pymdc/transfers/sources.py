@@ -1,0 +1,53 @@
+"""Where shards come from: straight from a URL where the bridge gives one, else over a data channel."""
+
+from __future__ import annotations
+
+import ssl
+from http.client import HTTPException
+
+from .. import config
+from ..core.dispatch import Dispatcher
+from ..core.job import Job
+from ..errors import ChannelError, IntegrityError
+from .channels import DataChannels
+from .direct import DirectDownloads
+from .shards import Pointer, ShardBuffer, text_in
+
+__all__ = ["ShardSources"]
+
+
+class ShardSources:
+    """The sources of one client.
+
+    Arguments:
+        timeout: limits on silence; `connect` and `channel` serve here.
+        verify: as for `Client`.
+
+    Attributes:
+        dispatcher: runs what fetches shards ahead of their turn. Whoever waits for one has it begun at once.
+    """
+
+    def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
+        self._channels = DataChannels(timeout, verify)
+        self._direct = DirectDownloads(timeout, verify)
+        # For all downloads together: many threads that compute hold up the one that has a window to draw.
+        self.dispatcher = Dispatcher(config.SHARDS_AHEAD)
+
+    def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
+        """Gather a shard, and verify it. Where the direct way fails, for whatever reason, the channel serves.
+
+        Raises:
+            URLError, OSError, HTTPException: the channel failed, with the meaning that these have in `pymdc.errors`.
+            TimeoutError: the farmer fell silent.
+            ChannelError: the farmer refused, or what it sent is no shard.
+            IntegrityError: the bytes are not those of the pointer's hash.
+        """
+        shard, url = text_in(pointer, "hash"), pointer.get("url")
+        if isinstance(url, str):
+            try:
+                self._direct.fetch(url, job, buffer)
+                return buffer.check(shard)
+            except (OSError, HTTPException, ChannelError, IntegrityError):
+                job.check()
+        self._channels.fetch(pointer, job, buffer)
+        return buffer.check(shard)
