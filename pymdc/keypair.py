@@ -117,6 +117,8 @@ class ECDSA:
         Raises:
             ValueError: `public_key` is given and is no key.
         """
+        if not isinstance(signature, str | bytes | bytearray | memoryview):
+            raise TypeError(f"a signature is DER in hex, str or bytes, not {type(signature).__name__}")
         verifier = self._verifier if public_key is None else _verifying_key(public_key)
         digest = hashlib.sha256(_as_bytes(msg)).digest()
         try:
@@ -170,7 +172,7 @@ def _unhex(text: str | bytes, what: str, expected: str) -> bytes:
     if not isinstance(text, str | bytes):
         raise TypeError(f"a {what} must be str or bytes, not {type(text).__name__}")
     try:
-        return binascii.unhexlify(text)
+        return binascii.unhexlify(text.rstrip())  # a key that was read from a file may end in a newline
     except ValueError:
         raise ValueError(f"not a {what}: expected {expected}") from None
 
@@ -182,4 +184,9 @@ def _encode(key: bytes, f: str) -> str | bytes:
 
 
 def _as_bytes(text: str | bytes) -> bytes:
-    return text.encode("utf-8") if isinstance(text, str) else text
+    if not isinstance(text, str | bytes | bytearray | memoryview):
+        raise TypeError(f"a message is str or bytes, not {type(text).__name__}")
+    try:
+        return text.encode("utf-8") if isinstance(text, str) else text
+    except UnicodeEncodeError:
+        raise ValueError("a message must not hold half of a surrogate pair, which is no text") from None

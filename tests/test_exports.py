@@ -46,7 +46,7 @@ EXPORTS = {
     "pymdc.api.buckets": ["Bucket", "Buckets"],
     "pymdc.api.files": ["Files"],
     "pymdc.api.keys": ["Keys"],
-    "pymdc.api.results": ["text_of"],
+    "pymdc.api.results": ["check_credentials", "check_text", "text_of"],
     "pymdc.api.users": ["Users"],
     "pymdc.transfers.binarypack": ["pack", "unpack"],
     "pymdc.client": ["Client", "configure", "default_client"],

@@ -374,3 +374,10 @@ def test_a_pair_pickles_and_copies(pair: ECDSA) -> None:
         assert (other.public_key, other.private_key) == (pair.public_key, pair.private_key)
         if pair.private_key is not None:
             assert other.sign("text") == pair.sign("text")
+
+
+def test_a_key_in_hex_may_end_in_a_newline_as_in_a_file() -> None:
+    pair = ECDSA()
+    public, private = pair.get_public_key(), pair.get_private_key()
+    for end in ("\n", "\r\n"):
+        assert ECDSA(public + end, private + end) == ECDSA(public.encode() + end.encode()) == pair

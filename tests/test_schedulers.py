@@ -512,12 +512,12 @@ def test_a_client_with_another_scheduler_shares_all_else_with_the_one_it_was_mad
     with running_bridge(tmp_path) as bridge, pymdc.Client(bridge.url, scheduler=scheduler("first")) as client:
         other = client.with_scheduler(scheduler("other"))
         for each in (client, other, other.with_scheduler(None), client):
-            handle = pymdc.api.Buckets(None, client=each).list(callback=lambda _: None)
+            handle = pymdc.api.Buckets(pymdc.keypair.ECDSA(), client=each).list(callback=lambda _: None)
             handle.join(LONG)
             assert handle.result()["error"]
         assert repr(other) == repr(client)
         other.close()
-        assert pymdc.api.Buckets(None, client=client).list()["error"]
+        assert pymdc.api.Buckets(pymdc.keypair.ECDSA(), client=client).list()["error"]
     assert scheduled == ["first", "other", "first"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from ..core.base_client import BaseClient, check_client
@@ -11,7 +13,7 @@ from ..core.wire import path
 from ..rest import REST
 from .files import Files
 from .keys import public_key_of
-from .results import text_of
+from .results import check_credentials, check_text, text_of
 
 __all__ = ["Bucket", "Buckets"]
 
@@ -25,6 +27,7 @@ class Buckets:
     """
 
     def __init__(self, key_pair: object, *, client: BaseClient | None = None) -> None:
+        check_credentials(key_pair, "key_pair")
         check_client(client)
         self.key_pair = key_pair
         self._client = client
@@ -50,13 +53,14 @@ class Buckets:
             `{"error": ...}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
 
         Raises:
-            TypeError, ValueError: `storage` or `transfer` is no number, or a key is no key.
+            TypeError, ValueError: `storage` or `transfer` is no number or below 0, a key is no key, or `key_pairs` no
+                list of them.
         """
         params = {
-            "name": name,
+            "name": _checked_name(name),
             "storage": _gigabytes(storage, "storage"),
             "transfer": _gigabytes(transfer, "transfer"),
-            "pubkeys": [public_key_of(key_pair) for key_pair in key_pairs],
+            "pubkeys": _public_keys(key_pairs),
         }
         return REST("POST", "/buckets", params, self.key_pair, callback=callback, client=self._client)
 
@@ -119,6 +123,8 @@ class Bucket:
         Returns:
             The bucket's metadata, or a refusal, or an exception value. With a callback: a `Handle`.
         """
+        if not isinstance(params, Mapping):
+            raise TypeError(f"params is a dict such as {{'name': 'photos'}}, not {type(params).__name__}")
         return self._call("PATCH", params, callback)
 
     def _call(self, method: str, params: Mapping[str, Any], callback: Callback | None) -> Any:
@@ -126,9 +132,27 @@ class Bucket:
         return REST(method, resource, params, self.key_pair, callback=callback, client=self._client)
 
 
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a bucket is a str, not {type(name).__name__}")
+    check_text(name, "the name of a bucket")
+    return name
+
+
+def _public_keys(key_pairs: Any) -> list[str]:
+    if isinstance(key_pairs, str | bytes | Mapping) or not isinstance(key_pairs, Iterable):
+        raise TypeError(f"key_pairs is a list of key pairs, such as [key_pair], not {type(key_pairs).__name__}")
+    return [public_key_of(key_pair) for key_pair in key_pairs]
+
+
 def _gigabytes(number: Any, what: str) -> int:
+    expected = f"{what} is a number of GB, such as 10, not {number!r}"
+    if isinstance(number, bool) or not isinstance(number, str | int | float | Decimal | Fraction):
+        raise TypeError(expected)
     try:
-        return int(number)
-    except (TypeError, ValueError, OverflowError) as error:  # OverflowError: infinity
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{what} is a number of GB, such as 10, not {number!r}") from None
+        size = int(Decimal(number) if isinstance(number, str) else number)
+    except (ValueError, OverflowError, ArithmeticError):  # no number, or infinity
+        raise ValueError(expected) from None
+    if size < 0:
+        raise ValueError(f"{what} must not be below 0, and is {number!r}")
+    return size

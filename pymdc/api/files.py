@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.base_client import BaseClient, check_client, client_for
-from ..core.delivery import Callback
+from ..core.delivery import Callback, check_callable
 from ..core.job import ProgressCallback
 from ..transfers import multipart_encoder as multipart
 from ..transfers.access import Access
@@ -16,7 +16,7 @@ from ..transfers.downloads import Download
 from ..transfers.folders import discard_kept
 from ..transfers.places import check_exists, folder_of
 from ..transfers.uploads import Upload
-from .results import text_of
+from .results import check_credentials, text_of
 
 __all__ = ["Files"]
 
@@ -37,6 +37,7 @@ class Files:
         self, bucket_id: str | Mapping[str, Any], key_pair: object, *, client: BaseClient | None = None
     ) -> None:
         self.bucket_id = text_of(bucket_id, "id", "a bucket's id")
+        check_credentials(key_pair, "key_pair", needed=False)
         check_client(client)
         self.key_pair = key_pair
         self._client = client
@@ -218,5 +219,5 @@ def _checked_path(path: object) -> Path:
 
 
 def _check_progress(progress: object) -> None:
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress is a callable that takes two numbers, not {type(progress).__name__}")
+    if progress is not None:
+        check_callable(progress, "progress")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from ..core.base_client import BaseClient, check_client
@@ -9,7 +10,7 @@ from ..core.delivery import Callback
 from ..core.wire import path
 from ..keypair import ECDSA
 from ..rest import REST
-from .results import text_of
+from .results import check_credentials, text_of
 
 __all__ = ["Keys"]
 
@@ -23,10 +24,12 @@ class Keys:
 
     Attributes:
         user: as given.
-        key_pairs: the key pairs that `create` was called with or made, in that order.
+        key_pairs: the key pairs that `create` was called with or made, in that order, none of them twice; `delete`
+            takes them out.
     """
 
     def __init__(self, user: object, *, client: BaseClient | None = None) -> None:
+        check_credentials(user, "user")
         check_client(client)
         self.user = user
         self.key_pairs: list[ECDSA] = []
@@ -48,9 +51,11 @@ class Keys:
             `{"user": ..., "key": ..., "id": ...}`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
         key_pair = ECDSA() if key_pair is None else key_pair
-        params = {"key": public_key_of(key_pair)}
-        self.key_pairs.append(key_pair)
-        return REST("POST", "/keys", params, self.user, callback=callback, client=self._client)
+        key = public_key_of(key_pair)
+        value = REST("POST", "/keys", {"key": key}, self.user, callback=callback, client=self._client)
+        if key not in self._public_keys():
+            self.key_pairs.append(key_pair)
+        return value
 
     def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: Callback | None = None) -> Any:
         """Remove the public key of `key_pair` from the account. A key in hex, as `list` gives it, will do as well.
@@ -58,18 +63,27 @@ class Keys:
         Returns:
             `""`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
-        resource = path("keys", public_key_of(key_pair))
-        return REST("DELETE", resource, auth=self.user, callback=callback, client=self._client)
+        key = public_key_of(key_pair)
+        value = REST("DELETE", path("keys", key), auth=self.user, callback=callback, client=self._client)
+        if key in (kept := self._public_keys()):
+            del self.key_pairs[kept.index(key)]
+        return value
+
+    def _public_keys(self) -> builtins.list[str]:
+        return [public_key_of(each) for each in self.key_pairs]
 
 
 def public_key_of(key_pair: Any) -> str:
     """Return the hex of a key pair's public key, of a public key in hex, or of one that a call gave.
 
+    A key pair is whatever has a method `get_public_key()`.
+
     Raises:
         TypeError, ValueError: it is no key.
     """
-    if isinstance(key_pair, ECDSA):
-        return key_pair.get_public_key("hex")
-    text = text_of(key_pair, "key", "a key pair or a public key in hex")
+    own: Any = getattr(key_pair, "get_public_key", None)
+    if callable(own) and not isinstance(key_pair, type):  # an `ECDSA`, or what a program has in its place
+        key_pair = own()
+    text = text_of(key_pair, "key", "a key pair or a public key in hex").rstrip()
     ECDSA(text)  # raises for what is no key
     return text

@@ -10,7 +10,7 @@ from ..core.base_client import BaseClient, check_client
 from ..core.delivery import Callback
 from ..core.wire import path
 from ..rest import REST
-from .results import text_of
+from .results import check_text, text_of
 
 __all__ = ["Users"]
 
@@ -30,6 +30,9 @@ class Users:
         password: bytes.
         client: as given. It also serves the `Keys`, `Buckets` and others that are made with this account.
 
+    Raises:
+        TypeError, ValueError: an argument is not as described, or the username has a ":" in it.
+
     The bridge never learns the password, only its SHA-256.
     """
 
@@ -38,6 +41,11 @@ class Users:
             raise TypeError(f"the username is an e-mail address, a str, not {type(username).__name__}")
         if not isinstance(password, str | bytes | None):
             raise TypeError(f"the password must be str or bytes, not {type(password).__name__}")
+        if ":" in username:
+            raise ValueError("the username is an e-mail address, which has no ':' in it: a login could not be sent")
+        check_text(username, "the username")
+        if isinstance(password, str):
+            check_text(password, "the password")
         check_client(client)
         self.username = username
         secret = password.encode("utf-8") if isinstance(password, str) else password

@@ -52,7 +52,7 @@ class BaseClient:
     ) -> None:
         if endpoint is not None and not isinstance(endpoint, str):
             raise TypeError(f"the endpoint is a URL, a str, not {type(endpoint).__name__}")
-        if not isinstance(workers, int) or workers < 1:
+        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
             raise ValueError(f"workers is a number of threads, 1 or more, not {workers!r}")
         _check_scheduler(scheduler)
         if not isinstance(verify, bool | ssl.SSLContext):

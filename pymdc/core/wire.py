@@ -35,6 +35,7 @@ __all__ = [
 NONCE = "__nonce"
 
 _STALE_NONCE = "Invalid nonce supplied"  # the words of every bridge observed
+_FRAMING = ("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade")
 _METHODS_WITH_BODY = ("POST", "PATCH", "PUT")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ACTIVATION = re.compile(r"(/activations/)[^/]+")
@@ -157,6 +158,10 @@ def call(
     """
     if not isinstance(resource, str):
         raise TypeError(f"a resource is a str such as '/buckets', not {type(resource).__name__}")
+    if not resource.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in resource):
+        raise ValueError("a resource must not hold half of a surrogate pair, which is no text")
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params is a dict such as {{'name': 'photos'}}, not {type(params).__name__}")
     method = _checked_method(method)
     raw_path, _, query = resource.partition("?")
     given = {name: value for name, value in params.items() if name != NONCE}
@@ -170,7 +175,7 @@ def call(
         quote(query, safe=_PATH_SAFE + "?"),
         payload,
         credentials if isinstance(credentials, ECDSA | Account) else None,
-        _checked_headers(headers or {}),
+        _checked_headers({} if headers is None else headers),
     )
 
 
@@ -181,8 +186,12 @@ def _checked_method(method: str) -> str:
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers is a dict such as {{'x-token': '...'}}, not {type(headers).__name__}")
     checked = {}
     for name, value in headers.items():
+        if str(name).lower() in _FRAMING:
+            raise ValueError(f"the header {str(name)!r} follows from the request, and cannot be given")
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         if not (text.isascii() and text.isprintable() and str(name).isascii() and str(name).isprintable()):
             raise ValueError(f"the header {str(name)!r} must be printable ASCII")

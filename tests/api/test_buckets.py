@@ -65,7 +65,7 @@ def test_limits_are_whole_numbers_of_gb(bridge: Scripted, client: Client, number
     assert (body["storage"], body["transfer"]) == (sent, sent)
 
 
-@pytest.mark.parametrize("wrong", ["abc", "10 GB", "", "1.5", None, [], float("nan"), float("inf")])
+@pytest.mark.parametrize("wrong", ["abc", "10 GB", "", None, [], float("nan"), float("inf")])
 @pytest.mark.parametrize("which", ["storage", "transfer"])
 def test_a_limit_that_is_no_number_raises_at_once(
     bridge: Scripted, client: Client, ask: Ask, wrong: Any, which: str

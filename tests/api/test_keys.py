@@ -113,3 +113,33 @@ def test_a_private_key_is_never_taken_for_a_public_one(client: Client) -> None:
     with pytest.raises(ValueError, match="not a public key") as caught:
         Keys(USER, client=client).delete(PAIR.get_private_key())
     assert PAIR.get_private_key() not in str(caught.value)
+
+
+def test_no_pair_is_kept_twice_and_a_deleted_one_is_forgotten(bridge: Scripted, client: Client, ask: Ask) -> None:
+    keys = Keys(USER, client=client)
+    other = ECDSA()
+    for pair in (PAIR, other, PAIR, ECDSA(PAIR.get_public_key())):
+        ask(keys.create, pair)
+    assert keys.key_pairs == [PAIR, other]
+    assert keys.key_pairs[0] is PAIR
+    bridge.says("", 204)
+    ask(keys.delete, PUBLIC)
+    assert keys.key_pairs == [other]
+    ask(keys.delete, PAIR)
+    ask(keys.delete, other)
+    assert keys.key_pairs == []
+
+
+class Duck:
+    """What a program may have in place of an `ECDSA`."""
+
+    def get_public_key(self) -> str:
+        return PUBLIC
+
+
+@pytest.mark.parametrize("key", [Duck(), PUBLIC + "\n", PUBLIC.encode() + b"\r\n", {"key": PUBLIC + "\n"}])
+def test_whatever_gives_a_public_key_is_one(bridge: Scripted, client: Client, ask: Ask, key: Any) -> None:
+    keys = Keys(USER, client=client)
+    ask(keys.create, key)
+    assert json.loads(bridge.request.content)["key"] == PUBLIC
+    assert keys.key_pairs == [key]

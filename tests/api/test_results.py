@@ -56,6 +56,6 @@ def test_empty_text_is_a_value_error(value: Any) -> None:
         text_of(value, "id", "a bucket's id")
 
 
-def test_bytes_that_are_no_ascii_are_a_value_error() -> None:
-    with pytest.raises(ValueError, match="ascii"):
+def test_bytes_that_are_no_text_are_a_value_error() -> None:
+    with pytest.raises(ValueError, match="bytes that are no text"):
         text_of(b"\xff", "id", "a bucket's id")

@@ -191,7 +191,7 @@ def test_an_exists_that_is_none_raises_at_once(exists: Any, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("wrong", [{"path": 5}, {"path": b"x"}, {"progress": 5}])
 def test_a_path_and_a_progress_that_are_none_raise_at_once(wrong: dict[str, Any]) -> None:
-    with Network() as network, pytest.raises(TypeError, match=r"a path is a str|progress is a callable"):
+    with Network() as network, pytest.raises(TypeError, match=r"a path is a str|progress must be callable"):
         network.bucket().download("00" * 20, **wrong)
     assert network.bridge_asked == []
 
