@@ -11,22 +11,26 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Any, cast
 
 import uvicorn
 
 from .app import create_app
+from .context import Bridge
 from .limits import Limits
 from .logs import logging_as
 from .mail import Mail
 from .protocols import Channel, Http
 from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, Settings
+from .workers import end_with_parent, supervise
 
 __all__ = ["BridgeThread", "serve"]
 
 _BACKLOG = 2048  # connections that wait to be accepted: uvicorn's own choice
 _TICK_SECONDS = 0.05  # how often a stopping bridge looks whether it is done
+_KILL_SECONDS = 15.0  # how much longer than that the workers may take to end
 _START_SECONDS = 30.0  # the engines are open before the thread starts; it only has to be scheduled
 
 
@@ -98,12 +102,6 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
         pymdc.bridge.errors.Unavailable: the database or the store cannot be opened.
     """
 
-    def show(mail: Mail) -> None:
-        if settings.smtp_host is None:
-            echo(f"To activate {mail.to}: {mail.link}")
-        if settings.on_mail is not None:
-            settings.on_mail(mail)
-
     listener, bound = _bind(settings)
 
     def greet() -> None:
@@ -112,9 +110,35 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
         echo(f"export STORJ_BRIDGE={bound.base_url}")
 
     with listener:
-        server = _server(replace(bound, on_mail=show), greet)
-        with logging_as(settings):
-            server.run(sockets=[listener])
+        if bound.workers == 1:
+            _serve_on(listener, bound, greet, echo)
+        else:
+            _check_certificate(bound)
+            Bridge.open(bound).store.close()  # what is wrong is told once, and the tables are made
+            with logging_as(bound):
+                patience = bound.stop_seconds + _KILL_SECONDS
+                supervise(bound.workers, _work, (listener, bound), patience, greet)
+
+
+def _serve_on(
+    listener: socket.socket, settings: Settings, greet: Callable[[], None], echo: Callable[[str], None]
+) -> None:
+    def show(mail: Mail) -> None:
+        if settings.smtp_host is None:
+            echo(f"To activate {mail.to}: {mail.link}")
+        if settings.on_mail is not None:
+            settings.on_mail(mail)
+
+    server = _server(replace(settings, on_mail=show), greet)
+    with logging_as(settings):
+        server.run(sockets=[listener])
+
+
+def _work(listener: socket.socket, settings: Settings, serving: Event) -> None:
+    """Serve in a process of its own, until SIGTERM or the end of its parent."""
+    end_with_parent()
+    with listener:
+        _serve_on(listener, settings, serving.set, partial(print, flush=True))
 
 
 class _Server(uvicorn.Server):

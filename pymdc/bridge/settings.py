@@ -155,6 +155,7 @@ class Settings:
     registrations_per_hour: int = option(
         REGISTRATIONS_PER_HOUR, "How many registrations an address is allowed, where mails go out by SMTP.", least=1
     )
+    workers: int = option(1, "How many processes serve the port. Each has the next three limits for itself.", least=1)
     uploads_per_address: int = option(
         UPLOADS_PER_ADDRESS, "How many uploads an address may have under way; others wait.", least=1
     )

@@ -1,0 +1,162 @@
+"""Several processes that serve one port: a supervisor starts them, starts the dead anew, and stops all of them."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+__all__ = ["end_with_parent", "supervise"]
+
+_log = logging.getLogger("pymdc.bridge")
+_PAUSE_SECONDS = 1.0  # between two starts of a worker: one that dies at once must not keep a processor busy
+_PASSED_ON = ("SIGHUP",)  # what the supervisor only hands to its workers; Windows has none
+
+
+def supervise(
+    count: int, work: Callable[..., None], arguments: tuple[Any, ...], patience: float, greet: Callable[[], None]
+) -> None:
+    """Run `work` in so many processes until this one is told to stop (SIGINT or SIGTERM). For the main thread.
+
+    Arguments:
+        work: what a worker does. It gets `arguments` and an event to set once it serves. It ends by SIGTERM.
+        patience: how many seconds the workers have to end before they are killed.
+        greet: called once, when a worker serves.
+
+    Raises:
+        KeyboardInterrupt: it was told to stop by SIGINT.
+    """
+    context = multiprocessing.get_context("spawn")
+    serving = context.Event()
+    workers = [_Worker(lambda: context.Process(target=work, args=(*arguments, serving))) for _ in range(count)]
+    with _signals() as told:
+        try:
+            for worker in workers:
+                worker.start()
+            _look_after(workers, told, serving, greet)
+        finally:
+            _stop(workers, patience)
+    if told.stop == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def end_with_parent() -> None:
+    """End this worker, as by SIGTERM, when its supervisor is gone: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), name="pymdc-bridge-parent", daemon=True).start()
+
+
+def _follow(parent: Any) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Told:
+    """What signals have said: which one to stop by, and which to pass on. `waker` is readable after each."""
+
+    def __init__(self, waker: socket.socket) -> None:
+        self.waker = waker
+        self.stop: int | None = None
+        self.pass_on: list[int] = []
+
+    def note(self, number: int, _: object) -> None:
+        if number in (signal.SIGINT, signal.SIGTERM):
+            self.stop = self.stop or number
+        else:
+            self.pass_on.append(number)
+
+
+class _Worker:
+    """One place among the workers, and the process that has it."""
+
+    def __init__(self, make: Callable[[], SpawnProcess]) -> None:
+        self._make = make
+        self._began = 0.0
+        self.process: SpawnProcess | None = None
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+        self.process = self._make()
+        self.process.start()
+
+    def due(self) -> float:
+        """Return in how many seconds a process that has died may be started anew."""
+        return self._began + _PAUSE_SECONDS - time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.is_alive()
+
+    def tell(self, number: int) -> None:
+        if self.process is not None and self.process.pid is not None and self.process.is_alive():
+            os.kill(self.process.pid, number)
+
+
+def _look_after(workers: list[_Worker], told: _Told, serving: Any, greet: Callable[[], None]) -> None:
+    greeted = False
+    while told.stop is None:
+        if not greeted and serving.is_set():
+            greeted = True
+            greet()
+        dead = [worker for worker in workers if not worker.alive]
+        wait = min([*(max(worker.due(), 0.0) for worker in dead), _PAUSE_SECONDS if greeted else 0.05])
+        connection.wait(
+            [told.waker, *(worker.process.sentinel for worker in workers if worker.alive and worker.process)], wait
+        )
+        _drain(told.waker)
+        while told.pass_on:
+            number = told.pass_on.pop()
+            for worker in workers:
+                worker.tell(number)
+        for worker in workers:
+            if not worker.alive and worker.due() <= 0 and told.stop is None:
+                _log.warning("a worker has died, and is started anew")
+                worker.start()
+
+
+def _stop(workers: list[_Worker], patience: float) -> None:
+    for worker in workers:
+        worker.tell(signal.SIGTERM)
+    end = time.monotonic() + patience
+    for worker in workers:
+        if worker.process is not None:
+            worker.process.join(max(0.0, end - time.monotonic()))
+            worker.process.kill()
+            worker.process.join()
+            worker.process.close()
+
+
+def _drain(waker: socket.socket) -> None:
+    try:
+        waker.recv(1024)
+    except BlockingIOError:
+        pass
+
+
+@contextmanager
+def _signals() -> Iterator[_Told]:
+    waker, woken = socket.socketpair()
+    waker.setblocking(False)
+    woken.setblocking(False)
+    told = _Told(waker)
+    numbers = [signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name))]
+    before = {number: signal.signal(number, told.note) for number in numbers}
+    wakeup = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    try:
+        yield told
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        waker.close()
+        woken.close()
