@@ -109,7 +109,7 @@ ROUTES = (
         "PUT", "/buckets/{id}/files", files.upload,
         Description(
             "Store a file", "token", "Upload", "File",
-            refusals=(400, 403, 404, 408, 413, 422, 429), headers=("x-filesize",),
+            refusals=(400, 403, 404, 408, 413, 422, 507), headers=("x-filesize",),
         ),
     ),
     Operation(

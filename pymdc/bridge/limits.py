@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from .addresses import neighbourhood
 from .errors import Refused, Unavailable
+from .queues import Queues
 from .requests import Reply
 from .settings import Settings
 
@@ -28,7 +29,7 @@ class Limits:
         self.stopping = False
         self._settings = settings
         self._requests = self._channels = 0
-        self._uploads: Counter[str] = Counter()
+        self._uploads = Queues()
 
     @property
     def busy(self) -> bool:
@@ -65,23 +66,25 @@ class Limits:
         finally:
             self._channels -= 1
 
-    @contextmanager
-    def upload(self, address: str) -> Iterator[None]:
-        """Count an upload from an address while it lasts.
+    @asynccontextmanager
+    async def upload(self, address: str, is_gone: Callable[[], bool]) -> AsyncIterator[None]:
+        """Wait until an address has fewer than its share of uploads under way, and count one while it lasts.
+
+        Arguments:
+            is_gone: tells whether the client, whose upload is not read meanwhile, has gone.
 
         Raises:
-            Refused: the address has too many under way.
+            ClientDisconnect: the client has gone.
+            Unavailable: the bridge is stopping.
         """
-        group = neighbourhood(address)
-        if self._uploads[group] >= self._settings.uploads_per_address:
-            raise Refused(429, "Too many uploads at once from this address, try again later")
-        self._uploads[group] += 1
-        try:
+
+        def look() -> None:
+            self._refuse_when_stopping()
+            if is_gone():
+                raise ClientDisconnect
+
+        async with self._uploads.turn(neighbourhood(address), self._settings.uploads_per_address, look):
             yield
-        finally:
-            self._uploads[group] -= 1
-            if not self._uploads[group]:
-                del self._uploads[group]
 
     def _refuse_when_stopping(self) -> None:
         if self.stopping:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import select
 import socket
 import struct
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from .requests import GONE
 from .settings import HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, SEND_SECONDS
 
 __all__ = ["Channel", "Http"]
 
 _log = logging.getLogger("pymdc.bridge")
+_PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone can tell while there is something to read
 
 
 class Http(HttpToolsProtocol):
@@ -75,6 +78,7 @@ class Http(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["extensions"] = {GONE: cast("Any", self._is_gone)}
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
@@ -112,6 +116,14 @@ class Http(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
             self._drop_later()
+
+    def _is_gone(self) -> bool:
+        # Asked of the system: while a connection is not read from, asyncio does not notice its end.
+        if self.transport.is_closing():
+            return True
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), _PEER_CLOSED)
+        return bool(poll.poll(0))
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

@@ -12,7 +12,10 @@ from . import fields
 from .errors import Refused
 from .settings import JSON_BYTES
 
-__all__ = ["Reply", "client", "read_body", "read_object"]
+__all__ = ["GONE", "Reply", "client", "is_gone", "read_body", "read_object"]
+
+GONE = "pymdc.gone"
+"""The name of the extension of ASGI by which a connection tells whether its peer has closed it."""
 
 
 class Reply(Response):
@@ -27,6 +30,11 @@ class Reply(Response):
 def client(request: Request) -> str:
     """Return the address of a request's client."""
     return str(request.scope["client"][0])
+
+
+def is_gone(request: Request) -> bool:
+    """Tell whether a request's client has closed its connection, though what it sent was not read to the end."""
+    return bool(request.scope.get("extensions", {}).get(GONE, bool)())
 
 
 async def read_body(request: Request) -> bytes:

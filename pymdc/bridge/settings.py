@@ -57,6 +57,7 @@ GUESSES_OF_ACCOUNT_AT_ONCE = 50  # the same from all addresses together
 GUESS_SECONDS = 5.0  # the longest that a wrong password is answered late
 GUESSES_REMEMBERED_SECONDS = 900.0  # a pause of that length, or the right password, and the count starts anew
 GUESSES_REMEMBERED = 8192  # addresses and accounts of which wrong passwords are counted: about 2 MB
+TURN_SECONDS = 0.5  # how often an upload that waits for its turn is looked at: its client may go, the bridge may stop
 UPLOAD_LEASE_SECONDS = 300  # an upload that gives no sign of life for so long belonged to a process that died
 UPLOAD_TOUCH_SECONDS = 60.0  # how often it gives one: often enough to survive a hiccup of the database
 MAIL_LEASE_SECONDS = 300  # a registration whose mail was not sent by then belonged to a process that died
@@ -67,10 +68,11 @@ SMTP_SECONDS = 15.0  # how long the mail server may be silent; whoever registers
 
 
 # What an operator may set otherwise.
-UPLOADS_PER_ADDRESS = 32  # each holds up to 16 MiB of memory; a busy office behind one address still gets through
+UPLOADS_PER_ADDRESS = 32  # each holds 2 MiB of memory, or 17 where the store is S3; a busy office still gets through
 REQUESTS = 512  # requests under way: more would only wait for the database, and take memory meanwhile
 CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
 REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest a bridge floods other people's inboxes
+MINIMUM_FREE = 256  # MB that stay free: a database that finds its disk full can no longer even delete
 STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: most do, and an operator still waits for it
 
 
@@ -158,6 +160,11 @@ class Settings:
     workers: int = option(1, "How many processes serve the port. Each has the next three limits for itself.", least=1)
     uploads_per_address: int = option(
         UPLOADS_PER_ADDRESS, "How many uploads an address may have under way; others wait.", least=1
+    )
+    minimum_free: int = option(
+        MINIMUM_FREE,
+        "How many MB stay free on the disks of the bridge: with less, uploads are refused with 507.",
+        least=0,
     )
     max_requests: int = option(REQUESTS, "How many requests may be under way.", least=1)
     max_connections: int = option(

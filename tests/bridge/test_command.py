@@ -62,6 +62,7 @@ GIVEN = {
     "--registrations-per-hour": "1",
     "--workers": "2",
     "--uploads-per-address": "2",
+    "--minimum-free": "7",
     "--max-requests": "3",
     "--max-connections": "4",
     "--stop-seconds": "5.5",
@@ -90,6 +91,7 @@ MEANT = Settings(
     registrations_per_hour=1,
     workers=2,
     uploads_per_address=2,
+    minimum_free=7,
     max_requests=3,
     max_connections=4,
     stop_seconds=5.5,
@@ -120,7 +122,13 @@ def test_the_command_reads_the_environment(served: list[Settings]) -> None:
 
 def test_the_command_reads_a_file(served: list[Settings], tmp_path: Path) -> None:
     lines = [f"{option[2:]} = {value!r}" for option, value in GIVEN.items()]
-    for option, value in {"port": "0", "smtp-port": "26", "stop-seconds": "5.5", "max-requests": "3"}.items():
+    for option, value in {
+        "port": "0",
+        "smtp-port": "26",
+        "stop-seconds": "5.5",
+        "max-requests": "3",
+        "minimum-free": "7",
+    }.items():
         lines = [f"{option} = {value}" if line.startswith(f"{option} =") else line for line in lines]
     lines = [line.replace("= '1'", "= 1").replace("= '2'", "= 2").replace("= '4'", "= 4") for line in lines]
     for option in ("redirect-origin", "trusted-proxy"):

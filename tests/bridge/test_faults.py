@@ -20,12 +20,14 @@ import pytest
 from websockets.sync.client import connect
 
 from pymdc.bridge import objects
+from pymdc.bridge.routes import files
 
 from ..engines import postgres_folder, shared_postgresql, shared_s3
 from .chaos.audit import audit
 from .harness import PASSWORD, Person, Running, cleaned, multipart, running
 
 NO_STORE = (503, {"error": "The store is not available, try again later"})
+FULL = (507, {"error": "The bridge is full, it takes no files for now"})
 NO_DATABASE = (503, {"error": "The database is not available, try again later"})
 BOUND = 30.0  # seconds in which everything is answered, whatever has failed
 LARGE = bytes(9 << 20)
@@ -73,13 +75,32 @@ def stored_and_read(person: Person, bucket: str, data: bytes) -> bool:
     return reply.status_code == 200 and person.download(bucket, reply.json()["hash"]) == data
 
 
-def test_a_store_that_is_full_is_told_and_filled_again_when_there_is_room(tmp_path: Path, disk: Path) -> None:
-    with running(tmp_path, store=str(disk / "shards")) as bridge:
+def test_uploads_are_refused_and_downloads_go_on_when_little_is_free(
+    tmp_path: Path, disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(tmp_path, store=str(disk / "shards"), minimum_free=10) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        kept = alice.upload(bucket, LARGE).json()["hash"]
+        token, before = alice.token(bucket, "PUSH"), bridge.blobs()
+        assert answer(alice.put(bucket, multipart(LARGE), len(LARGE), token)) == FULL
+        assert f"at {disk}" in caplog.text
+        assert alice.download(bucket, kept) == LARGE
+        assert alice.put(bucket, multipart(b"small"), 5, token).status_code == 200, "there is room, and the token"
+        assert len(bridge.blobs()) == len(before) + 1
+
+
+def test_a_store_that_is_full_is_told_and_filled_again_when_there_is_room(
+    tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(tmp_path, store=str(disk / "shards"), minimum_free=0) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
         kept = alice.upload(bucket, LARGE).json()["hash"]
         before, too_large = bridge.blobs(), os.urandom(20 << 20)
-        assert answer(alice.upload(bucket, too_large)) == NO_STORE
+        monkeypatch.setattr(files, "check_room", lambda settings, size: None)  # other uploads came between
+        assert answer(alice.upload(bucket, too_large)) == FULL
+        assert str(disk) in caplog.text
         assert bridge.blobs() == before, "nothing half-written is left"
         assert bridge.sql("SELECT * FROM uploads") == []
         assert alice.download(bucket, kept) == LARGE
@@ -90,17 +111,17 @@ def test_a_store_that_is_full_is_told_and_filled_again_when_there_is_room(tmp_pa
 
 
 def test_a_disk_without_a_free_byte_for_database_and_store_stops_nothing_for_good(disk: Path) -> None:
-    with running(disk / "data", database=None, store=None) as bridge:
+    with running(disk / "data", database=None, store=None, minimum_free=0) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
         kept = alice.upload(bucket, b"kept").json()["hash"]
         tokens = [alice.token(bucket, "PUSH") for _ in range(2)]
         with filled(disk):
             for token in tokens:
-                assert alice.put(bucket, multipart(LARGE), len(LARGE), token).status_code == 503
-            assert alice.send("POST", "/buckets", {"name": "x"}).status_code == 503
+                assert answer(alice.put(bucket, multipart(LARGE), len(LARGE), token)) == FULL
+            assert alice.send("POST", "/buckets", {"name": "x"}).status_code in (503, 507)
             sent = {"email": "late@example.com", "password": PASSWORD}
-            assert bridge.http.post("/users", json=sent).status_code == 503
+            assert bridge.http.post("/users", json=sent).status_code in (503, 507)
             assert bridge.http.get("/buckets", auth=alice.basic).status_code == 200, "what is there can be read"
         assert bridge.http.post("/users", json=sent).status_code == 200
         assert stored_and_read(alice, bucket, LARGE)
@@ -110,7 +131,7 @@ def test_a_disk_without_a_free_byte_for_database_and_store_stops_nothing_for_goo
 
 
 def test_a_store_that_is_read_only_still_gives_what_it_holds(tmp_path: Path, disk: Path) -> None:
-    with running(tmp_path, store=str(disk / "shards")) as bridge:
+    with running(tmp_path, store=str(disk / "shards"), minimum_free=0) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
         kept, other = (alice.upload(bucket, data).json()["hash"] for data in (b"kept", b"other"))

@@ -6,15 +6,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
-
-from pymdc.bridge.errors import Refused
-from pymdc.bridge.limits import Limits
-from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
 from .chaos.processes import visited
@@ -39,25 +36,43 @@ def slow_upload(person: Person, bucket: str, data: bytes) -> Iterator[Callable[[
         yield finish
 
 
-def test_an_address_may_have_only_so_many_uploads_under_way(tmp_path: Path) -> None:
-    with running(tmp_path, uploads_per_address=1) as bridge:
+def test_uploads_beyond_the_share_of_an_address_wait_and_are_all_served(tmp_path: Path) -> None:
+    with running(tmp_path, uploads_per_address=2) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
-        with slow_upload(alice, bucket, b"slow"):
-            refused = alice.upload(bucket, b"another")
-            message = "Too many uploads at once from this address, try again later"
-            assert (refused.status_code, refused.json()) == (429, {"error": message})
-        until(bridge, lambda: not bridge.sql("SELECT * FROM uploads"))
-        assert alice.upload(bucket, b"another").status_code == 200
+        tokens = [alice.token(bucket, "PUSH") for _ in range(60)]
+        files = [f"file {number}".encode() * 20_000 for number in range(60)]
+        with ThreadPoolExecutor(60) as pool:
+            replies = list(pool.map(lambda f, t: alice.put(bucket, multipart(f), len(f), t).status_code, files, tokens))
+        assert replies == [200] * 60
+        assert len(alice.send("GET", f"/buckets/{bucket}/files").json()) == 60
 
 
-def test_uploads_from_elsewhere_are_not_in_the_way(tmp_path: Path) -> None:
-    limits = Limits(Settings(tmp_path, uploads_per_address=2))
-    with limits.upload("192.0.2.1"), limits.upload("192.0.2.2"):
-        with limits.upload("192.0.2.1"):
-            pass
-        with limits.upload("192.0.2.1"), pytest.raises(Refused), limits.upload("192.0.2.1"):
-            pass
+def test_an_upload_that_waits_is_not_read_and_keeps_its_token(tmp_path: Path) -> None:
+    with running(tmp_path, uploads_per_address=1) as bridge:
+        alice = bridge.person()
+        bucket, body = alice.bucket(), multipart(bytes(20 << 20))
+        with slow_upload(alice, bucket, b"slow") as finish, connected(bridge) as waiting:
+            waiting.settimeout(0.5)
+            with pytest.raises(TimeoutError):  # the system's buffers are full
+                waiting.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH"), 20 << 20) + body)
+            assert len(bridge.sql("SELECT * FROM uploads")) == 1
+            assert finish() == 200
+
+
+def test_an_upload_whose_client_goes_while_it_waits_is_forgotten(tmp_path: Path) -> None:
+    with running(tmp_path, uploads_per_address=1, access_log=str(tmp_path / "log")) as bridge:
+        alice = bridge.person()
+        bucket, body = alice.bucket(), multipart(bytes(20 << 20))
+        token, log = alice.token(bucket, "PUSH"), tmp_path / "log"
+        with slow_upload(alice, bucket, b"slow") as finish:
+            for size in (100_000, 100):  # one that stops being read, and one that is read to its end
+                with connected(bridge) as waiting:
+                    waiting.sendall(head(alice, bucket, len(body), token) + body[:size])
+                until(bridge, lambda: '"status":400' in log.read_text())
+                log.write_text("")
+            assert finish() == 200
+        assert alice.put(bucket, multipart(b"data"), 4, token).status_code == 200, "the token was not spent"
 
 
 def test_more_requests_than_it_can_bear_are_told_to_come_again(tmp_path: Path) -> None:
@@ -94,6 +109,22 @@ def test_a_stopping_bridge_finishes_what_is_under_way_and_refuses_the_rest(tmp_p
             stopping.join(30)
         assert not stopping.is_alive()
         assert bridge.sql("SELECT count(*) FROM entries") == [(2,)]
+
+
+def test_an_upload_that_waits_is_told_when_the_bridge_stops(tmp_path: Path) -> None:
+    with running(tmp_path, uploads_per_address=1, stop_seconds=60) as bridge:
+        alice = bridge.person()
+        bucket, body = alice.bucket(), multipart(b"waiting")
+        with slow_upload(alice, bucket, b"slow") as finish, connected(bridge) as waiting:
+            waiting.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH"), 7) + body)
+            stopping = threading.Thread(target=bridge.thread.stop)
+            stopping.start()
+            status, reply = read_reply(waiting)
+            assert status == 503
+            assert b"The bridge is stopping" in reply
+            assert finish() == 200
+            stopping.join(30)
+        assert not stopping.is_alive()
 
 
 def test_a_process_that_is_told_to_stop_finishes_a_slow_upload(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,8 +15,9 @@ from .. import auth, fields
 from ..context import Bridge
 from ..errors import Refused
 from ..healing import broken_blobs
-from ..requests import Reply, client, read_body
-from ..settings import CHANNEL_TOKEN_SECONDS, MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
+from ..requests import Reply, client, is_gone, read_body
+from ..room import check_room
+from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE, MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
 from ..store import Entry
 from ..upload import FilePart, ShardWriter, boundary
 from . import shards
@@ -59,7 +61,7 @@ async def pointers(bridge: Bridge, request: Request) -> Response:
 
 async def upload(bridge: Bridge, request: Request) -> Response:
     """PUT /buckets/:id/files"""
-    with bridge.limits.upload(client(request)):
+    async with bridge.limits.upload(client(request), partial(is_gone, request)):
         return await _upload(bridge, request)
 
 
@@ -67,6 +69,7 @@ async def _upload(bridge: Bridge, request: Request) -> Response:
     token, bucket = request.headers.get("x-token", ""), request.path_params["id"]
     found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PUSH", bridge.now())
     size = fields.file_size(request.headers.get("x-filesize"))
+    await bridge.in_store(check_room, bridge.settings, size if size <= found.storage * GIGABYTE else 0)
     part = FilePart(boundary(request.headers.get("content-type")))
     started = await bridge.in_database(bridge.store.files.begin, token, found.id, size, bridge.now())
     writer = ShardWriter(bridge, started)

@@ -16,7 +16,7 @@ from sqlalchemy import exc
 
 from .. import migrations
 from ..engine import Engine
-from ..errors import Refused, Unavailable
+from ..errors import Full, Refused, Unavailable
 from ..settings import DATABASE_THREADS
 from .clock import database_time
 from .turns import Turns
@@ -146,6 +146,8 @@ class Database:
         except (TimeoutError, driver.OperationalError, driver.InterfaceError, driver.InternalError, *_AWAY) as error:
             cause = getattr(error, "orig", None) or error
             self.engine.failed(f"{type(cause).__name__}: {cause}")
+            if "disk is full" in str(cause):  # in SQLite's words
+                raise Full from error
             raise Unavailable("The database is not available, try again later") from error
         self.engine.answered()
 

@@ -1,0 +1,68 @@
+"""Lines to wait in: so many of a group at once, the others one after the other, as they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from .settings import TURN_SECONDS
+
+__all__ = ["Queues"]
+
+
+class Queues:
+    """A line for each group. A group in which many wait does not keep another one waiting."""
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+        self._waiting: defaultdict[str, deque[asyncio.Event]] = defaultdict(deque)
+
+    @asynccontextmanager
+    async def turn(self, group: str, places: int, look: Callable[[], None]) -> AsyncIterator[None]:
+        """Wait until fewer than `places` of a group have a turn, and have one.
+
+        Arguments:
+            look: called now and then while this waits. What it raises ends the wait.
+        """
+        if self._under_way[group] < places:
+            self._under_way[group] += 1
+        else:
+            await self._wait(group, look)
+        try:
+            yield
+        finally:
+            self._pass_on(group)
+
+    async def _wait(self, group: str, look: Callable[[], None]) -> None:
+        mine = asyncio.Event()
+        self._waiting[group].append(mine)
+        try:
+            while not mine.is_set():
+                look()
+                with anyio.move_on_after(TURN_SECONDS):
+                    await mine.wait()
+        except BaseException:
+            if mine.is_set():  # the turn came just now
+                self._pass_on(group)
+            else:
+                self._leave(group, mine)
+            raise
+
+    def _leave(self, group: str, event: asyncio.Event) -> None:
+        self._waiting[group].remove(event)
+        if not self._waiting[group]:
+            del self._waiting[group]
+
+    def _pass_on(self, group: str) -> None:
+        if group in self._waiting:
+            first = self._waiting[group][0]
+            self._leave(group, first)
+            first.set()
+            return
+        self._under_way[group] -= 1
+        if not self._under_way[group]:
+            del self._under_way[group]
