@@ -6,13 +6,13 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from typing import Literal, overload
-
-from ecdsa import BadSignatureError, SECP256k1, SigningKey, VerifyingKey
-from ecdsa.errors import MalformedPointError
-from ecdsa.util import sigdecode_der, sigencode_der_canonize
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, overload
 
 from .core.hashes import ripemd160
+
+if TYPE_CHECKING:
+    from .core.curve import Signer, Verifier
 
 __all__ = ["ECDSA"]
 
@@ -41,20 +41,20 @@ class ECDSA:
     """
 
     def __init__(self, public_key: str | bytes | None = None, private_key: str | bytes | None = None) -> None:
-        self._signer: SigningKey | None = None
+        self._signer: Signer | None = None
         if private_key is not None:
-            self._signer = _signing_key(private_key)
+            self._signer = _signer(private_key)
         elif public_key is None:
-            self._signer = SigningKey.generate(curve=SECP256k1)
+            self._signer = _curve().Signer()
         if public_key is not None:
-            self._verifier = _verifying_key(public_key)
+            self._verifier = _verifier(public_key)
         else:
             assert self._signer is not None  # one of the two branches above made it
-            self._verifier = self._signer.verifying_key
-        if self._signer is not None and self._signer.verifying_key.to_string() != self._verifier.to_string():
+            self._verifier = _curve().Verifier(self._signer.public)
+        if self._signer is not None and self._signer.public != self._verifier.public:
             raise ValueError("the public key does not belong to the private key")
-        self.public_key: bytes = self._verifier.to_string()
-        self.private_key: bytes | None = self._signer.to_string() if self._signer is not None else None
+        self.public_key: bytes = self._verifier.public
+        self.private_key: bytes | None = self._signer.number if self._signer is not None else None
 
     @overload
     def get_public_key(self, f: Literal["hex", "base64"] = "hex") -> str: ...
@@ -72,7 +72,7 @@ class ECDSA:
             f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` their HASH160 (RIPEMD-160 of
                 SHA-256, 20 bytes), anything else base64.
         """
-        compressed: bytes = self._verifier.to_string("compressed")
+        compressed = self._verifier.compressed
         if f == "cpub":
             return compressed
         if f == "hash":
@@ -94,7 +94,7 @@ class ECDSA:
         Raises:
             ValueError: the pair has only a public key.
         """
-        return _encode(self._signing().to_string(), f)
+        return _encode(self._signing().number, f)
 
     def sign(self, msg: str | bytes) -> str:
         """Sign the SHA-256 of `msg` (text as UTF-8) and return the signature: DER, in lower-case hex.
@@ -104,10 +104,7 @@ class ECDSA:
         Raises:
             ValueError: the pair has only a public key.
         """
-        signature: bytes = self._signing().sign_digest_deterministic(
-            hashlib.sha256(_as_bytes(msg)).digest(), hashfunc=hashlib.sha256, sigencode=sigencode_der_canonize
-        )
-        return signature.hex()
+        return self._signing().sign(hashlib.sha256(_as_bytes(msg)).digest()).hex()
 
     def valid_signature(self, signature: str | bytes, msg: str | bytes, public_key: str | bytes | None = None) -> bool:
         """Tell whether `signature` (DER in hex) over the SHA-256 of `msg` was made by this pair, or by `public_key`.
@@ -119,13 +116,13 @@ class ECDSA:
         """
         if not isinstance(signature, str | bytes | bytearray | memoryview):
             raise TypeError(f"a signature is DER in hex, str or bytes, not {type(signature).__name__}")
-        verifier = self._verifier if public_key is None else _verifying_key(public_key)
+        verifier = self._verifier if public_key is None else _verifier(public_key)
         digest = hashlib.sha256(_as_bytes(msg)).digest()
         try:
             der = binascii.unhexlify(signature)
-            return bool(verifier.verify_digest(der, digest, sigdecode=sigdecode_der))
-        except (ValueError, BadSignatureError):  # not hex, not DER, or not of this key
+        except ValueError:  # not hex
             return False
+        return verifier.verify(der, digest)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ECDSA):
@@ -144,27 +141,34 @@ class ECDSA:
         kind = "key pair" if self._signer is not None else "public key"
         return f"<ECDSA {kind} {self.get_public_key()}>"
 
-    def _signing(self) -> SigningKey:
+    def _signing(self) -> Signer:
         if self._signer is None:
             raise ValueError("this pair has no private key: it can verify, but not sign")
         return self._signer
 
 
-def _signing_key(text: str | bytes) -> SigningKey:
+def _curve() -> ModuleType:
+    """Load the curve's library: it takes longer than all of this one, and many a program signs nothing."""
+    from .core import curve
+
+    return curve
+
+
+def _signer(text: str | bytes) -> Signer:
     key = _unhex(text, "private key", "32 bytes in hex")
     if len(key) != 32:
         raise ValueError(f"not a private key: expected 32 bytes in hex, got {len(key)} bytes")
     try:
-        return SigningKey.from_string(key, curve=SECP256k1)
-    except MalformedPointError:
-        raise ValueError("not a private key: the number is not between 1 and the order of secp256k1") from None
+        return _curve().Signer(key)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise ValueError(f"not a private key: {error}") from None
 
 
-def _verifying_key(text: str | bytes) -> VerifyingKey:
+def _verifier(text: str | bytes) -> Verifier:
     key = _unhex(text, "public key", _PUBLIC_FORMS)
     try:
-        return VerifyingKey.from_string(key, curve=SECP256k1, valid_encodings=("compressed", "uncompressed", "raw"))
-    except MalformedPointError as error:
+        return _curve().Verifier(key)  # type: ignore[no-any-return]
+    except ValueError as error:
         raise ValueError(f"not a public key: expected a point of secp256k1, {_PUBLIC_FORMS}") from error
 
 

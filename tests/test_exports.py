@@ -61,6 +61,7 @@ EXPORTS = {
     "pymdc.transfers": [],
     "pymdc.core.addresses": ["connected"],
     "pymdc.core.backend": ["Backend", "DisconnectedError", "is_sending", "sending_for"],
+    "pymdc.core.curve": ["Signer", "Verifier"],
     "pymdc.core.endpoints": ["choose_endpoint", "parse_endpoint", "proxy_for", "warn_if_retired"],
     "pymdc.core.nonces": ["next_nonce"],
     "pymdc.core.replies": ["Content", "ReplyStart", "decoding_is_bounded"],

@@ -24,6 +24,7 @@ FLOORS = [
         "core.job",
         "core.pool",
         "core.slices",
+        "core.curve",
         "core.endpoints",
         "core.nonces",
         "core.replies",
@@ -61,7 +62,7 @@ FLOORS = [
 ONLY = {
     "httpx": {"core.transport"},
     "httpcore": {"core.transport", "core.backend"},
-    "ecdsa": {"keypair"},
+    "ecdsa": {"core.curve"},
     "websockets": {"transfers.channels", "bridge"},
     "concurrent": {"core.handle", "bridge", "cli"},
     "click": {"cli"},
@@ -165,7 +166,7 @@ def test_httpx_the_curve_and_the_threads_are_where_they_should_be() -> None:
     for library, name in [
         ("httpx", "core.transport"),
         ("httpcore", "core.transport"),
-        ("ecdsa", "keypair"),
+        ("ecdsa", "core.curve"),
         ("concurrent", "core.handle"),
     ]:
         assert any(full.split(".")[0] == library for full in imports(name))
@@ -191,7 +192,7 @@ def test_only_the_command_itself_reaches_the_command_line() -> None:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_the_library_needs_httpx_and_a_curve_and_nothing_else(name: str) -> None:
-    known = {*sys.stdlib_module_names, "pymdc", "httpx", "httpcore", "ecdsa"}
+    known = {*sys.stdlib_module_names, "pymdc", "httpx", "httpcore", "ecdsa", "coincurve"}
     allowed = known | ({"websockets"} if name == "transfers.channels" else set())
     assert {full.split(".")[0] for full in imports(name)} <= allowed
 
@@ -213,9 +214,13 @@ EXTRAS = {"starlette", "uvicorn", "sqlalchemy", "obstore", "click", "rich", "web
 
 
 def test_importing_pymdc_imports_nothing_of_the_extras() -> None:
+    assert not modules_after("import pymdc") & EXTRAS
+
+
+def test_importing_pymdc_does_not_load_what_only_calls_need() -> None:
     loaded = modules_after("import pymdc")
-    assert "pymdc.core.transport" in loaded
-    assert not (loaded - modules_after("import httpx")) & EXTRAS  # httpx has a command of its own, with click and rich
+    assert "pymdc.core.exchange" in loaded
+    assert not loaded & {"httpx", "httpcore", "ecdsa", "coincurve", "urllib.request", "pymdc.core.transport"}
 
 
 def test_importing_the_command_line_does_not_import_the_bridge() -> None:

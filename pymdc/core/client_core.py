@@ -7,7 +7,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 from .. import config
@@ -17,7 +17,9 @@ from .dispatch import Dispatcher
 from .endpoints import choose_endpoint, parse_endpoint, warn_if_retired
 from .exchange import Exchange
 from .job import Job
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .transport import Transport
 
 __all__ = ["ClientCore"]
 
@@ -89,6 +91,8 @@ class ClientCore:
                 endpoint = parse_endpoint(chosen)
                 warn_if_retired(chosen)
                 self._endpoint = chosen
+                from .transport import Transport  # httpx is slow to load, and not needed before the first call
+
                 self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
                 self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
             return self._exchange

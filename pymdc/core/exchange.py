@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.client import IncompleteRead
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import URLError
 from urllib.parse import SplitResult
 
@@ -17,7 +17,9 @@ from .. import config
 from . import wire
 from .job import Job
 from .nonces import next_nonce
-from .transport import Transport
+
+if TYPE_CHECKING:
+    from .transport import Transport  # httpx is slow to load, and not needed before the first call
 
 __all__ = ["Exchange", "back_off"]
 
