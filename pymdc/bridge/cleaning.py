@@ -21,6 +21,7 @@ from .store import Store
 
 __all__ = ["run", "sweep"]
 
+_DAY = 24 * 3_600_000  # milliseconds
 _log = logging.getLogger("pymdc.bridge")
 
 
@@ -43,6 +44,8 @@ async def run(bridge: Bridge) -> None:
 
 def _sweep(bridge: Bridge) -> int:
     bridge.store.measure_clock()
+    if bridge.settings.activation_days:
+        bridge.store.accounts.expire(bridge.now() - bridge.settings.activation_days * _DAY)
     return sweep(bridge.store, bridge.blobs, bridge.now(), lambda: bridge.limits.stopping)
 
 

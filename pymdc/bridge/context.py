@@ -17,7 +17,7 @@ from .limits import Limits
 from .logins import Logins
 from .mail import Mail, Mailer, mailer
 from .settings import DATABASE_THREADS, MAIL_THREADS, SHARD_THREADS, Settings
-from .store import Store
+from .store import Allowance, Store
 from .writer import Writer
 
 __all__ = ["Bridge", "Condition", "now"]
@@ -81,6 +81,11 @@ class Bridge:
     def now(self) -> int:
         """Return the time at the database, in milliseconds since 1970: the one clock that all bridges of it share."""
         return self.store.now()
+
+    @property
+    def allowance(self) -> Allowance:
+        """What an account is allowed for which the operator has set nothing of its own."""
+        return Allowance(self.settings.user_storage, self.settings.user_buckets)
 
     async def in_database(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the database in a thread."""

@@ -73,6 +73,7 @@ REQUESTS = 512  # requests under way: more would only wait for the database, and
 CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
 REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest a bridge floods other people's inboxes
 MINIMUM_FREE = 256  # MB that stay free: a database that finds its disk full can no longer even delete
+ACTIVATION_DAYS = 30  # a mail that was not followed in a month was not meant to be
 STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: most do, and an operator still waits for it
 
 
@@ -165,6 +166,18 @@ class Settings:
         MINIMUM_FREE,
         "How many MB stay free on the disks of the bridge: with less, uploads are refused with 507.",
         least=0,
+    )
+    registrations: str = option(
+        "open", "Who may register: open (anybody), closed, or the domains of addresses, with commas between."
+    )
+    activation_days: int = option(
+        ACTIVATION_DAYS, "After how many days an account that was never activated is removed; 0 for never.", least=0
+    )
+    user_storage: float | None = option(
+        None, "How much an account may store, in GB; `users limit` sets it for one account.", shown="no limit", least=0
+    )
+    user_buckets: int | None = option(
+        None, "How many buckets an account may have; `users limit` sets it for one account.", shown="no limit", least=0
     )
     max_requests: int = option(REQUESTS, "How many requests may be under way.", least=1)
     max_connections: int = option(

@@ -13,7 +13,8 @@ from ..bridge.options import PREFIX, Option, options_of
 from ..bridge.settings import Settings
 from .config import read_config
 from .extras import needs_bridge
-from .operation import check, explained, users
+from .operation import check, explained
+from .users import users
 
 __all__ = ["bridge"]
 

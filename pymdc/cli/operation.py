@@ -1,10 +1,9 @@
-"""`pymdc bridge check` and `pymdc bridge users`: what an operator does beside serving."""
+"""`pymdc bridge check`, and what the commands that look after a bridge share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +14,7 @@ from .extras import needs_bridge
 if TYPE_CHECKING:
     from ..bridge.store import Store
 
-__all__ = ["check", "explained", "users"]
+__all__ = ["check", "explained", "opened"]
 
 _YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do not ask.")
 
@@ -36,7 +35,7 @@ def explained(kind: type[click.ClickException] = click.ClickException) -> Iterat
 
 
 @contextmanager
-def _opened(
+def opened(
     options: dict[str, Any], kind: type[click.ClickException] = click.ClickException
 ) -> Iterator[tuple[Settings, Store]]:
     with needs_bridge():
@@ -62,7 +61,7 @@ def check(options: dict[str, Any], repair: bool, yes: bool) -> None:
     bridge may go on serving meanwhile. Exits with 0 if nothing is wrong, 1 if something is missing or damaged, 2 if
     that cannot be told, since the database or the store is away.
     """
-    with _opened(options, _CannotTell) as (settings, store):
+    with opened(options, _CannotTell) as (settings, store):
         from ..bridge.blobs import Blobs
         from ..bridge.check import check as find
         from ..bridge.check import remove
@@ -80,43 +79,3 @@ def check(options: dict[str, Any], repair: bool, yes: bool) -> None:
             click.echo(f"{len(found.old)} orphans removed.")
     if found.wrong:
         raise SystemExit(1)
-
-
-@click.group()
-def users() -> None:
-    """List, activate and remove accounts."""
-
-
-@users.command("list")
-@click.pass_obj
-def list_users(options: dict[str, Any]) -> None:
-    """List accounts: e-mail, state, day of registration, buckets, bytes stored, with tabs between."""
-    with _opened(options) as (_, store):
-        for account in store.accounts.all():
-            state = "activated" if account.activated else "waiting"
-            day = datetime.fromtimestamp(account.created / 1000, timezone.utc).date()
-            click.echo(f"{account.email}\t{state}\t{day}\t{account.buckets}\t{account.stored}")
-
-
-@users.command()
-@click.argument("email")
-@click.pass_obj
-def activate(options: dict[str, Any], email: str) -> None:
-    """Activate the account of EMAIL, without the link in its mail."""
-    with _opened(options) as (_, store):
-        if not store.accounts.activate(email.lower()):
-            raise ValueError(f"there is no account of {email}")
-    click.echo(f"{email} is activated.")
-
-
-@users.command()
-@click.argument("email")
-@_YES
-@click.pass_obj
-def remove(options: dict[str, Any], email: str, yes: bool) -> None:
-    """Remove the account of EMAIL with its keys, its buckets and their files."""
-    yes or click.confirm(f"Remove {email} and all files in the buckets of this account?", abort=True)
-    with _opened(options) as (_, store):
-        if not store.accounts.remove(email.lower()):
-            raise ValueError(f"there is no account of {email}")
-    click.echo(f"{email} is removed. A bridge gives the room of the files back within a minute.")

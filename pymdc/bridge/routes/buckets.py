@@ -38,7 +38,10 @@ async def create(bridge: Bridge, request: Request) -> Response:
     if user.key is not None and user.key[1] not in {point for _, point in keys}:
         keys.append(user.key)
     values = _values({"name": _NAME, "storage": _STORAGE, "transfer": _TRANSFER} | sent)
-    return Reply(_shown(await bridge.in_database(bridge.store.buckets.create, user.email, values, keys, bridge.now())))
+    made = await bridge.in_database(
+        bridge.store.buckets.create, user.email, values, keys, bridge.now(), bridge.allowance
+    )
+    return Reply(_shown(made))
 
 
 async def get(bridge: Bridge, request: Request) -> Response:

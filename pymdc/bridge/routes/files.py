@@ -71,14 +71,14 @@ async def _upload(bridge: Bridge, request: Request) -> Response:
     size = fields.file_size(request.headers.get("x-filesize"))
     await bridge.in_store(check_room, bridge.settings, size if size <= found.storage * GIGABYTE else 0)
     part = FilePart(boundary(request.headers.get("content-type")))
-    started = await bridge.in_database(bridge.store.files.begin, token, found.id, size, bridge.now())
+    started = await bridge.in_database(bridge.store.files.begin, token, found.id, size, bridge.now(), bridge.allowance)
     writer = ShardWriter(bridge, started)
     try:
         await _receive(bridge, request, started, part, writer, size)
         stored = await writer.finish()
         entry = Entry(found.id, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
         broken = await broken_blobs(bridge, stored)
-        await bridge.in_database(bridge.store.files.commit, started, entry, stored, broken)
+        await bridge.in_database(bridge.store.files.commit, started, entry, stored, broken, bridge.allowance)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await writer.settle()

@@ -27,6 +27,7 @@ async def create(bridge: Bridge, request: Request) -> Response:
     """POST /users"""
     _, sent = await read_object(request)
     password, email = fields.password(sent.get("password")), fields.email(sent.get("email"))
+    _check_domain(bridge.settings.registrations, email)
     key = fields.public_key(sent["pubkey"]) if sent.get("pubkey") else None
     if bridge.settings.smtp_host is not None:
         limit, address = bridge.settings.registrations_per_hour, neighbourhood(client(request))
@@ -62,6 +63,15 @@ async def _send_mail(bridge: Bridge, email: str, token: str, redirect: Any) -> N
             # Without the mail the account could never be used, and its e-mail never be registered again.
             await bridge.in_database(bridge.store.users.unregister, email)
             raise
+
+
+def _check_domain(registrations: str, email: str) -> None:
+    """Refuse an address that may not register here."""
+    if registrations == "closed":
+        raise Refused(403, "This bridge takes no registrations")
+    domains = {domain.strip().lower() for domain in registrations.split(",")}
+    if registrations != "open" and email.rpartition("@")[2] not in domains:
+        raise Refused(403, f"This bridge takes registrations for addresses of {registrations} only")
 
 
 def _allowed(bridge: Bridge, redirect: Any) -> bool:

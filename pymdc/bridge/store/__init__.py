@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .acceptance import Acceptance, Accepted, Claim
 from .accounts import Account, Accounts
+from .allowances import Allowance
 from .buckets import Bucket, Buckets
 from .contents import AT_ONCE, Shard, Stored
 from .database import Database
@@ -16,8 +17,8 @@ from .tokens import Tokens
 from .users import User, Users
 
 __all__ = [
-    "AT_ONCE", "NO_NONCE", "Acceptance", "Accepted", "Account", "Bucket", "Claim", "Entry", "Nonce", "Replayed",
-    "Shard", "Stale", "Store", "Stored", "User", "Users", "comparable",
+    "AT_ONCE", "NO_NONCE", "Acceptance", "Accepted", "Account", "Accounts", "Allowance", "Bucket", "Claim", "Entry",
+    "Nonce", "Replayed", "Shard", "Stale", "Store", "Stored", "User", "Users", "comparable",
 ]  # fmt: skip
 
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from .buckets import delete_buckets
 from .database import Database
-from .tables import activations, buckets, floors, signatures, users
+from .tables import activations, buckets, floors, keys, signatures, token_hash, users
 
 __all__ = ["Account", "Accounts"]
+
+_STATE = sa.case((users.c.disabled, "disabled"), (users.c.activated, "activated"), else_="waiting")
+_KEYS = sa.select(sa.func.count()).where(keys.c.email == users.c.email).scalar_subquery()
+_STORED = sa.cast(sa.func.coalesce(sa.func.sum(buckets.c.stored), 0), sa.BigInteger)
+_COLUMNS = (users.c.email, users.c.created, _STATE, _KEYS, sa.func.count(buckets.c.id), _STORED)
+_ACCOUNTS = (
+    sa.select(*_COLUMNS, users.c.storage_limit, users.c.bucket_limit)
+    .select_from(users.outerjoin(buckets))
+    .group_by(users.c.email)
+    .order_by(users.c.created, users.c.email)
+)
 
 _AT_ONCE = 500  # buckets and signatures that one step removes: some milliseconds
 _PAUSE_SECONDS = 0.01  # between two steps, so that others can write
@@ -20,40 +32,84 @@ _PAUSE_SECONDS = 0.01  # between two steps, so that others can write
 
 @dataclass(frozen=True)
 class Account:
-    """A user, how many buckets there are, and how many bytes they hold."""
+    """A user, how many keys and buckets there are, and how many bytes the buckets hold.
+
+    Attributes:
+        state: `"activated"`, `"waiting"` for its activation, or `"disabled"` by the operator.
+        storage_limit, bucket_limit: what the operator has set for this account, in GB and buckets; `None` where the
+            settings of the bridge hold.
+    """
 
     email: str
     created: int
-    activated: bool
+    state: str
+    keys: int
     buckets: int
     stored: int
+    storage_limit: float | None = None
+    bucket_limit: int | None = None
 
 
 class Accounts:
-    """What an operator may do with accounts. Every method may raise `Unavailable`."""
+    """What an operator may do with accounts. Every method may raise `Unavailable`.
+
+    Methods that change an account tell whether there is one.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self) -> Sequence[Account]:
         """Return every account, oldest first."""
-        stored = sa.cast(sa.func.coalesce(sa.func.sum(buckets.c.stored), 0), sa.BigInteger)
-        query = (
-            sa.select(users.c.email, users.c.created, users.c.activated, sa.func.count(buckets.c.id), stored)
-            .select_from(users.outerjoin(buckets))
-            .group_by(users.c.email)
-            .order_by(users.c.created, users.c.email)
-        )
         with self._database.read() as connection:
-            return [Account(*row) for row in connection.execute(query)]
+            return [Account(*row) for row in connection.execute(_ACCOUNTS)]
+
+    def get(self, email: str) -> Account | None:
+        """Return an account, or `None`."""
+        with self._database.read() as connection:
+            row = connection.execute(_ACCOUNTS.where(users.c.email == email)).one_or_none()
+        return None if row is None else Account(*row)
 
     def activate(self, email: str) -> bool:
-        """Activate an account without its mail. Tell whether there is such an account."""
+        """Let an account in: one that waits for its activation, or one that was disabled."""
         with self._database.write() as connection:
             connection.execute(activations.delete().where(activations.c.email == email))
-            return bool(
-                connection.execute(users.update().where(users.c.email == email).values(activated=True)).rowcount
-            )
+            return _change(connection, email, activated=True, disabled=False)
+
+    def disable(self, email: str) -> bool:
+        """Keep an account out, whatever credentials it shows, and keep all that is its own."""
+        with self._database.write() as connection:
+            connection.execute(activations.delete().where(activations.c.email == email))
+            return _change(connection, email, activated=False, disabled=True)
+
+    def set_password(self, email: str, kept: str) -> bool:
+        """Give an account another password. `kept` is what is kept of it, see `Passwords.protect`."""
+        with self._database.write() as connection:
+            return _change(connection, email, password=kept)
+
+    def limit(self, email: str, storage: float | None, buckets: int | None) -> bool:
+        """Set what an account may store, in GB, and how many buckets it may have; `None` lets the settings hold."""
+        with self._database.write() as connection:
+            return _change(connection, email, storage_limit=storage, bucket_limit=buckets)
+
+    def renew_activation(self, email: str, token: str) -> bool:
+        """Give an account that waits for its activation another token. The one before does not serve any more."""
+        waiting = sa.select(users.c.email).where(
+            users.c.email == email, users.c.activated.is_(False), users.c.disabled.is_(False)
+        )
+        with self._database.write() as connection:
+            connection.execute(activations.delete().where(activations.c.email.in_(waiting)))
+            if connection.execute(waiting).first() is None:
+                return False
+            row = {"token": token_hash(token), "email": email, "mailed": True}
+            connection.execute(activations.insert().values(row))
+        return True
+
+    def expire(self, before: int) -> None:
+        """Remove the accounts that were registered before a time, in ms since 1970, and never activated."""
+        waiting = users.c.activated.is_(False), users.c.disabled.is_(False), users.c.created < before
+        with self._database.write() as connection:
+            connection.execute(users.delete().where(*waiting, ~sa.exists().where(buckets.c.email == users.c.email)))
 
     def remove(self, email: str) -> bool:
         """Remove an account with all that is its own: keys, buckets, files. Tell whether there is such an account.
@@ -86,3 +142,7 @@ class Accounts:
 
 def _some_buckets(connection: sa.Connection, email: str, limit: int | None) -> Sequence[str]:
     return connection.execute(sa.select(buckets.c.id).where(buckets.c.email == email).limit(limit)).scalars().all()
+
+
+def _change(connection: sa.Connection, email: str, **values: Any) -> bool:
+    return bool(connection.execute(users.update().where(users.c.email == email).values(values)).rowcount)

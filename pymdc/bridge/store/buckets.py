@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from ..errors import Refused
 from ..fields import Key
+from .allowances import NO_LIMIT, Allowance, allow_bucket
 from .database import Database
 from .tables import bucket_keys, buckets, deleted_buckets
 
@@ -45,12 +46,19 @@ class Buckets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, email: str, fields: dict[str, Any], keys: Sequence[Key], now: int) -> Bucket:
-        """Make a bucket. `fields` are its name, storage and transfer."""
+    def create(
+        self, email: str, fields: dict[str, Any], keys: Sequence[Key], now: int, allowance: Allowance = NO_LIMIT
+    ) -> Bucket:
+        """Make a bucket. `fields` are its name, storage and transfer.
+
+        Raises:
+            Refused: the account has as many buckets as it may have.
+        """
         # An id is, as with the database of the old bridges, the time in seconds and sixteen random digits.
         bucket = f"{now // 1000 & 0xFFFFFFFF:08x}{secrets.token_hex(8)}"
         row = {**fields, "id": bucket, "email": email, "created": now, "stored": 0, "sent": 0}
         with self._database.write() as connection:
+            allow_bucket(connection, email, allowance)
             connection.execute(buckets.insert().values(row))
             _put_keys(connection, bucket, keys)
             return load_bucket(connection, bucket, email)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ..errors import Refused
 from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE
+from .allowances import NO_LIMIT, Allowance, allow_bytes
 from .buckets import lock_bucket
 from .contents import Shard, Stored, discard, heal, keep
 from .database import Database
@@ -49,7 +50,7 @@ class Files:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, token: str, bucket: str, size: float, now: int) -> str:
+    def begin(self, token: str, bucket: str, size: float, now: int, allowance: Allowance = NO_LIMIT) -> str:
         """Begin an upload of `size` bytes: spend its token, and return the id of the upload.
 
         Raises:
@@ -59,7 +60,7 @@ class Files:
         upload = secrets.token_hex(16)
         with self._database.write() as connection:
             spend_token(connection, token, now)
-            _check_storage(connection, bucket, size)
+            _check_storage(connection, bucket, size, allowance)
             connection.execute(uploads.insert().values(id=upload, touched=now, dead=False))
         return upload
 
@@ -80,7 +81,14 @@ class Files:
         with self._database.write() as connection:
             connection.execute(same.values(suspect=True))
 
-    def commit(self, upload: str, entry: Entry, stored: Stored, broken: Collection[str] = ()) -> None:
+    def commit(
+        self,
+        upload: str,
+        entry: Entry,
+        stored: Stored,
+        broken: Collection[str] = (),
+        allowance: Allowance = NO_LIMIT,
+    ) -> None:
         """List an uploaded file: from here on it is there.
 
         Arguments:
@@ -94,6 +102,8 @@ class Files:
             alive = uploads.delete().where(uploads.c.id == upload, uploads.c.dead.is_(False))
             if not connection.execute(alive).rowcount:
                 raise Refused(503, "The upload stalled and was given up, try again")
+            if not _listed(connection, entry):
+                allow_bytes(connection, entry.bucket, stored.size, allowance)
             lock_bucket(connection, entry.bucket)
             if _renamed(connection, entry):
                 heal(connection, stored, broken)
@@ -206,7 +216,7 @@ class Files:
             return Shard(row.hash, row.size, row.blob)
 
 
-def _check_storage(connection: sa.Connection, bucket: str, size: float) -> None:
+def _check_storage(connection: sa.Connection, bucket: str, size: float, allowance: Allowance) -> None:
     # What is declared may be any number: one that no integer of the database holds is compared all the same.
     same_size = contents.c.size == sa.literal(size, sa.Double)
     known = sa.exists().where(entries.c.bucket == bucket, entries.c.content == contents.c.hash, same_size)
@@ -217,8 +227,16 @@ def _check_storage(connection: sa.Connection, bucket: str, size: float) -> None:
         raise Refused(404, "Bucket not found")
     stored, storage, may_be_known = row
     # A file of that size may be one that the bucket holds: then it takes no more room.
-    if stored + size > storage * GIGABYTE and not may_be_known:
+    if may_be_known:
+        return
+    if stored + size > storage * GIGABYTE:
         raise Refused(403, _STORAGE_FULL)
+    allow_bytes(connection, bucket, size, allowance)
+
+
+def _listed(connection: sa.Connection, entry: Entry) -> bool:
+    same = sa.select(entries.c.number).where(entries.c.bucket == entry.bucket, entries.c.content == entry.hash)
+    return connection.execute(same).first() is not None
 
 
 def _renamed(connection: sa.Connection, entry: Entry) -> bool:

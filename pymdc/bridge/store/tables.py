@@ -41,6 +41,10 @@ users = sa.Table(
     sa.Column("password", sa.String(200), nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("activated", sa.Boolean, nullable=False),
+    # By the operator: a disabled account is not activated either.
+    sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("storage_limit", sa.Double),  # in GB; NULL where the settings hold
+    sa.Column("bucket_limit", sa.Integer),
 )
 activations = sa.Table(
     "activations",

@@ -13,14 +13,14 @@ def test_accounts_are_listed_with_what_they_hold(store: Store) -> None:
     put(store, new_bucket(store), "d", "st", size=16)
     new_bucket(store)
     assert store.accounts.all() == [
-        Account("a@example.com", 1, False, 3, 24),
-        Account("b@example.com", 2, True, 0, 0),
+        Account("a@example.com", 1, "waiting", 0, 3, 24),
+        Account("b@example.com", 2, "activated", 0, 0, 0),
     ]
 
 
 def test_an_account_is_activated_without_its_mail(store: Store) -> None:
     assert store.accounts.activate("a@example.com")
-    assert [account.activated for account in store.accounts.all()] == [True]
+    assert [account.state for account in store.accounts.all()] == ["activated"]
     assert not store.accounts.activate("nobody@example.com")
 
 

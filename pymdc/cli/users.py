@@ -1,0 +1,144 @@
+"""`pymdc bridge users`: what an operator does with accounts."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .operation import opened
+
+if TYPE_CHECKING:
+    from ..bridge.store import Account, Accounts
+
+__all__ = ["users"]
+
+_EMAIL = click.argument("email")
+_YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do not ask.")
+
+
+@click.group()
+def users() -> None:
+    """Look after accounts."""
+
+
+@users.command("list")
+@click.pass_obj
+def list_users(options: dict[str, Any]) -> None:
+    """List accounts: e-mail, state, day of registration, buckets, bytes stored, with tabs between."""
+    with opened(options) as (_, store):
+        for account in store.accounts.all():
+            click.echo(f"{account.email}\t{account.state}\t{_day(account)}\t{account.buckets}\t{account.stored}")
+
+
+@users.command()
+@_EMAIL
+@click.pass_obj
+def show(options: dict[str, Any], email: str) -> None:
+    """Show the account of EMAIL."""
+    with opened(options) as (settings, store):
+        account = store.accounts.get(email.lower())
+    if account is None:
+        raise _nobody(email)
+    storage, buckets = account.storage_limit, account.bucket_limit
+    storage = settings.user_storage if storage is None else storage
+    buckets = settings.user_buckets if buckets is None else buckets
+    click.echo(f"e-mail:     {account.email}")
+    click.echo(f"state:      {account.state}")
+    click.echo(f"registered: {_day(account)}")
+    click.echo(f"keys:       {account.keys}")
+    click.echo(f"buckets:    {account.buckets} of {'any number' if buckets is None else buckets}")
+    click.echo(f"stored:     {account.stored:,} bytes of {'any number' if storage is None else f'{storage:g} GB'}")
+
+
+@users.command()
+@_EMAIL
+@click.pass_obj
+def activate(options: dict[str, Any], email: str) -> None:
+    """Activate the account of EMAIL, without the link in its mail."""
+    _change(options, email, lambda accounts, email: accounts.activate(email), "is activated")
+
+
+@users.command()
+@_EMAIL
+@click.pass_obj
+def disable(options: dict[str, Any], email: str) -> None:
+    """Keep the account of EMAIL out, and keep its files."""
+    _change(options, email, lambda accounts, email: accounts.disable(email), "is disabled")
+
+
+@users.command()
+@_EMAIL
+@click.pass_obj
+def enable(options: dict[str, Any], email: str) -> None:
+    """Let the account of EMAIL, which was disabled, in again."""
+    _change(options, email, lambda accounts, email: accounts.activate(email), "is enabled")
+
+
+@users.command()
+@_EMAIL
+@click.option("--storage", type=click.FloatRange(0), help="GB that all its buckets may hold together.")
+@click.option("--buckets", type=click.IntRange(0), help="How many buckets it may have.")
+@click.pass_obj
+def limit(options: dict[str, Any], email: str, storage: float | None, buckets: int | None) -> None:
+    """Set the limits of the account of EMAIL. What is not given is again as the bridge's settings have it."""
+    _change(options, email, lambda accounts, email: accounts.limit(email, storage, buckets), "has its limits")
+
+
+@users.command()
+@_EMAIL
+@click.pass_obj
+def resend(options: dict[str, Any], email: str) -> None:
+    """Send the activation mail of EMAIL again, with a new link. Without a mail server, the link is printed."""
+    from ..bridge.mail import activation_mail, mailer
+
+    with opened(options) as (settings, store):
+        token = secrets.token_hex(32)
+        if not store.accounts.renew_activation(email.lower(), token):
+            raise click.ClickException(f"no account of {email} waits for its activation")
+        link = f"{settings.base_url}/activations/{token}"
+        mailer(settings).send(activation_mail(email.lower(), link, token))
+    click.echo(f"To activate {email}: {link}" if settings.smtp_host is None else f"The mail to {email} is sent.")
+
+
+@users.command()
+@_EMAIL
+@click.password_option(allow_from_autoenv=False, help="The password; it is asked for where it is not given.")
+@click.pass_obj
+def password(options: dict[str, Any], email: str, password: str) -> None:
+    """Give the account of EMAIL another password."""
+    from ..bridge.passwords import Passwords
+
+    # What clients send is the SHA-256 of what a person types, in hex.
+    kept = Passwords().protect(hashlib.sha256(password.encode()).hexdigest())
+    _change(options, email, lambda accounts, email: accounts.set_password(email, kept), "has its new password")
+
+
+@users.command()
+@_EMAIL
+@_YES
+@click.pass_obj
+def remove(options: dict[str, Any], email: str, yes: bool) -> None:
+    """Remove the account of EMAIL with its keys, its buckets and their files."""
+    yes or click.confirm(f"Remove {email} and all files in the buckets of this account?", abort=True)
+    done = "is removed. A bridge gives the room of the files back within a minute"
+    _change(options, email, lambda accounts, email: accounts.remove(email), done)
+
+
+def _change(options: dict[str, Any], email: str, change: Callable[[Accounts, str], bool], done: str) -> None:
+    with opened(options) as (_, store):
+        if not change(store.accounts, email.lower()):
+            raise _nobody(email)
+    click.echo(f"{email} {done}.")
+
+
+def _nobody(email: str) -> click.ClickException:
+    return click.ClickException(f"there is no account of {email}")
+
+
+def _day(account: Account) -> str:
+    return str(datetime.fromtimestamp(account.created / 1000, timezone.utc).date())
