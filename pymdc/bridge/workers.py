@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -19,7 +19,8 @@ __all__ = ["end_with_parent", "supervise"]
 
 _log = logging.getLogger("pymdc.bridge")
 _PAUSE_SECONDS = 1.0  # between two starts of a worker: one that dies at once must not keep a processor busy
-_PASSED_ON = ("SIGHUP",)  # what the supervisor only hands to its workers; Windows has none
+# What the supervisor only hands to its workers; Windows has none.
+_PASSED_ON = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
 
 
 def supervise(
@@ -50,7 +51,12 @@ def supervise(
 
 
 def end_with_parent() -> None:
-    """End this worker, as by SIGTERM, when its supervisor is gone: nobody else would."""
+    """End this worker, as by SIGTERM, when its supervisor is gone: nobody else would.
+
+    What the supervisor passes on does not end a worker that has no use for it.
+    """
+    for number in _PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent,), name="pymdc-bridge-parent", daemon=True).start()
@@ -110,9 +116,8 @@ def _look_after(workers: list[_Worker], told: _Told, serving: Any, greet: Callab
             greet()
         dead = [worker for worker in workers if not worker.alive]
         wait = min([*(max(worker.due(), 0.0) for worker in dead), _PAUSE_SECONDS if greeted else 0.05])
-        connection.wait(
-            [told.waker, *(worker.process.sentinel for worker in workers if worker.alive and worker.process)], wait
-        )
+        alive = [worker.process.sentinel for worker in workers if worker.process is not None and worker.alive]
+        connection.wait([told.waker, *alive], wait)
         _drain(told.waker)
         while told.pass_on:
             number = told.pass_on.pop()
@@ -137,10 +142,8 @@ def _stop(workers: list[_Worker], patience: float) -> None:
 
 
 def _drain(waker: socket.socket) -> None:
-    try:
+    with suppress(BlockingIOError):
         waker.recv(1024)
-    except BlockingIOError:
-        pass
 
 
 @contextmanager
@@ -149,8 +152,7 @@ def _signals() -> Iterator[_Told]:
     waker.setblocking(False)
     woken.setblocking(False)
     told = _Told(waker)
-    numbers = [signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name))]
-    before = {number: signal.signal(number, told.note) for number in numbers}
+    before = {number: signal.signal(number, told.note) for number in (signal.SIGINT, signal.SIGTERM, *_PASSED_ON)}
     wakeup = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     try:
         yield told

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
@@ -161,6 +162,14 @@ def test_the_dead_are_started_anew_and_a_signal_is_passed_on(
     assert "a worker has died" in caplog.text
 
 
+@pytest.fixture
+def _same_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_same_signals")
 def test_a_worker_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     listener, settings = server._bind(Settings(tmp_path, port=0))
     serving = threading.Event()
@@ -177,14 +186,15 @@ def test_a_worker_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     user.join(LONG)
 
 
+@pytest.mark.usefixtures("_same_signals")
 def test_a_worker_follows_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
 
     class Gone:
         def join(self) -> None: ...
 
-    monkeypatch.setattr(workers.multiprocessing, "parent_process", Gone)
-    monkeypatch.setattr(workers.os, "kill", lambda pid, number: ended.set())
+    monkeypatch.setattr(multiprocessing, "parent_process", Gone)
+    monkeypatch.setattr(os, "kill", lambda pid, number: ended.set())
     workers.end_with_parent()
     assert ended.wait(LONG)
 
