@@ -1,7 +1,8 @@
 """How fast is a verified download to a file? Against `curl` of the same bytes by plain HTTP, unverified.
 
-The plain HTTP comes once from a server like the bridge (uvicorn and Starlette, streaming the file), and once from
-Python's own, which copies a file to a socket and does nothing else. The download comes once from the bridge, and once
+The ratios are those to curl with the URLs of the bridge's own shards. Further, the plain HTTP comes once from a server
+like the bridge (uvicorn and Starlette, streaming the file), and once from Python's own, which copies a file to a socket
+and does nothing else. The download comes once straight from the bridge's URLs, once over its data channel, and once
 from a farmer that does nothing but send. A plain copy with SHA-256 is the limit.
 
     python -m tests.bench.bench_download --mib 1024 --runs 5
@@ -124,18 +125,32 @@ def main() -> None:
             for pointer in unwrap(bucket.files.pointers(stored, bucket.files.token("PULL")))
         ]
 
-        def download_from_farmer() -> None:
-            """What `Files.download` does once it has the pointers, with others than the bridge's."""
+        def download_by(pointers: list[dict[str, str]]) -> None:
+            """What `Files.download` does once it has the pointers, with these."""
             access = Access(bucket.bucket_id, None)
             download = Download(access, stored["hash"], "token", stored, folder / "down", None, None)
             unwrap(download.run(FarmersOnly(pointers), Job(lambda report: None)))  # type: ignore[arg-type]
 
+        def curl_the_shards() -> None:
+            token = unwrap(bucket.files.token("PULL"))["token"]
+            call = Access(bucket.bucket_id, None).call(
+                "GET", "files", stored["hash"], token=token, headers={"x-direct": "1"}
+            )
+            urls = [pointer["url"] for pointer in unwrap(bucket.files._client_now.call(call, None))]
+            run("curl", "-sSf", *[word for url in urls for word in ("-o", str(folder / "curl"), url)])
+
+        def by_channel() -> list[dict[str, str]]:
+            given: list[dict[str, str]] = unwrap(bucket.files.pointers(stored, bucket.files.token("PULL")))
+            return given
+
         before = peak()
         ways = {
+            "curl, the bridge's URLs": curl_the_shards,
+            "pymdc, direct": lambda: unwrap(bucket.files.download(stored, path=folder / "down")),
+            "pymdc, by channel": lambda: download_by(by_channel()),
+            "pymdc, a lean farmer": lambda: download_by(pointers),
             "curl, server like ours": lambda: run("curl", "-sSf", "-o", folder / "curl", streaming),
             "curl, http.server": lambda: run("curl", "-sSf", "-o", folder / "curl", copying + source.name),
-            "pymdc download": lambda: unwrap(bucket.files.download(stored, path=folder / "down")),
-            "pymdc, a lean farmer": download_from_farmer,
             "copy with sha256": lambda: copy(source, folder / "copy"),
         }
         measure(ways, source.stat().st_size, runs)
