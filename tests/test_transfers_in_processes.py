@@ -24,7 +24,8 @@ sys.path[:0] = [{str(Path(pymdc.__file__).parents[1])!r}]
 import pymdc
 from pymdc.api import ECDSA, Files
 url, file_hash, path = sys.argv[1:]
-files = Files("{BUCKET}", ECDSA(private_key="11" * 32), client=pymdc.Client(url))
+client = pymdc.Client(url)
+files = Files("{BUCKET}", ECDSA(private_key="11" * 32), client=client)
 """
 TO_A_FILE = 'print(files.download(file_hash, path=path)["size"])'
 INTERRUPTED = """
@@ -93,6 +94,26 @@ def test_a_download_goes_on_after_its_process_was_killed(shards: int, tmp_path: 
         network.answer = whole
         assert network.bucket().download(file_hash, path=path)["size"] == len(DATA)
         assert not set(kept) & set(network.asked)
+    assert path.read_bytes() == DATA
+    assert names_in(tmp_path) == ["x"]
+
+
+def test_two_processes_that_download_one_file_to_one_path_at_once_both_have_it(tmp_path: Path) -> None:
+    path, together = tmp_path / "x", threading.Barrier(2, timeout=LONG)
+    with Network() as network:
+        file_hash = network.store(DATA)
+
+        def in_step(shard: Shard) -> None:
+            if shard.hash == network.files[file_hash][1][-1]:
+                together.wait()
+            whole(shard)
+
+        network.answer = in_step
+        with (
+            program(f"{TO_A_FILE}; client.close()", network, file_hash, path) as first,
+            program(f"{TO_A_FILE}; client.close()", network, file_hash, path) as second,
+        ):
+            assert [each.communicate(timeout=LONG) for each in (first, second)] == [("1000000\n", "")] * 2
     assert path.read_bytes() == DATA
     assert names_in(tmp_path) == ["x"]
 

@@ -58,9 +58,14 @@ class Form:
         yield self.head
         missing = self.size
         while missing:
-            chunk = self.file.read(min(missing, config.CHUNK_BYTES))
+            asked = min(missing, config.CHUNK_BYTES)
+            chunk = self.file.read(asked)
             if not chunk:
                 raise OSError("the file became shorter while it was sent")
+            if not isinstance(chunk, bytes | bytearray | memoryview):
+                raise TypeError(f"what read() gives must be bytes, not {type(chunk).__name__}")
+            if len(chunk) > asked:
+                raise OSError("the file object gave more bytes than it was asked for")
             digest.update(chunk)
             missing -= len(chunk)
             yield chunk

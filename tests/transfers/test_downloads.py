@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import random
 import threading
@@ -19,8 +20,9 @@ import pytest
 from pymdc import Timeout, config
 from pymdc.errors import ChannelError, IntegrityError
 
-from ..farmers import PAIR, Answer, Network, Shard, cut, names_in, whole, whole_as_in_v066
+from ..farmers import PAIR, Answer, Network, Shard, cut, hash_of, names_in, whole, whole_as_in_v066
 from ..hostile import Connection, full_backlog, refusing_port
+from .test_targets import limited
 
 pytestmark = pytest.mark.usefixtures("_no_waiting")
 
@@ -818,6 +820,56 @@ def test_progress_is_told_while_a_single_shard_arrives() -> None:
 
     with Network(slowly) as network:
         assert network.bucket().download(network.store(DATA[:1000]), progress=progress) == DATA[:1000]
+
+
+def test_progress_is_told_for_each_shard_that_was_kept(tmp_path: Path) -> None:
+    reports: list[int] = []
+    with Network() as network:
+        file_hash = network.store(DATA)
+        lost = network.shards.pop(network.files[file_hash][1][-1])
+        network.bucket().download(file_hash, path=tmp_path / "x")
+        network.shards[hash_of(lost)] = lost
+        network.bucket().download(file_hash, path=tmp_path / "x", progress=lambda done, total: reports.append(done))
+    assert (reports[0], reports[-1]) == (100_000, len(DATA))
+
+
+# Failing
+
+
+def test_what_is_under_way_is_stopped_when_a_download_fails() -> None:
+    with Network() as network:
+        file_hash = network.store(DATA)
+        first = network.files[file_hash][1][0]
+        waiting = threading.Event()
+
+        def refuse_the_first(shard: Shard) -> None:
+            if shard.hash == first:
+                assert waiting.wait(LONG)
+                shard.refuse("no")
+            else:
+                waiting.set()
+                shard.wait()
+
+        network.answer = refuse_the_first
+        began = time.monotonic()
+        assert isinstance(network.bucket(None).download(file_hash, network.token()), ChannelError)
+        assert time.monotonic() - began < 10  # the limit on silence is 20
+
+
+def test_a_disk_that_becomes_full_is_an_os_error_and_what_was_whole_is_kept(tmp_path: Path) -> None:
+    with Network() as network:
+        file_hash = network.store(DATA)
+        with limited(250_000):
+            value = network.bucket().download(file_hash, path=tmp_path / "x")
+        assert isinstance(value, OSError)
+        assert value.errno == errno.EFBIG
+        kept = noted(tmp_path)
+        assert len(kept) >= 2
+        network.asked = []
+        assert network.bucket().download(file_hash, path=tmp_path / "x")["size"] == len(DATA)
+        assert not set(kept) & set(network.asked)
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert names_in(tmp_path) == ["x"]
 
 
 # Cancelling
