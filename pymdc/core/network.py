@@ -129,7 +129,7 @@ class _TlsWithinTls:
     def recv(self, bufsize: int, /) -> bytes:
         try:
             return self._run(lambda: self._tls.read(bufsize))
-        except ssl.SSLZeroReturnError:
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # closed, in good order or not
             return b""
 
     def send(self, data: memoryview | bytes, /) -> int:

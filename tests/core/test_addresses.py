@@ -137,6 +137,21 @@ def test_a_name_that_is_looked_up_for_too_long_ends_with_the_limit(monkeypatch: 
     answered.set()
 
 
+def test_a_name_that_is_looked_up_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "POLL_SECONDS", 0.01)
+    real, answered = socket.getaddrinfo, threading.Event()
+
+    def slow(*args: Any, **more: Any) -> Any:
+        if not more.get("flags"):
+            answered.wait(20)
+        return real(*args, **more)
+
+    with Server(Connection.wait) as server, monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", slow)
+        threading.Timer(0.1, answered.set).start()
+        connected("localhost", server.port, soon(), job()).close()
+
+
 def test_a_name_is_looked_up_in_this_thread_where_no_other_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import httpcore
 import pytest
@@ -178,6 +179,14 @@ def test_a_call_is_cancelled_within_a_second_between_two_attempts(monkeypatch: p
         while not server.requests:
             time.sleep(0.01)
         assert_cancelled_at_once(handle)
+
+
+def test_a_connection_that_takes_too_long_is_a_url_error_that_names_the_host() -> None:
+    with full_backlog() as port, Client(f"http://{HOST}:{port}", timeout=Timeout(connect=0.1)) as client:
+        value = REST("GET", "/a", client=client)
+    assert type(value) is URLError
+    assert type(value.reason) is TimeoutError
+    assert f"{HOST}:{port}" in str(value)
 
 
 # A limit for the whole

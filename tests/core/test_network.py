@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
+import selectors
 import socket
 import ssl
 import threading
@@ -16,7 +18,7 @@ import pytest
 
 from pymdc import config
 from pymdc.core.job import Job
-from pymdc.core.network import Stream
+from pymdc.core.network import Stream, patiently, wait
 
 from ..hostile import (
     HOST,
@@ -237,3 +239,24 @@ def test_a_proxy_of_another_kind_is_an_error_that_says_so_without_its_password(
     proxy(url)
     with pytest.raises(OSError, match="proxies of the kind http://host:port only"):
         Stream.open("farmer.example", 80, None, soon(), job())
+
+
+def test_what_the_system_gives_up_is_not_tried_again() -> None:
+    ours, theirs = socket.socketpair()
+    tried: list[int] = []
+
+    def attempt() -> None:
+        tried.append(1)
+        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+
+    with ours, theirs, pytest.raises(TimeoutError):
+        patiently(attempt, ours, None, job())
+    assert tried == [1]
+
+
+def test_a_wait_without_an_end_ends_with_what_it_waits_for() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        threading.Timer(0.05, theirs.send, [b"x"]).start()
+        wait(ours, selectors.EVENT_READ, None, job())
+        assert ours.recv(1) == b"x"

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from pymdc.core import nonces
 from pymdc.core.nonces import next_nonce
 
 
@@ -62,3 +63,9 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_the_child_of_a_fork_waits_for_no_thread_of_its_parent() -> None:
     subprocess.run([sys.executable, "-c", FORK], check=True, timeout=60)
+
+
+def test_the_lock_is_a_new_one_in_the_child_of_a_fork() -> None:
+    with nonces._lock:  # this is what the child runs, seen from within
+        nonces._begin_anew()
+        assert nonces.next_nonce() > 0

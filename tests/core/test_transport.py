@@ -14,9 +14,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -371,12 +371,14 @@ def test_a_proxy_of_the_environment_makes_a_tunnel_for_tls(monkeypatch: pytest.M
         assert not {"x-pubkey", "x-signature"} & set(request.headers)
 
 
-def test_a_proxy_may_be_reached_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@contextmanager
+def behind_a_proxy_with_tls(
+    script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[tuple[Server, Client]]:
+    """Give a server with TLS, and a client that reaches it through a tunnel that is within TLS itself."""
     pem = tmp_path / "authority.pem"
     pem.write_bytes(authority_pem())
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    path = tmp_path / "file"
-    path.write_bytes(os.urandom(1_000_000))
 
     def tunnel(connection: Connection) -> None:
         """Relay what a plain proxy would, on the other end of a second plain connection."""
@@ -394,15 +396,54 @@ def test_a_proxy_may_be_reached_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_pa
             sink.shutdown(socket.SHUT_WR)
 
     with (
-        Server(fine, context=server_context()) as server,
+        Server(script, context=server_context()) as server,
         Server(relay) as plain,
         Server(tunnel, context=server_context()) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        with Client(server.url) as client:  # trusts what SSL_CERT_FILE names
-            assert upload(client, path) == FINE
+        with Client(server.url, timeout=PATIENT) as client:  # trusts what SSL_CERT_FILE names
+            yield server, client
         assert plain.requests[0].method == "CONNECT"
+
+
+def test_a_proxy_may_be_reached_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(1_000_000))
+    with behind_a_proxy_with_tls(fine, monkeypatch, tmp_path) as (server, client):
+        assert upload(client, path) == FINE
         assert path.read_bytes() in server.requests[0].body
+
+
+def test_a_refusal_comes_at_once_through_a_proxy_with_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, large: Path
+) -> None:
+    with behind_a_proxy_with_tls(refuse_and_stop_reading, monkeypatch, tmp_path) as (_, client):
+        assert upload(client, large) == REFUSAL
+
+
+@pytest.mark.parametrize("end", [ssl.SSLSocket.unwrap, socket.socket.close], ids=["in good order", "at once"])
+def test_a_close_behind_a_proxy_with_tls_is_a_remote_disconnected(
+    end: Callable[[Any], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closing_it(connection: Connection) -> None:
+        connection.read_request()
+        end(connection.sock)
+
+    with behind_a_proxy_with_tls(closing_it, monkeypatch, tmp_path) as (_, client):
+        assert isinstance(REST("POST", "/a", client=client), RemoteDisconnected)
+
+
+def test_a_call_behind_a_proxy_with_tls_is_cancelled_within_a_second(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with behind_a_proxy_with_tls(leave_it, monkeypatch, tmp_path) as (server, client):
+        handle = REST("GET", "/a", client=client, callback=lambda _: None)
+        while not server.requests:
+            time.sleep(0.01)
+        begun = time.monotonic()
+        handle.cancel()
+        assert isinstance(handle.result(10), CancelledError)
+        assert time.monotonic() - begun < 1
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "http_proxy"])
