@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from .. import auth, fields
 from ..context import Bridge
 from ..errors import Refused
+from ..listing import listing
 from ..requests import Reply, read_body, read_object
 from ..store import Bucket
 
@@ -24,10 +26,9 @@ _NAME, _STORAGE, _TRANSFER = "New Bucket", 10.0, 30.0
 async def index(bridge: Bridge, request: Request) -> Response:
     """GET /buckets"""
     accepted = await auth.user_and_buckets(bridge, request)
-    found = accepted.buckets
-    if found is None:
-        found = await bridge.in_database(bridge.store.buckets.of_user, accepted.user.email)
-    return Reply([_shown(bucket) for bucket in found])
+    if accepted.buckets is not None:
+        return Reply([_shown(bucket) for bucket in accepted.buckets])
+    return await listing(bridge, partial(bridge.store.buckets.page, accepted.user.email), _shown)
 
 
 async def create(bridge: Bridge, request: Request) -> Response:

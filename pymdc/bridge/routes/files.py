@@ -15,6 +15,7 @@ from .. import auth, fields
 from ..context import Bridge
 from ..errors import Refused
 from ..healing import broken_blobs
+from ..listing import listing
 from ..requests import Reply, client, is_gone, read_body
 from ..room import check_room
 from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE, MULTIPART_BYTES, UPLOAD_TOUCH_SECONDS
@@ -31,7 +32,7 @@ async def index(bridge: Bridge, request: Request) -> Response:
     """GET /buckets/:id/files"""
     user = await auth.user(bridge, request)
     bucket = await bridge.in_database(bridge.store.buckets.get, request.path_params["id"], user.email)
-    return Reply([_shown(entry) for entry in await bridge.in_database(bridge.store.files.of_bucket, bucket.id)])
+    return await listing(bridge, partial(bridge.store.files.page, bucket.id), _shown)
 
 
 async def delete(bridge: Bridge, request: Request) -> Response:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from .. import auth, curve, fields
 from ..context import Bridge
 from ..errors import Refused
+from ..listing import listing
 from ..requests import Reply, read_body, read_object
 
 __all__ = ["create", "delete", "index"]
@@ -16,8 +19,8 @@ __all__ = ["create", "delete", "index"]
 async def index(bridge: Bridge, request: Request) -> Response:
     """GET /keys"""
     user = await auth.user(bridge, request)
-    keys = await bridge.in_database(bridge.store.users.list_keys, user.email)
-    return Reply([_shown(user.email, key) for key in keys])
+    page = partial(bridge.store.users.page_of_keys, user.email)
+    return await listing(bridge, page, lambda key: _shown(user.email, key.text))
 
 
 async def create(bridge: Bridge, request: Request) -> Response:

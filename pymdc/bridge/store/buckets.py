@@ -18,6 +18,7 @@ from .tables import bucket_keys, buckets, deleted_buckets
 
 __all__ = ["Bucket", "Buckets", "delete_buckets", "load_bucket", "lock_bucket"]
 
+_PAGE = 500  # buckets that are in memory at once for a listing
 _KEYS = 10_000  # keys of buckets that are in memory at once for a listing, or those of one bucket: about 5 MB
 
 
@@ -63,21 +64,24 @@ class Buckets:
             _put_keys(connection, bucket, keys)
             return load_bucket(connection, bucket, email)
 
-    def of_user(self, email: str, after: int = 0, limit: int | None = None) -> list[Bucket]:
-        """Return the buckets of a user, oldest first: of the next `limit` whose number is above `after`, some.
+    def page(self, email: str, after: int = 0) -> tuple[list[Bucket], bool]:
+        """Return the next buckets of a user, oldest first, and whether there may be more.
 
-        Where buckets have many keys, fewer are returned than asked for, lest they fill the memory; but one at least.
+        Where buckets have many keys, fewer are returned, lest they fill the memory; but one at least.
+
+        Arguments:
+            after: the number of the last bucket that is known.
         """
         query = buckets.select().where(buckets.c.email == email, buckets.c.number > after).order_by(buckets.c.number)
         with self._database.read() as connection:
-            rows = connection.execute(query.limit(limit)).all()
-            if limit is not None:
-                rows = _with_few_keys(connection, rows)
+            found = connection.execute(query.limit(_PAGE)).all()
+            rows = _with_few_keys(connection, found)
             by_bucket: dict[str, list[Key]] = {}
             of_these = bucket_keys.c.bucket.in_([row.id for row in rows])
             for row in connection.execute(bucket_keys.select().where(of_these).order_by(bucket_keys.c.position)):
                 by_bucket.setdefault(row.bucket, []).append((row.text, row.point))
-        return [_bucket(row, by_bucket.get(row.id, ())) for row in rows]
+        page = [_bucket(row, by_bucket.get(row.id, ())) for row in rows]
+        return page, len(found) == _PAGE or len(rows) < len(found)
 
     def get(self, bucket: str, email: str | None = None) -> Bucket:
         """Return a bucket of `email`, or of anyone.

@@ -28,6 +28,7 @@ from .tokens import spend_token
 
 __all__ = ["Entry", "Files"]
 
+_PAGE = 100  # files that are in memory at once for a listing; a name may take 16 KiB
 _STORAGE_FULL = "The storage limit of the bucket is exceeded"
 _TRANSFER_USED = "The transfer limit of the bucket is exceeded"
 
@@ -124,13 +125,18 @@ class Files:
             change = uploads.update().where(uploads.c.id == upload).values(dead=True)
             return bool(connection.execute(change).rowcount)
 
-    def of_bucket(self, bucket: str, after: int = 0, limit: int | None = None) -> list[Entry]:
-        """Return the files of a bucket, oldest first: the next `limit` of those whose number is above `after`."""
+    def page(self, bucket: str, after: int = 0) -> tuple[list[Entry], bool]:
+        """Return the next files of a bucket, oldest first, and whether there may be more.
+
+        Arguments:
+            after: the number of the last file that is known.
+        """
         query = sa.select(entries, contents.c.size).join(contents)
         query = query.where(entries.c.bucket == bucket, entries.c.number > after).order_by(entries.c.number)
         with self._database.read() as connection:
-            rows = connection.execute(query.limit(limit)).all()
-        return [Entry(row.bucket, row.mimetype, row.filename, row.size, row.content, row.number) for row in rows]
+            rows = connection.execute(query.limit(_PAGE)).all()
+        page = [Entry(row.bucket, row.mimetype, row.filename, row.size, row.content, row.number) for row in rows]
+        return page, len(page) == _PAGE
 
     def delete(self, bucket: str, content: str) -> None:
         """Remove a file from a bucket.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,7 +12,10 @@ from ..settings import MAIL_LEASE_SECONDS
 from .database import Database, insert_unique
 from .tables import activations, keys, token_hash, users
 
-__all__ = ["User", "Users"]
+__all__ = ["ListedKey", "User", "Users"]
+
+
+_PAGE = 1000  # keys that are in memory at once for a listing
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,14 @@ class User:
     created: int
     activated: bool
     key: Key | None = None
+
+
+@dataclass(frozen=True)
+class ListedKey:
+    """A key as its user gave it. `number` orders the keys of a user."""
+
+    text: str
+    number: int
 
 
 class Users:
@@ -89,11 +99,16 @@ class Users:
             row = connection.execute(users.select().where(users.c.email == email)).one_or_none()
         return None if row is None else (User(row.email, row.created, row.activated), row.password)
 
-    def list_keys(self, email: str) -> Sequence[str]:
-        """Return the keys of a user, as they were given, oldest first."""
-        query = sa.select(keys.c.text).where(keys.c.email == email).order_by(keys.c.number)
+    def page_of_keys(self, email: str, after: int = 0) -> tuple[list[ListedKey], bool]:
+        """Return the next keys of a user, oldest first, and whether there may be more.
+
+        Arguments:
+            after: the number of the last key that is known.
+        """
+        query = sa.select(keys.c.text, keys.c.number).where(keys.c.email == email, keys.c.number > after)
         with self._database.read() as connection:
-            return connection.execute(query).scalars().all()
+            page = [ListedKey(*row) for row in connection.execute(query.order_by(keys.c.number).limit(_PAGE))]
+        return page, len(page) == _PAGE
 
     def add_key(self, email: str, key: Key) -> None:
         """Register a key.

@@ -37,8 +37,8 @@ def test_an_account_goes_with_all_that_is_its_own(store: Store) -> None:
     empty_buckets(store)
     assert {f"{upload}/0", f"{upload}/1"} <= set(store.leftovers.unused_blobs())
     store.users.create("a@example.com", "kept", None, "again", NOW)
-    assert store.buckets.of_user("a@example.com") == []
-    assert store.users.list_keys("a@example.com") == []
+    assert store.buckets.page("a@example.com")[0] == []
+    assert store.users.page_of_keys("a@example.com")[0] == []
     store.accounts.activate(USER)
     store.users.add_key(USER, ("key", POINTS[USER]))
     assert accept(store, [(5.0, "signature")]) == [True]

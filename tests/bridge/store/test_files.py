@@ -48,7 +48,7 @@ def empty_buckets(store: Store) -> None:
 def test_a_file_is_listed_when_it_is_committed(store: Store) -> None:
     bucket = new_bucket(store)
     upload = put(store, bucket, "c", "st", "name", 16)
-    assert store.files.of_bucket(bucket) == [Entry(bucket, "text/plain", "name", 16, "c")]
+    assert store.files.page(bucket)[0] == [Entry(bucket, "text/plain", "name", 16, "c")]
     assert blob_of(store, bucket, "c") == [f"{upload}/0", f"{upload}/1"]
     assert store.leftovers.unused_blobs() == []
 
@@ -58,7 +58,7 @@ def test_the_same_content_in_a_bucket_is_renamed(store: Store) -> None:
     put(store, bucket, "c", name="old")
     put(store, bucket, "d", "t", name="other")
     upload = put(store, bucket, "c", name="new \0 name")
-    assert [entry.filename for entry in store.files.of_bucket(bucket)] == ["new \0 name", "other"]
+    assert [entry.filename for entry in store.files.page(bucket)[0]] == ["new \0 name", "other"]
     assert store.leftovers.unused_blobs() == [f"{upload}/0"]
     assert store.buckets.get(bucket).stored == 16
 
@@ -127,7 +127,7 @@ def test_an_upload_that_was_given_up_is_refused(store: Store) -> None:
     with pytest.raises(Refused) as caught:
         store.files.commit(upload, entry, stored)
     assert caught.value.status == 503
-    assert store.files.of_bucket(bucket) == []
+    assert store.files.page(bucket)[0] == []
     store.leftovers.removed_uploads([upload])
     assert store.leftovers.dead_uploads() == []
 
@@ -273,7 +273,7 @@ def test_uploads_and_deletes_of_the_same_content_at_once_leave_nothing_wrong(sto
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
-    held = {(bucket, entry.hash) for bucket in buckets for entry in store.files.of_bucket(bucket)}
+    held = {(bucket, entry.hash) for bucket in buckets for entry in store.files.page(bucket)[0]}
     used = {blob for bucket, content in held for blob in blob_of(store, bucket, content)}
     assert used | set(store.leftovers.unused_blobs()) == {f"{upload}/{n}" for upload in uploads for n in (0, 1)}
     assert not used & set(store.leftovers.unused_blobs())

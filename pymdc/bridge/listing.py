@@ -1,0 +1,90 @@
+"""Lists of any length, fetched from the database and sent in pieces: they take little memory and no long turn."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import anyio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from .context import Bridge
+from .errors import Refused
+from .requests import Reply
+from .settings import SEND_SECONDS
+
+__all__ = ["listing"]
+
+_log = logging.getLogger("pymdc.bridge")
+
+
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+_Item = TypeVar("_Item", bound=_Numbered)
+
+
+async def listing(
+    bridge: Bridge, fetch: Callable[[int], tuple[Sequence[_Item], bool]], show: Callable[[_Item], dict[str, Any]]
+) -> Response:
+    """Return a reply that lists things in JSON.
+
+    Arguments:
+        fetch: gives the things whose number is above the one it is called with, some of them, and whether more follow.
+            It is called in a thread.
+        show: makes JSON of a thing.
+    """
+
+    def piece(after: int) -> tuple[list[dict[str, Any]], bytes, int, bool]:
+        items, more = fetch(after)
+        shown = [show(item) for item in items]
+        text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))[1:-1] if more or after else ""
+        return shown, text.encode(), items[-1].number if items else after, more
+
+    shown, first, last, more = await bridge.in_database(piece, 0)
+    if not more:
+        return Reply(shown)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"[" + first
+        after, unfinished = last, True
+        while unfinished:
+            _, text, after, unfinished = await bridge.in_database(piece, after)
+            yield b"," + text if text else b""
+        yield b"]"
+
+    return _Pieces(pieces())
+
+
+class _Pieces(Response):
+    """A reply in pieces. Where one cannot be had, or is not taken, the connection ends before the reply does."""
+
+    media_type = Reply.media_type
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        super().__init__()
+        del self.headers["content-length"]  # nobody knows it yet
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            if scope["method"] != "HEAD":
+                await self._send(send)
+        except Refused as refused:
+            _log.warning("a list was cut off: %s", refused.message)
+            return
+        except TimeoutError:
+            _log.warning("a list was cut off: the client does not read it")
+            return
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, send: Send) -> None:
+        async for piece in self._pieces:
+            with anyio.fail_after(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
