@@ -9,7 +9,8 @@ import asyncio
 import errno
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ from .objects import Objects
 __all__ = ["Blobs", "Writing"]
 
 _log = logging.getLogger("pymdc.bridge")
+_IDENTITY = "identity"  # the name of what tells whose store this is
+_OWN = re.compile(r"[0-9a-f]{32}/\d+(#1)?", re.ASCII)  # the names that uploads give, and those of half-written files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -134,11 +137,36 @@ class Blobs:
         with _translated():
             self._engine.delete_upload(upload)
 
-    def pages(self) -> Iterator[list[tuple[str, datetime]]]:
-        """Yield the names of all blobs, and when each was written, some at a time."""
+    def pages(self, skip: Callable[[str], None] = lambda name: None) -> Iterator[list[tuple[str, datetime]]]:
+        """Yield the names of all blobs, and when each was written, some at a time.
+
+        Arguments:
+            skip: called with each name that no bridge has made.
+        """
         with _translated():
-            for page in obstore.list(self._store):
-                yield [(item["path"], item["last_modified"]) for item in page]
+            for page in self._engine.pages():
+                own = [(name, written) for name, written in page if written is not None and _OWN.fullmatch(name)]
+                for name in {name for name, _ in page} - {name for name, _ in own} - {_IDENTITY}:
+                    skip(name)
+                yield own
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a blob."""
+        with _translated():
+            return bytes(obstore.get(self._store, name).bytes())
+
+    def identity(self) -> str | None:
+        """Return the identity of the database that the store belongs to, or `None` where it has none yet."""
+        with _translated():
+            try:
+                return bytes(obstore.get(self._store, _IDENTITY).bytes()).decode("ascii", "replace")
+            except FileNotFoundError:
+                return None
+
+    def mark(self, identity: str) -> None:
+        """Write the identity of its database into the store."""
+        with _translated():
+            obstore.put(self._store, _IDENTITY, identity.encode(), use_multipart=False)
 
     def size(self, name: str) -> int | None:
         """Return how many bytes a blob has, or `None` where there is none."""

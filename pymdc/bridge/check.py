@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -18,7 +19,7 @@ from .errors import Unavailable
 from .settings import UPLOAD_LEASE_SECONDS
 from .store import Shard, Store
 
-__all__ = ["Findings", "check", "remove"]
+__all__ = ["Findings", "check"]
 
 _AT_ONCE = 8  # shards being read at the same time: S3 answers late, but to many at once
 
@@ -31,54 +32,55 @@ class Findings:
         shards: how many shards were read back.
         size: their size, in bytes.
         wrong: what is wrong, a line each.
+        broken: the shards whose blobs are missing or damaged.
         orphans: the names of blobs that belong to nothing.
         old: those of them that are old enough to be removed: whoever wrote them has stopped.
+        skipped: names of things in the store that no bridge has made.
     """
 
     shards: int = 0
     size: int = 0
     wrong: list[str] = field(default_factory=list)
+    broken: list[Shard] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     old: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
-def check(store: Store, blobs: Blobs, echo: Callable[[str], None]) -> Findings:
+def check(store: Store, blobs: Blobs, echo: Callable[[str], None], pace: float = float("inf")) -> Findings:
     """Read every shard back, and look at whatever else lies in the store.
 
+    A shard that is not whole is marked in the database: the next upload of the same bytes mends it.
+
     Arguments:
-        echo: called with a line for each thing that is wrong or orphaned, as it is found.
+        echo: called with a line for each thing that is wrong, orphaned or skipped, as it is found.
+        pace: how many bytes are read in a second at most.
 
     Raises:
         Unavailable: the database or the store is away.
     """
     findings = Findings()
-    for shard, verdict in _verdicts(store, blobs):
+    for shard, verdict in _verdicts(store, blobs, pace):
         findings.shards += 1
         findings.size += shard.size
         if verdict and store.inventory.holds(shard):
+            store.files.suspect(shard)
+            findings.broken.append(shard)
             findings.wrong.append(f"{verdict}: shard {shard.hash} in {shard.blob}, of {_files(store, shard)}")
             echo(findings.wrong[-1])
     for line in store.inventory.miscounted():
         findings.wrong.append(f"miscounted: {line}")
         echo(findings.wrong[-1])
-    lease = datetime.now(timezone.utc) - timedelta(seconds=UPLOAD_LEASE_SECONDS)
-    for name, written in _orphans(store, blobs):
-        findings.orphans.append(name)
-        findings.old += [name] if written < lease else []
-        echo(f"orphaned: {name}, of {written:%Y-%m-%d %H:%M}")
+    _look_for_orphans(store, blobs, findings, echo)
     return findings
 
 
-def remove(store: Store, blobs: Blobs, names: Sequence[str]) -> None:
-    """Remove orphans: those that still are."""
-    for name in store.inventory.unknown(names):
-        blobs.delete(name)
-
-
-def _verdicts(store: Store, blobs: Blobs) -> Iterator[tuple[Shard, str]]:
+def _verdicts(store: Store, blobs: Blobs, pace: float) -> Iterator[tuple[Shard, str]]:
     page = store.inventory.shards_after("", _AT_ONCE)
     while page:
+        due = time.monotonic() + sum(shard.size for shard in page) / pace
         yield from zip(page, asyncio.run(_examine_all(blobs, page)), strict=True)
+        time.sleep(max(0.0, due - time.monotonic()))
         page = store.inventory.shards_after(page[-1].hash, _AT_ONCE)
 
 
@@ -107,9 +109,16 @@ def _files(store: Store, shard: Shard) -> str:
     return "; ".join(files) or "no file"
 
 
-def _orphans(store: Store, blobs: Blobs) -> Iterator[tuple[str, datetime]]:
-    for page in blobs.pages():
+def _look_for_orphans(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], None]) -> None:
+    def skip(name: str) -> None:
+        findings.skipped.append(name)
+        echo(f"skipped: {json.dumps(name)} in the store is not of a bridge")
+
+    lease = datetime.now(timezone.utc) - timedelta(seconds=UPLOAD_LEASE_SECONDS)
+    for page in blobs.pages(skip):
         written = dict(page)
         for name in sorted(store.inventory.unknown(written)):
             if blobs.size(name) is not None:  # else it was just removed, as it should be
-                yield name, written[name]
+                findings.orphans.append(name)
+                findings.old += [name] if written[name] < lease else []
+                echo(f"orphaned: {name}, of {written[name]:%Y-%m-%d %H:%M}")

@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from .blobs import Blobs
 from .errors import Unavailable
+from .identity import claim
 from .limits import Limits
 from .logins import Logins
 from .mail import Mail, Mailer, mailer
@@ -68,13 +69,19 @@ class Bridge:
 
         Raises:
             Unavailable: the database or the store cannot be used. The message says which one, and why.
+            ValueError: the store belongs to another database.
         """
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _explained("database"):
             store = Store(settings.database_url)
-        with _explained("store"):
-            blobs = Blobs(settings.store_location)
-            blobs.check()
+        try:
+            with _explained("store"):
+                blobs = Blobs(settings.store_location)
+                blobs.check()
+                claim(store, blobs)
+        except BaseException:
+            store.close()
+            raise
         writer = Writer(store.acceptance())
         return cls(settings, store, writer, blobs, mailer(settings), Limits(settings))
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 from anyio import to_thread
@@ -20,6 +22,7 @@ from .settings import BLOB_BYTES, READ_AHEAD_BYTES
 __all__ = ["Folder", "WritingFile"]
 
 _TEMPORARY = "#1"  # what lists the store leaves out names that end so
+_UPLOAD = re.compile("[0-9a-f]{32}")
 _NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux alone has it
 
 
@@ -85,6 +88,18 @@ class Folder:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.path / upload)
 
+    def pages(self) -> Iterator[list[tuple[str, datetime | None]]]:
+        """Yield what is in the folder, some names at a time, and when each was written.
+
+        No time stands beside what is no file in a folder of an upload, and such a folder is not looked into.
+        """
+        with os.scandir(self.path) as found:
+            for item in found:
+                if _UPLOAD.fullmatch(item.name) and item.is_dir(follow_symlinks=False):
+                    yield list(_files(item))
+                else:
+                    yield [(item.name, None)]
+
     def check(self) -> None:
         """Raise an `OSError` where blobs cannot be written."""
         # Asked of the system: a file system that is mounted read-only refuses even the superuser.
@@ -149,6 +164,15 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _files(folder: os.DirEntry[str]) -> Iterator[tuple[str, datetime | None]]:
+    with suppress(FileNotFoundError), os.scandir(folder) as found:  # a clean-up may just have removed it
+        for item in found:
+            with suppress(FileNotFoundError):
+                written = datetime.fromtimestamp(item.stat(follow_symlinks=False).st_mtime, timezone.utc)
+                is_file = item.is_file(follow_symlinks=False)
+                yield f"{folder.name}/{item.name}", written if is_file else None
 
 
 def _read_at_once(descriptor: int, piece: bytearray, start: int) -> int | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -70,6 +70,11 @@ class Objects:
         """Remove every blob of an upload."""
         for page in obstore.list(self.store, upload):
             obstore.delete(self.store, [item["path"] for item in page])
+
+    def pages(self) -> Iterator[list[tuple[str, datetime | None]]]:
+        """Yield the names of all objects, some at a time, and when each was written."""
+        for page in obstore.list(self.store):
+            yield [(item["path"], item["last_modified"]) for item in page]
 
     def check(self) -> None:
         """Raise an error where the store does not answer."""

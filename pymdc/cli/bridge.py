@@ -12,6 +12,7 @@ import click
 from ..bridge.options import PREFIX, Option, options_of
 from ..bridge.settings import Settings
 from .config import read_config
+from .copies import backup, migrate, restore
 from .extras import needs_bridge
 from .operation import check, explained
 from .users import users
@@ -84,5 +85,8 @@ def bridge(context: click.Context, /, **options: Any) -> None:
             click.echo("Stopped.")
 
 
+bridge.add_command(backup)
 bridge.add_command(check)
+bridge.add_command(migrate)
+bridge.add_command(restore)
 bridge.add_command(users)

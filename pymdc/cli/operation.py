@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from ..bridge.settings import Settings
 from .extras import needs_bridge
 
 if TYPE_CHECKING:
+    from ..bridge.blobs import Blobs
+    from ..bridge.check import Findings
     from ..bridge.store import Store
 
 __all__ = ["check", "explained", "opened"]
@@ -44,17 +46,28 @@ def opened(
         settings = Settings(**options)
         if settings.database is None and not (settings.data / "bridge.sqlite").exists():
             raise ValueError(f"no bridge has its data in {settings.data}")
-        with closing(Store(settings.database_url)) as store:
+        with closing(Store(settings.database_url, migrate=False)) as store:
             yield settings, store
 
 
 @click.command(context_settings={"show_default": False})
 @click.option(
-    "--repair", is_flag=True, allow_from_autoenv=False, help="Remove what is orphaned and older than five minutes."
+    "--repair",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Mend what can be mended, and remove what is orphaned and older than five minutes.",
+)
+@click.option(
+    "--megabytes-per-second",
+    "pace",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="NUMBER",
+    allow_from_autoenv=False,
+    help="Read no faster than this, so that the disk is free for others.",
 )
 @_YES
 @click.pass_obj
-def check(options: dict[str, Any], repair: bool, yes: bool) -> None:
+def check(options: dict[str, Any], repair: bool, pace: float | None, yes: bool) -> None:
     """Read every shard back.
 
     Reports what is missing or damaged, with the files that it belongs to, and what lies in the store for nobody. The
@@ -64,18 +77,29 @@ def check(options: dict[str, Any], repair: bool, yes: bool) -> None:
     with opened(options, _CannotTell) as (settings, store):
         from ..bridge.blobs import Blobs
         from ..bridge.check import check as find
-        from ..bridge.check import remove
 
         blobs = Blobs(settings.store_location)
-        found = find(store, blobs, click.echo)
+        found = find(store, blobs, click.echo, float("inf") if pace is None else pace * 1e6)
         click.echo(
             f"{found.shards} shards ({found.size:,} bytes) read back: {len(found.wrong)} wrong, "
             f"{len(found.orphans)} orphaned."
         )
-        if repair and found.old:
-            # With the wrong database, every shard would be an orphan.
-            yes or click.confirm(f"Remove {len(found.old)} orphans from {settings.store_location}?", abort=True)
-            remove(store, blobs, found.old)
-            click.echo(f"{len(found.old)} orphans removed.")
-    if found.wrong:
+        left = len(found.wrong)
+        if repair:
+            left = _repair(store, blobs, found, lambda what: yes or click.confirm(what, abort=True))
+    if left:
         raise SystemExit(1)
+
+
+def _repair(store: Store, blobs: Blobs, found: Findings, agree: Callable[[str], object]) -> int:
+    from ..bridge.repair import mend, remove
+
+    left = 0
+    if found.wrong:
+        agree(f"Mend what can be mended of {len(found.wrong)} things?")
+        left = mend(store, blobs, found, click.echo)
+    if found.old:
+        agree(f"Remove {len(found.old)} orphans?")
+        remove(store, blobs, found.old)
+        click.echo(f"{len(found.old)} orphans removed.")
+    return left

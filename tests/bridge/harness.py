@@ -197,11 +197,13 @@ def object_store(settings: Settings) -> ObjectStore:
 
 
 def blob_names(settings: Settings) -> set[str]:
-    """The names of what lies in the store, half-written files included."""
+    """The names of what lies in the store, half-written files included, but not the one that tells whose it is."""
     if "://" not in settings.store_location:
         folder = Path(settings.store_location)
-        return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    return {item["path"] for page in obstore.list(object_store(settings)) for item in page}
+        names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    else:
+        names = {item["path"] for page in obstore.list(object_store(settings)) for item in page}
+    return names - {"identity"}
 
 
 def settings_for(data: Path, **settings: Any) -> Settings:

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import obstore
 import pytest
 
 from pymdc.bridge import check as module
+from pymdc.bridge.app import create_app
 from pymdc.bridge.blobs import Blobs
-from pymdc.bridge.check import Findings, check, remove
+from pymdc.bridge.check import Findings, check
 from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.repair import mend, remove
 from pymdc.bridge.store import Shard, Store
 
-from .harness import Running, file_hash, object_store
+from .harness import Running, file_hash, object_store, settings_for
+
+NOBODY, LIVE, GONE = "0123" * 8, "a" * 32, "b" * 32
 
 
 @pytest.fixture
@@ -87,13 +94,17 @@ def test_counts_that_do_not_agree_are_found(own_bridge: Running, engines: tuple[
 def test_what_nothing_points_to_is_found_and_removed_when_it_is_old(
     own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    overwrite(own_bridge, "0123/0", b"nobody's")
-    overwrite(own_bridge, "0123/1", b"nobody's")
+    overwrite(own_bridge, f"{NOBODY}/0", b"nobody's")
+    overwrite(own_bridge, f"{NOBODY}/1", b"nobody's")
     findings = found(engines)
-    assert (findings.orphans, findings.old, findings.wrong) == (["0123/0", "0123/1"], [], [])
+    assert (findings.orphans, findings.old, findings.wrong) == (
+        [f"{NOBODY}/0", f"{NOBODY}/1"],
+        [],
+        [],
+    )
     monkeypatch.setattr(module, "UPLOAD_LEASE_SECONDS", -60)
     findings = found(engines)
-    assert findings.old == ["0123/0", "0123/1"]
+    assert findings.old == [f"{NOBODY}/0", f"{NOBODY}/1"]
     remove(*engines, findings.old)
     assert found(engines) == Findings()
 
@@ -101,19 +112,19 @@ def test_what_nothing_points_to_is_found_and_removed_when_it_is_old(
 def test_what_is_being_uploaded_or_removed_is_no_orphan(
     own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own_bridge.sql("INSERT INTO uploads (id, touched, dead) VALUES ('live', 9999999999999, ?)", False)
-    own_bridge.sql("INSERT INTO garbage (blob) VALUES ('gone/0')")
-    for name in ("live/0", "gone/0"):
+    own_bridge.sql("INSERT INTO uploads (id, touched, dead) VALUES ('" + LIVE + "', 9999999999999, ?)", False)
+    own_bridge.sql("INSERT INTO garbage (blob) VALUES (?)", f"{GONE}/0")
+    for name in (f"{LIVE}/0", f"{GONE}/0"):
         overwrite(own_bridge, name, b"data")
     assert found(engines).orphans == []
-    remove(*engines, ["live/0"])
-    assert "live/0" in own_bridge.blobs()
+    remove(*engines, [f"{LIVE}/0"])
+    assert f"{LIVE}/0" in own_bridge.blobs()
 
 
 class Changing(Blobs):
     """A store that changes while it is looked at."""
 
-    def pages(self) -> Iterator[list[tuple[str, datetime]]]:
+    def pages(self, skip: Callable[[str], None] = print) -> Iterator[list[tuple[str, datetime]]]:
         yield [("swept/0", datetime.now(timezone.utc) - timedelta(days=1))]
 
 
@@ -158,3 +169,104 @@ def test_a_shard_that_cannot_be_read_is_told_from_a_store_that_is_away(
     assert wrong.startswith("unreadable: ")
     with own_bridge.without_store(), pytest.raises(Unavailable):
         found(engines)
+
+
+def test_a_broken_shard_is_marked_and_the_next_upload_mends_it(
+    own_bridge: Running, engines: tuple[Store, Blobs]
+) -> None:
+    alice = own_bridge.person()
+    bucket, other = alice.bucket(), alice.bucket()
+    content = alice.upload(bucket, b"data").json()["hash"]
+    overwrite(own_bridge, blob_of(own_bridge, b"data"), b"DATA")
+    assert len(found(engines).broken) == 1
+    assert alice.upload(other, b"data").status_code == 200
+    assert alice.download(bucket, content) == b"data"
+    assert found(engines).wrong == []
+
+
+@pytest.mark.parametrize("lost", ["missing", "short"])
+def test_an_upload_mends_a_shard_that_is_missing_or_short_before_any_check(own_bridge: Running, lost: str) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    content = alice.upload(bucket, b"data").json()["hash"]
+    if lost == "missing":
+        own_bridge.lose(blob_of(own_bridge, b"data"))
+    else:
+        overwrite(own_bridge, blob_of(own_bridge, b"data"), b"dat")
+    assert alice.upload(bucket, b"data").status_code == 200
+    assert alice.download(bucket, content) == b"data"
+
+
+@pytest.mark.parametrize("where", [f"{NOBODY}/0", f"{GONE}/0"])
+def test_a_shard_is_mended_from_a_copy_that_lies_in_the_store(
+    own_bridge: Running, engines: tuple[Store, Blobs], where: str
+) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    content, lost = (alice.upload(bucket, data).json()["hash"] for data in (b"data", b"lost"))
+    for data in (b"data", b"lost"):
+        own_bridge.lose(blob_of(own_bridge, data))
+    overwrite(own_bridge, where, b"data")
+    own_bridge.sql("INSERT INTO garbage (blob) VALUES (?)", f"{GONE}/0")
+    lines: list[str] = []
+    assert mend(*engines, found(engines), lines.append) == 1
+    assert lines[0] == f"mended: shard {content}"
+    assert lines[1].startswith(f"not mended: shard {lost}; ")
+    assert alice.download(bucket, content) == b"data"
+    assert [shard.hash for shard in found(engines).broken] == [lost]
+
+
+def test_counts_are_put_right(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    alice.upload(bucket, b"data")
+    own_bridge.sql("UPDATE buckets SET stored = stored + 1")
+    own_bridge.sql('UPDATE contents SET "references" = 2')
+    own_bridge.sql('UPDATE shards SET "references" = 3')
+    lines: list[str] = []
+    assert mend(*engines, found(engines), lines.append) == 0
+    name = file_hash(b"data")
+    assert lines == [f"mended: the count of {what}" for what in (f"shard {name}", f"file {name}", f"bucket {bucket}")]
+    assert found(engines) == Findings(1, 4)
+
+
+def test_the_wrong_database_removes_nothing(own_bridge: Running, engines: tuple[Store, Blobs], tmp_path: Path) -> None:
+    alice = own_bridge.person()
+    alice.upload(alice.bucket(), b"data")
+    before = own_bridge.blobs()
+    with closing(Store(f"sqlite:///{tmp_path / 'other.sqlite'}")) as other:
+        findings = check(other, engines[1], lambda line: None)
+        assert findings.orphans == before
+        with pytest.raises(ValueError, match="does not belong to this database"):
+            remove(other, engines[1], findings.orphans)
+        with pytest.raises(ValueError, match="does not belong to this database"):
+            mend(other, engines[1], findings, lambda line: None)
+    assert own_bridge.blobs() == before
+
+
+def test_a_bridge_refuses_the_store_of_another_one(own_bridge: Running, tmp_path: Path) -> None:
+    wrong = settings_for(tmp_path / "other", store=own_bridge.settings.store_location)
+    with pytest.raises(ValueError, match="the store belongs to the database of another bridge"):
+        create_app(wrong)
+
+
+def test_what_no_bridge_has_made_is_skipped_and_told(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+    if "://" in own_bridge.settings.store_location:
+        pytest.skip("needs a folder")
+    folder = Path(own_bridge.settings.store_location)
+    (folder / "lost+found").mkdir()
+    (folder / "a\nname").write_text("x")
+    (folder / NOBODY).mkdir()
+    (folder / NOBODY / "notes.txt").write_text("x")
+    (folder / NOBODY / "1").mkdir()
+    findings = found(engines)
+    assert sorted(findings.skipped) == sorted([f"{NOBODY}/1", f"{NOBODY}/notes.txt", "a\nname", "lost+found"])
+    assert (findings.orphans, findings.wrong) == ([], [])
+
+
+def test_a_check_reads_no_faster_than_it_is_told(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+    alice = own_bridge.person()
+    alice.upload(alice.bucket(), bytes(1 << 20))
+    began = time.monotonic()
+    check(*engines, lambda line: None, pace=4 << 20)
+    assert time.monotonic() - began >= 0.25

@@ -244,7 +244,7 @@ def look_after(tmp_path: Path, *arguments: str, typed: str | None = None) -> Res
 
 
 def orphan(bridge: Running) -> None:
-    object_store(bridge.settings).put("0123/0", b"nobody's")
+    object_store(bridge.settings).put("01230123012301230123012301230123/0", b"nobody's")
 
 
 def test_a_check_tells_what_it_found_and_how_bad_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +256,7 @@ def test_a_check_tells_what_it_found_and_how_bad_it_is(tmp_path: Path, monkeypat
         orphan(bridge)
         result = look_after(tmp_path, "check")
         assert result.exit_code == 0
-        assert result.output.startswith("orphaned: 0123/0, of 20")
+        assert result.output.startswith("orphaned: 01230123012301230123012301230123/0, of 20")
         bridge.lose(str(bridge.sql("SELECT blob FROM shards")[0][0]))
         result = look_after(tmp_path, "check")
         assert result.exit_code == 1
@@ -268,10 +268,10 @@ def test_a_check_removes_orphans_when_it_is_told_to(tmp_path: Path, monkeypatch:
     with running(tmp_path) as bridge:
         orphan(bridge)
         assert look_after(tmp_path, "check", "--repair", "--yes").exit_code == 0
-        assert bridge.blobs() == ["0123/0"], "it may still be wanted"
+        assert bridge.blobs() == ["01230123012301230123012301230123/0"], "it may still be wanted"
         monkeypatch.setattr(check, "UPLOAD_LEASE_SECONDS", -60)
         assert look_after(tmp_path, "check", "--repair", typed="n\n").exit_code == 1
-        assert bridge.blobs() == ["0123/0"]
+        assert bridge.blobs() == ["01230123012301230123012301230123/0"]
         assert look_after(tmp_path, "check", "--repair", typed="y\n").output.endswith("1 orphans removed.\n")
         assert bridge.blobs() == []
 

@@ -25,10 +25,22 @@ __all__ = [
 class Store:
     """The database of a bridge, by subject. Its methods block, and threads may share it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        """Open a database.
+
+        Arguments:
+            migrate: whether to bring its tables to this release, where they are of an earlier one.
+
+        Raises:
+            Unavailable: the database is away.
+            ValueError: it cannot be used: its tables are of something else, or of another release.
+        """
         self._database = Database(url)
         try:
-            self._database.migrate()
+            if migrate:
+                self._database.migrate()
+            else:
+                self._database.require_current()
             self._database.measure_clock()
         except BaseException:
             self._database.close()
@@ -58,6 +70,10 @@ class Store:
     def measure_clock(self) -> None:
         """Look at the database's clock again: see `now`."""
         self._database.measure_clock()
+
+    def identity(self) -> str:
+        """Return what tells this database from all others."""
+        return self.leftovers.identity()
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,7 +7,7 @@ can be had once, change a row under a condition and look whether a row was chang
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -75,6 +75,25 @@ class Database:
             current = migrations.is_current(connection)
         if not current:  # else a start needs no lock
             self._upgrade()
+
+    def pending(self) -> Sequence[str]:
+        """Return the steps that the tables lack of this release's version, a line each.
+
+        Raises:
+            ValueError: the database is of a later release, or its tables are not a bridge's.
+        """
+        with self.write() as connection:
+            migrations.lock(connection)
+            return migrations.pending(connection)
+
+    def require_current(self) -> None:
+        """Raise a `ValueError` where the tables are not of this release's version."""
+        with self.read() as connection:
+            if migrations.is_current(connection):
+                return
+        pending = self.pending()
+        if pending:
+            raise ValueError(f"the database lacks {len(pending)} steps of this release: pymdc bridge migrate")
 
     def _upgrade(self) -> None:
         for _ in range(_ATTEMPTS):  # another process may take long over its steps

@@ -82,6 +82,23 @@ class Files:
         with self._database.write() as connection:
             connection.execute(same.values(suspect=True))
 
+    def begin_repair(self, now: int) -> str:
+        """Begin an upload by the bridge itself, and return its id."""
+        upload = secrets.token_hex(16)
+        with self._database.write() as connection:
+            connection.execute(uploads.insert().values(id=upload, touched=now, dead=False))
+        return upload
+
+    def replace(self, upload: str, shard: Shard) -> None:
+        """End an upload by the bridge itself: its blob takes the place of the one of a suspect shard, if it still is.
+
+        Raises:
+            Refused: the upload was given up as dead.
+        """
+        with self._database.write() as connection:
+            _end(connection, upload)
+            heal(connection, Stored(shard.hash, shard.size, (shard,)))
+
     def commit(
         self,
         upload: str,
@@ -100,9 +117,7 @@ class Files:
         """
 
         def work(connection: sa.Connection) -> None:
-            alive = uploads.delete().where(uploads.c.id == upload, uploads.c.dead.is_(False))
-            if not connection.execute(alive).rowcount:
-                raise Refused(503, "The upload stalled and was given up, try again")
+            _end(connection, upload)
             if not _listed(connection, entry):
                 allow_bytes(connection, entry.bucket, stored.size, allowance)
             lock_bucket(connection, entry.bucket)
@@ -220,6 +235,12 @@ class Files:
             if not bound.charged:
                 _charge(connection, bound.bucket, row.size)
             return Shard(row.hash, row.size, row.blob)
+
+
+def _end(connection: sa.Connection, upload: str) -> None:
+    alive = uploads.delete().where(uploads.c.id == upload, uploads.c.dead.is_(False))
+    if not connection.execute(alive).rowcount:
+        raise Refused(503, "The upload stalled and was given up, try again")
 
 
 def _check_storage(connection: sa.Connection, bucket: str, size: float, allowance: Allowance) -> None:

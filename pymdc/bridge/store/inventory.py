@@ -56,17 +56,42 @@ class Inventory:
                 names -= set(connection.execute(sa.select(column).where(column.in_(names))).scalars())
         return names.difference(*(by_upload[upload] for upload in alive))
 
+    def garbage_after(self, name: str, limit: int = 1000) -> Sequence[str]:
+        """Return the next blobs that are to be removed, by name, after `name`."""
+        query = sa.select(garbage.c.blob).where(garbage.c.blob > name).order_by(garbage.c.blob).limit(limit)
+        with self._database.read() as connection:
+            return connection.execute(query).scalars().all()
+
+    def recount(self) -> Sequence[str]:
+        """Put right what is wrong with the counts, and return what was, a line each."""
+        lines = []
+        for what, (query, key, noted, found) in _COUNTS.items():
+            with self._database.read() as connection:
+                wrong: Sequence[Any] = connection.execute(query).all()
+            for name in [row[0] for row in wrong]:
+                # The row is changed first: whatever changes what is counted changes the row too, and waits, or is done.
+                mine = noted.table.update().where(key == name)
+                with self._database.write() as connection:
+                    connection.execute(mine.values({noted: noted}))
+                    connection.execute(mine.values({noted: found}))
+                lines.append(f"the count of {what} {name}")
+        return lines
+
     def miscounted(self) -> Sequence[str]:
         """Return what is wrong with the counts, a line each: what a file or a shard is used by, what a bucket holds."""
         lines = []
         with self._database.read() as connection:
-            for what, query in _COUNTS.items():
-                lines += [f"{what} {row[0]}: {row[1]} noted, {row[2]} found" for row in connection.execute(query)]
+            for what, (query, *_) in _COUNTS.items():
+                rows: Sequence[Any] = connection.execute(query).all()
+                lines += [f"{what} {name}: {noted} noted, {found} found" for name, noted, found in rows]
         return lines
 
 
-def _differing(name: sa.Column[Any], noted: sa.Column[Any], found: sa.ScalarSelect[Any]) -> sa.Select[Any]:
-    return sa.select(name, noted, found).where(noted != found).order_by(name)
+_Counted = tuple[sa.Select[Any], sa.Column[Any], sa.Column[Any], sa.ScalarSelect[Any]]
+
+
+def _differing(name: sa.Column[Any], noted: sa.Column[Any], found: sa.ScalarSelect[Any]) -> _Counted:
+    return sa.select(name, noted, found).where(noted != found).order_by(name), name, noted, found
 
 
 def _count(column: sa.Column[Any], *of: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:

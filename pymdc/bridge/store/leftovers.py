@@ -72,6 +72,16 @@ class Leftovers:
                 connection.execute(deleted_buckets.delete().where(mine))
         return True
 
+    def identity(self) -> str:
+        """Return what tells this database from all others."""
+        with self._database.read() as connection:
+            return str(connection.execute(sa.select(bridge.c.identity)).scalar_one())
+
+    def hold(self, seconds: int) -> None:
+        """Let no blob be removed for some time: they are being copied."""
+        with self._database.write() as connection:
+            connection.execute(bridge.update().values(held=database_time() + seconds * 1000))
+
     def dead_uploads(self, limit: int = _ROWS) -> Sequence[str]:
         """Return some uploads whose blobs are to be removed."""
         in_use = sa.exists().where(shards.c.blob.between(uploads.c.id + "/", uploads.c.id + "0"))  # "0" follows "/"

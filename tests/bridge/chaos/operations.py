@@ -16,9 +16,10 @@ from anyio import to_thread
 from pymdc.bridge import cleaning
 from pymdc.bridge.app import create_app
 from pymdc.bridge.blobs import Blobs
-from pymdc.bridge.check import check, remove
+from pymdc.bridge.check import check
 from pymdc.bridge.errors import Refused
 from pymdc.bridge.mail import Mail
+from pymdc.bridge.repair import remove
 from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
 from pymdc.bridge.store import Store
 from pymdc.keypair import ECDSA

@@ -72,8 +72,8 @@ def test_buckets_come_with_the_answer_as_they_would_by_themselves(store: Store, 
     assert isinstance(one, Accepted)
     assert isinstance(two, Accepted)
     assert isinstance(three, Accepted)
-    assert one.buckets == store.buckets.of_user(USER)
-    assert two.buckets == store.buckets.of_user(OTHER)
+    assert one.buckets == store.buckets.page(USER)[0]
+    assert two.buckets == store.buckets.page(OTHER)[0]
     assert three.buckets is None
     acceptance.close()
 

@@ -1,0 +1,152 @@
+"""Copying a bridge that is serving, and putting the copy in place elsewhere.
+
+A copy is a folder with the SQLite file `bridge.sqlite` and the folder `shards`. The database is copied first, in one
+consistent look, and then the shards that this copy names. No bridge removes a shard meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ..core.hashes import content_hash
+from .blobs import Blobs
+from .errors import Unavailable
+from .identity import claim
+from .settings import Settings
+from .store import Shard, Store
+
+__all__ = ["backup", "restore"]
+
+_DATABASE, _SHARDS = "bridge.sqlite", "shards"
+_HOLD_SECONDS = 600  # how long no shard is removed; asked for anew long before that is over
+
+
+def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int:
+    """Copy a bridge's database and shards into a folder. What an earlier copy left there is used again.
+
+    Arguments:
+        echo: called with a line for each shard that could not be copied whole.
+
+    Returns:
+        How many shards could not be copied whole.
+
+    Raises:
+        ValueError: the bridge's database is not SQLite.
+        Unavailable: the database or the store is away.
+    """
+    source, store = _sqlite_file(settings), Store(settings.database_url, migrate=False)
+    blobs, copies = Blobs(settings.store_location), Blobs(str(folder / _SHARDS))
+    new = folder / f"{_DATABASE}.new"
+    with closing(store):
+        claim(store, copies)
+        store.leftovers.hold(_HOLD_SECONDS)
+        _copy_database(source, new)
+        failed = _copy_shards(new, blobs, copies, echo, lambda: store.leftovers.hold(_HOLD_SECONDS))
+    new.replace(folder / _DATABASE)
+    _sync(folder)
+    _remove_others(folder / _DATABASE, copies)
+    return failed
+
+
+def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int:
+    """Make a bridge of a copy, where there is none yet.
+
+    Arguments:
+        echo: called with a line for each shard that could not be copied whole.
+
+    Returns:
+        How many shards could not be copied whole.
+
+    Raises:
+        ValueError: there is a database already, or the bridge's database is not SQLite, or the folder holds no copy.
+        Unavailable: the store is away.
+    """
+    source, target = folder / _DATABASE, _sqlite_file(settings)
+    if not source.exists():
+        raise ValueError(f"{folder} holds no copy of a bridge")
+    if target.exists():
+        raise ValueError(f"{target} is there already, and is not replaced")
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = target.with_name(f"{target.name}.new")
+    _copy_database(source, new)
+    blobs = Blobs(settings.store_location)
+    with closing(Store(f"sqlite:///{new}", migrate=False)) as store:
+        claim(store, blobs)
+    failed = _copy_shards(new, Blobs(str(folder / _SHARDS)), blobs, echo, lambda: None)
+    new.replace(target)
+    _sync(target.parent)
+    return failed
+
+
+def _sqlite_file(settings: Settings) -> Path:
+    url = sa.make_url(settings.database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        raise ValueError("only a bridge on SQLite is copied by this command; docs/bridge.md says how to copy others")
+    return Path(url.database)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)  # all in one step: else each write of a bridge would make it begin anew
+        other.execute("PRAGMA journal_mode = DELETE")  # one file is the whole copy
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _copy_shards(
+    database: Path, source: Blobs, target: Blobs, echo: Callable[[str], None], go_on: Callable[[], None]
+) -> int:
+    failed, due = 0, time.monotonic()
+    for shard in _shards(database):
+        if time.monotonic() > due:
+            go_on()
+            due = time.monotonic() + _HOLD_SECONDS / 10
+        if target.size(shard.blob) == shard.size:
+            continue
+        try:
+            data = source.content(shard.blob)
+        except Unavailable:
+            source.check()  # if all of the store is away, no shard is to blame
+            data = b""
+        if content_hash(hashlib.sha256(data).hexdigest()) == shard.hash:
+            target.put(shard.blob, data)
+        else:
+            failed += 1
+            echo(f"not copied: shard {shard.hash} in {shard.blob} is missing or damaged")
+    return failed
+
+
+def _shards(database: Path) -> Iterator[Shard]:
+    with closing(sqlite3.connect(database)) as connection:
+        yield from (Shard(*row) for row in connection.execute("SELECT hash, size, blob FROM shards ORDER BY hash"))
+
+
+def _remove_others(database: Path, copies: Blobs) -> None:
+    """Remove what an earlier copy needed and this one does not."""
+    with closing(sqlite3.connect(database)) as connection:
+        for page in copies.pages():
+            for name, _ in page:
+                needed = connection.execute("SELECT 1 FROM shards WHERE blob = ?", [name]).fetchone()
+                if needed is None:
+                    copies.delete(name)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

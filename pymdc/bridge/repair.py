@@ -1,0 +1,88 @@
+"""Mending what a check has found: shards whose bytes lie elsewhere in the store, counts, and blobs of nobody."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+from ..core.hashes import content_hash
+from .blobs import Blobs
+from .check import Findings
+from .errors import Unavailable
+from .identity import is_same
+from .store import Shard, Store
+
+__all__ = ["mend", "remove"]
+
+
+def mend(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], None]) -> int:
+    """Mend what can be mended.
+
+    A broken shard is mended where the store holds the same bytes in a blob that is to be removed or belongs to nobody.
+    They are copied, so that what a clean-up removes meanwhile is missed by nobody.
+
+    Arguments:
+        echo: called with a line for each thing that was mended, or that cannot be.
+
+    Returns:
+        How many of the things that are wrong remain.
+
+    Raises:
+        Unavailable: the database or the store is away.
+        ValueError: the store does not belong to the database.
+    """
+    _refuse_strangers(store, blobs)
+    for line in store.inventory.recount():
+        echo(f"mended: {line}")
+    missing = {shard.hash: shard for shard in findings.broken}
+    if missing:
+        for name in _spare(store, findings):
+            data = _content(blobs, name)
+            shard = missing.pop(content_hash(hashlib.sha256(data).hexdigest()), None)
+            if shard is not None:
+                _replace(store, blobs, shard, data)
+                echo(f"mended: shard {shard.hash}")
+    for shard in missing.values():
+        echo(f"not mended: shard {shard.hash}; an upload of the same file mends it, or a copy in a backup")
+    return len(missing)
+
+
+def remove(store: Store, blobs: Blobs, names: Sequence[str]) -> None:
+    """Remove orphans: those that still are.
+
+    Raises:
+        ValueError: the store does not belong to the database.
+    """
+    _refuse_strangers(store, blobs)
+    for name in store.inventory.unknown(names):
+        blobs.delete(name)
+
+
+def _refuse_strangers(store: Store, blobs: Blobs) -> None:
+    if not is_same(store, blobs):
+        raise ValueError(
+            "the store does not belong to this database, so nothing is changed; "
+            "name the right ones, or start their bridge once if it is older than this release"
+        )
+
+
+def _spare(store: Store, findings: Findings) -> Iterator[str]:
+    yield from findings.orphans
+    page = store.inventory.garbage_after("")
+    while page:
+        yield from page
+        page = store.inventory.garbage_after(page[-1])
+
+
+def _content(blobs: Blobs, name: str) -> bytes:
+    try:
+        return blobs.content(name)
+    except Unavailable:
+        return b""  # it was removed meanwhile, or cannot be read either
+
+
+def _replace(store: Store, blobs: Blobs, shard: Shard, data: bytes) -> None:
+    upload = store.files.begin_repair(store.now())
+    blob = f"{upload}/0"
+    blobs.put(blob, data)
+    store.files.replace(upload, Shard(shard.hash, shard.size, blob))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pymdc.bridge import backup as module
+from pymdc.bridge.settings import Settings
+from pymdc.cli.main import cli
+
+from .chaos.audit import audit
+from .harness import cleaned, running
+
+NO_BRIDGE = ["--database", "postgresql+psycopg://postgres@127.0.0.1:1/x"]
+
+
+def command(data: Path, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli, ["bridge", "--data", str(data), *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    return tmp_path / "bridge"
+
+
+def on_sqlite(data: Path) -> Settings:
+    return Settings(data=data, port=0)
+
+
+def test_a_bridge_is_copied_while_files_come_and_go_and_its_copy_is_whole(tmp_path: Path, served: Path) -> None:
+    copy, elsewhere = tmp_path / "copy", tmp_path / "elsewhere"
+    with running(served, database=None, store=None) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        kept = [alice.upload(bucket, b"%d" % number).json()["hash"] for number in range(20)]
+        over = threading.Event()
+
+        def work() -> None:
+            number = 100
+            while not over.is_set():
+                number += 1
+                name = alice.upload(bucket, b"%d" % number).json()["hash"]
+                alice.send("DELETE", f"/buckets/{bucket}/files/{name}").raise_for_status()
+                cleaned(bridge.settings)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            for _ in range(3):
+                assert command(served, "backup", str(copy)) == (0, f"Copied to {copy}.\n")
+        finally:
+            over.set()
+            worker.join()
+    assert command(elsewhere, "restore", str(copy)) == (0, f"Restored to {elsewhere}.\n")
+    assert (elsewhere / "bridge.sqlite").stat().st_mode & 0o777 == 0o600
+    code, output = command(elsewhere, "check")
+    assert (code, " 0 wrong, 0 orphaned" in output) == (0, True)
+    assert audit(on_sqlite(elsewhere)) == []
+    with running(elsewhere, database=None, store=None) as bridge:
+        again = type(alice)(bridge, alice.email, alice.key)
+        listed = {file["hash"] for file in again.send("GET", f"/buckets/{bucket}/files").json()}
+        assert set(kept) <= listed
+        assert again.download(bucket, kept[0]) == b"0"
+
+
+def test_a_later_copy_takes_what_is_new_and_drops_what_is_gone(tmp_path: Path, served: Path) -> None:
+    copy = tmp_path / "copy"
+    with running(served, database=None, store=None) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        first = alice.upload(bucket, b"first").json()["hash"]
+        command(served, "backup", str(copy))
+        alice.send("DELETE", f"/buckets/{bucket}/files/{first}")
+        second = alice.upload(bucket, b"second").json()["hash"]
+        command(served, "backup", str(copy))
+        (blob,) = bridge.sql("SELECT blob FROM shards WHERE hash = ?", second)[0]
+    assert sorted(path.name for path in (copy / "shards").iterdir()) == sorted(["identity", blob[:32]])
+
+
+def test_what_cannot_be_copied_whole_is_told(tmp_path: Path, served: Path) -> None:
+    with running(served, database=None, store=None) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        for data in (b"lost", b"damaged"):
+            alice.upload(bucket, data)
+        blobs = dict(bridge.sql("SELECT size, blob FROM shards"))
+        bridge.lose(blobs[4])
+        (served / "shards" / blobs[7]).write_bytes(b"DAMAGED")
+        code, output = command(served, "backup", str(tmp_path / "copy"))
+    assert (code, output.count("not copied: shard ")) == (1, 2)
+    assert output.endswith("2 shards are missing or damaged.\n")
+
+
+def test_no_blob_is_removed_while_a_copy_is_made(served: Path) -> None:
+    with running(served, database=None, store=None) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        name = alice.upload(bucket, b"data").json()["hash"]
+        alice.send("DELETE", f"/buckets/{bucket}/files/{name}")
+        command(served, "backup", str(served / "copy"))
+        cleaned(bridge.settings)
+        assert len(bridge.blobs()) == 1
+        bridge.sql("UPDATE bridge SET held = 0")
+        cleaned(bridge.settings)
+        assert bridge.blobs() == []
+
+
+def test_a_long_copy_asks_again_that_nothing_is_removed(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_HOLD_SECONDS", 0)
+    with running(served, database=None, store=None) as bridge:
+        alice = bridge.person()
+        alice.upload(alice.bucket(), b"data")
+        assert command(served, "backup", str(tmp_path / "copy"))[0] == 0
+
+
+def test_what_is_there_is_not_replaced(served: Path, tmp_path: Path) -> None:
+    with running(served, database=None, store=None):
+        pass
+    copy = tmp_path / "copy"
+    assert command(served, "backup", str(copy))[0] == 0
+    code, output = command(served, "restore", str(copy))
+    assert (code, "is there already, and is not replaced" in output) == (1, True)
+    code, output = command(tmp_path / "new", "restore", str(tmp_path))
+    assert (code, "holds no copy of a bridge" in output) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["backup", "restore"])
+def test_a_bridge_on_another_database_is_copied_otherwise(served: Path, tmp_path: Path, name: str) -> None:
+    code, output = command(served, *NO_BRIDGE, name, str(tmp_path / "copy"))
+    assert (code, "only a bridge on SQLite is copied by this command" in output) == (1, True)
+
+
+def test_missing_steps_are_shown_and_made(served: Path) -> None:
+    served.mkdir()
+    code, shown = command(served, "migrate", "--show")
+    assert (code, shown.startswith("0001: The tables of the first release.\n")) == (0, True)
+    assert shown.endswith("steps are missing.\n")
+    code, output = command(served, "check")
+    assert (code, "the database lacks" in output) == (2, True)
+    assert command(served, "migrate") == (0, shown.replace("are missing", "were made"))
+    assert command(served, "migrate", "--show") == (0, "0 steps are missing.\n")
+    assert command(served, "users", "list") == (0, "")
