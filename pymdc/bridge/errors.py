@@ -24,11 +24,12 @@ class Unavailable(Refused):
         super().__init__(503, message)
 
 
-class Full(Refused):
+class Full(Unavailable):
     """A disk is full: 507, and nothing was changed."""
 
     def __init__(self) -> None:
-        super().__init__(507, "The bridge is full, it takes no files for now")
+        super().__init__("The bridge is full, it takes no files for now")
+        self.status = 507
 
 
 class Damaged(Refused):
