@@ -75,7 +75,7 @@ class Timeout:
             guards against a defect.
         transfer: for the reply to an upload, which a bridge may give only after it has stored the file. The bridges of
             2016 closed a connection that they could not answer after 120 s.
-        channel: for a farmer's next message on a data channel. The farmers of v0.6.6 never answer a bad token.
+        channel: for the next bytes of a shard, from a farmer or a store. v0.6.6 farmers never answer a bad token.
         total: for a whole call, transfers included, from when it begins to when its value is there. There is none by
             default: how long an upload may take, only its caller knows.
     """

@@ -1,16 +1,14 @@
-"""The data channel: fetch one shard from where a pointer says that it is, and check it.
+"""The data channel: fetch one shard from the farmer that a pointer names.
 
 The only file that knows websockets.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
@@ -23,37 +21,18 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.uri import parse_uri
 
 from .. import config
-from ..core.hashes import content_hash
 from ..core.job import Job
 from ..core.network import Stream, after
 from ..errors import ChannelError
-from . import binarypack
+from .forms import ClosedError, Form, NoAnswerError, earlier_form, later_form
 from .shards import Pointer, ShardBuffer, text_in
 
 __all__ = ["DataChannels"]
-
-_EMPTY = content_hash(hashlib.sha256().hexdigest())  # the one shard whose answer may hold no bytes
 
 _MOST_CONTROL_BYTES = 131  # of a ping or a close, with its header (RFC 6455, section 5.5)
 _MOST_OTHER_MESSAGES = 100  # that are no bytes of the shard: a farmer may not hold a download with them
 
 _SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets would log the tokens
-
-
-class _NoAnswerError(Exception):
-    """A channel that gave no answer: it may speak the earlier form, or have no answer to a bad token.
-
-    Attributes:
-        reason: the error to tell where it speaks neither form.
-    """
-
-    def __init__(self, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
-class _ClosedError(Exception):
-    """The farmer has closed the channel in good order."""
 
 
 class DataChannels:
@@ -67,7 +46,7 @@ class DataChannels:
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
         self._timeout = timeout
         self._verify = verify
-        self._forms: dict[str, _Form] = {}  # by channel: the form that it speaks
+        self._forms: dict[str, Form] = {}  # by channel: the form that it speaks
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -91,20 +70,20 @@ class DataChannels:
         self._read(channel, request, job, body)
 
     def _read(self, channel: str, request: dict[str, str], job: Job, body: ShardBuffer) -> None:
-        form = self._forms.get(channel, _later_form)
+        form = self._forms.get(channel, later_form)
         try:
             self._speak(form, channel, request, job, body)
-        except _NoAnswerError as silence:
+        except NoAnswerError as silence:
             if channel in self._forms:
                 raise silence.reason from None
-            form = _earlier_form
+            form = earlier_form
             try:
                 self._speak(form, channel, request, job, body)
-            except _NoAnswerError:
+            except NoAnswerError:
                 raise silence.reason from None
         self._forms[channel] = form
 
-    def _speak(self, form: _Form, channel: str, request: dict[str, str], job: Job, body: ShardBuffer) -> None:
+    def _speak(self, form: Form, channel: str, request: dict[str, str], job: Job, body: ShardBuffer) -> None:
         body.clear()
         with _documented(channel, body), self._open(channel, job) as opened:
             for piece in form(opened, request):
@@ -175,8 +154,8 @@ class _Channel:
         """Return the next message.
 
         Raises:
-            _ClosedError: there is none: the farmer has closed the channel.
-            _NoAnswerError: the channel failed before the farmer had said anything.
+            ClosedError: there is none: the farmer has closed the channel.
+            NoAnswerError: the channel failed before the farmer had said anything.
             OSError, HTTPException, WebSocketException: the channel failed.
         """
         frame = self._next_frame()
@@ -221,14 +200,14 @@ class _Channel:
     def _stop_where_it_ends(self) -> None:
         closed, broken = self._protocol.close_rcvd, self._protocol.parser_exc
         if closed is not None and closed.code == CloseCode.NORMAL_CLOSURE:
-            raise _ClosedError
+            raise ClosedError
         if closed is not None or isinstance(broken, EOFError):
             raise self._failure(IncompleteRead(b""))
         if broken is not None:
             raise broken
 
     def _failure(self, error: Exception) -> Exception:
-        return error if self.answered else _NoAnswerError(error)
+        return error if self.answered else NoAnswerError(error)
 
     def _advance(self, end: float | None) -> None:
         data = self._stream.receive(end)
@@ -248,67 +227,6 @@ class _Channel:
             self._stream.send(data, end)  # b"" says that no more follows: the stream is closed soon enough
 
 
-def _later_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
-    """Speak as from v0.3.0 on: a JSON text, binary messages in answer, and close 1000. Any other text is an error.
-
-    Observed: a farmer of v0.2.4, which speaks the earlier form, answers the JSON text with close 1000 and nothing else.
-    """
-    channel.send(json.dumps(request))
-    while True:
-        try:
-            message = channel.receive()
-        except _ClosedError:
-            if channel.answered or request["hash"] == _EMPTY:
-                return
-            raise _NoAnswerError(ChannelError("the farmer closed the channel without an answer")) from None
-        if isinstance(message, bytes):
-            yield message
-        elif (answer := _json_object(message)).get("code") != 200:  # v0.6.6 says {"code": 200} before it closes
-            raise ChannelError(str(answer.get("message", "the farmer refused")))
-        else:
-            channel.pass_over()
-
-
-def _earlier_form(channel: _Channel, request: dict[str, str]) -> Iterator[bytes]:
-    """Speak as up to v0.2.4: BinaryJS, whose messages are `[kind, payload, stream]` in BinaryPack."""
-    new, data, end = 1, 2, 5
-    channel.send(binarypack.pack([new, request, 0]))
-    while True:
-        message = channel.receive()
-        if isinstance(message, str):  # it speaks the later form, then, and gave no answer before for another reason
-            raise _NoAnswerError(ChannelError(str(_json_object(message).get("message", "the farmer refused"))))
-        kind, payload = _opened_message(message)
-        if kind == data and isinstance(payload, bytes):
-            yield payload
-        elif kind == data and isinstance(payload, dict):
-            raise ChannelError(str(payload.get("message", "the farmer refused")))
-        elif kind == end:
-            return
-        else:
-            channel.pass_over()
-
-
-def _opened_message(message: bytes) -> tuple[Any, Any]:
-    try:
-        parts = binarypack.unpack(message)
-    except ValueError:
-        parts = None
-    if not isinstance(parts, list) or len(parts) != 3:
-        raise ChannelError("the farmer sent what is neither form of the channel")
-    return parts[0], parts[1]
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    return value if isinstance(value, dict) else {"message": text[:200]}
-
-
-_Form = Callable[[_Channel, dict[str, str]], Iterator[bytes]]
-
-
 @contextmanager
 def _documented(channel: str, body: ShardBuffer) -> Iterator[None]:
     """Turn what websockets raises into what `pymdc.errors` lists."""
@@ -320,5 +238,5 @@ def _documented(channel: str, body: ShardBuffer) -> Iterator[None]:
         if isinstance(error.__cause__, EOFError):
             raise RemoteDisconnected(f"the farmer at {channel} closed the connection without a reply") from error
         raise BadStatusLine(f"the farmer at {channel} does not speak HTTP") from error
-    except (WebSocketException, _ClosedError) as error:
+    except (WebSocketException, ClosedError) as error:
         raise ChannelError(f"the farmer at {channel} does not speak the protocol: {error}") from error
