@@ -24,12 +24,20 @@ from __future__ import annotations
 import copyreg
 import io
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, cast, final
 from urllib.error import HTTPError
 
-__all__ = ["ChannelError", "IntegrityError", "MetadiskError", "unwrap"]
+__all__ = ["ChannelError", "IntegrityError", "MetadiskError", "Refusal", "unwrap"]
 
 _E = TypeVar("_E", bound=BaseException)
+_T = TypeVar("_T")
+
+
+@final
+class Refusal(TypedDict):
+    """What a bridge answers when it refuses: its words."""
+
+    error: str
 
 
 class IntegrityError(Exception):
@@ -55,7 +63,7 @@ class MetadiskError(Exception):
         return type(self), (self.value,), self.__dict__
 
 
-def unwrap(value: Any) -> Any:
+def unwrap(value: _T | Refusal | Exception) -> _T:
     """Return the value of a call if it is a result; raise it if it is an error.
 
     For programs that prefer exceptions: `bucket = pymdc.unwrap(buckets.create("photos", 10, 10, [key_pair]))`.
@@ -67,7 +75,7 @@ def unwrap(value: Any) -> Any:
     if isinstance(value, BaseException):
         raise value
     if isinstance(value, dict) and "error" in value:
-        raise MetadiskError(value)
+        raise MetadiskError(cast("dict[str, Any]", value))
     return value
 
 

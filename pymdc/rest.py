@@ -3,13 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 from .core import wire
 from .core.base_client import BaseClient, check_client, client_for
 from .core.delivery import Callback
+from .core.handle import Handle
 
 __all__ = ["REST"]
+
+
+@overload
+def REST(
+    method: str,
+    resource: str,
+    params: Mapping[str, Any] = {},
+    auth: object = (),
+    headers: Mapping[str, str] = {},
+    callback: None = None,
+    *,
+    client: BaseClient | None = None,
+) -> Any: ...
+
+
+@overload
+def REST(
+    method: str,
+    resource: str,
+    params: Mapping[str, Any],
+    auth: object,
+    headers: Mapping[str, str],
+    callback: Callback,
+    *,
+    client: BaseClient | None = None,
+) -> Handle: ...
+
+
+@overload
+def REST(
+    method: str,
+    resource: str,
+    params: Mapping[str, Any] = {},
+    auth: object = (),
+    headers: Mapping[str, str] = {},
+    *,
+    callback: Callback,
+    client: BaseClient | None = None,
+) -> Handle: ...
 
 
 def REST(  # noqa: N802 - the historic name

@@ -156,7 +156,7 @@ def test_the_drawn_tree_is_that_of_the_classes() -> None:
         found = getattr(home, cls, None) or getattr(builtins, cls)
         branch[len(indent) // 4 :] = [found]
         assert issubclass(branch[-1], branch[-2:][0])
-    assert {*errors.__all__} - {"unwrap"} <= {name for _, name in drawn}
+    assert {*errors.__all__} - {"unwrap", "Refusal"} <= {name for _, name in drawn}
 
 
 def test_a_value_keeps_its_cause_as_raise_from_would_have_it() -> None:

@@ -46,7 +46,7 @@ FLOORS = [
     ["core.client_core"],
     ["core.base_client"],
     ["rest"],
-    ["api.results"],
+    ["api.results", "api.types"],
     ["api.users", "api.keys"],
     ["api.files"],
     ["api.buckets"],

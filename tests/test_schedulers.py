@@ -517,7 +517,8 @@ def test_a_client_with_another_scheduler_shares_all_else_with_the_one_it_was_mad
             assert handle.result()["error"]
         assert repr(other) == repr(client)
         other.close()
-        assert pymdc.api.Buckets(pymdc.keypair.ECDSA(), client=client).list()["error"]
+        value: Any = pymdc.api.Buckets(pymdc.keypair.ECDSA(), client=client).list()
+        assert value["error"]
     assert scheduled == ["first", "other", "first"]
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
 from ..core.delivery import Callback
+from ..core.handle import Handle
 from ..core.wire import path
 from ..rest import REST
 from .files import Files
 from .keys import public_key_of
 from .results import check_credentials, check_text, text_of
+from .types import BucketsValue, BucketValue, NothingValue
 
 __all__ = ["Bucket", "Buckets"]
 
@@ -31,6 +33,26 @@ class Buckets:
         check_client(client)
         self.key_pair = key_pair
         self._client = client
+
+    @overload
+    def create(
+        self,
+        name: str,
+        storage: float | str,
+        transfer: float | str,
+        key_pairs: Iterable[Any],
+        callback: None = None,
+    ) -> BucketValue: ...
+
+    @overload
+    def create(
+        self,
+        name: str,
+        storage: float | str,
+        transfer: float | str,
+        key_pairs: Iterable[Any],
+        callback: Callback,
+    ) -> Handle: ...
 
     def create(
         self,
@@ -63,6 +85,12 @@ class Buckets:
             "pubkeys": _public_keys(key_pairs),
         }
         return REST("POST", "/buckets", params, self.key_pair, callback=callback, client=self._client)
+
+    @overload
+    def list(self, callback: None = None) -> BucketsValue: ...
+
+    @overload
+    def list(self, callback: Callback) -> Handle: ...
 
     def list(self, callback: Callback | None = None) -> Any:
         """List the account's buckets.
@@ -97,6 +125,12 @@ class Bucket:
         self.files = Files(self.bucket_id, key_pair, client=client)
         self._client = client
 
+    @overload
+    def list(self, callback: None = None) -> BucketValue: ...
+
+    @overload
+    def list(self, callback: Callback) -> Handle: ...
+
     def list(self, callback: Callback | None = None) -> Any:
         """Return the bucket's metadata.
 
@@ -106,6 +140,12 @@ class Bucket:
         """
         return self._call("GET", {}, callback)
 
+    @overload
+    def delete(self, callback: None = None) -> NothingValue: ...
+
+    @overload
+    def delete(self, callback: Callback) -> Handle: ...
+
     def delete(self, callback: Callback | None = None) -> Any:
         """Delete the bucket.
 
@@ -113,6 +153,12 @@ class Bucket:
             `""`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
         return self._call("DELETE", {}, callback)
+
+    @overload
+    def patch(self, params: Mapping[str, Any], callback: None = None) -> BucketValue: ...
+
+    @overload
+    def patch(self, params: Mapping[str, Any], callback: Callback) -> Handle: ...
 
     def patch(self, params: Mapping[str, Any], callback: Callback | None = None) -> Any:
         """Change the bucket.

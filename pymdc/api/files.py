@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client, client_for
 from ..core.delivery import Callback, check_callable
+from ..core.handle import Handle
 from ..core.job import ProgressCallback
 from ..transfers import multipart_encoder as multipart
 from ..transfers.access import Access
@@ -17,6 +18,7 @@ from ..transfers.folders import discard_kept
 from ..transfers.places import check_exists, folder_of
 from ..transfers.uploads import Upload
 from .results import check_credentials, text_of
+from .types import BytesValue, Exists, FilesValue, FileValue, NothingValue, Operation, PointersValue, TokenValue
 
 __all__ = ["Files"]
 
@@ -42,6 +44,12 @@ class Files:
         self.key_pair = key_pair
         self._client = client
 
+    @overload
+    def list(self, callback: None = None) -> FilesValue: ...
+
+    @overload
+    def list(self, callback: Callback) -> Handle: ...
+
     def list(self, callback: Callback | None = None) -> Any:
         """List the files.
 
@@ -50,6 +58,12 @@ class Files:
             `{"error": ...}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
         """
         return self._client_now.call(self._access.call("GET", "files"), callback)
+
+    @overload
+    def token(self, operation: Operation, callback: None = None) -> TokenValue: ...
+
+    @overload
+    def token(self, operation: Operation, callback: Callback) -> Handle: ...
 
     def token(self, operation: str, callback: Callback | None = None) -> Any:
         """Ask for a token, which allows one upload (`"PUSH"`) or one download (`"PULL"`) within five minutes.
@@ -61,6 +75,42 @@ class Files:
         if not isinstance(operation, str):
             raise TypeError(f"an operation is 'PUSH' or 'PULL', not {type(operation).__name__}")
         return self._client_now.call(self._access.token_call(operation), callback)
+
+    @overload
+    def upload(
+        self,
+        path: multipart.Source,
+        token: str | Mapping[str, Any] | None = None,
+        callback: None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        name: str | None = None,
+        mimetype: str | None = None,
+    ) -> FileValue: ...
+
+    @overload
+    def upload(
+        self,
+        path: multipart.Source,
+        token: str | Mapping[str, Any] | None,
+        callback: Callback,
+        *,
+        progress: ProgressCallback | None = None,
+        name: str | None = None,
+        mimetype: str | None = None,
+    ) -> Handle: ...
+
+    @overload
+    def upload(
+        self,
+        path: multipart.Source,
+        token: str | Mapping[str, Any] | None = None,
+        *,
+        callback: Callback,
+        progress: ProgressCallback | None = None,
+        name: str | None = None,
+        mimetype: str | None = None,
+    ) -> Handle: ...
 
     def upload(
         self,
@@ -95,6 +145,54 @@ class Files:
         given = None if token is None else self._checked(token, "a PUSH token")
         upload = Upload(self._access, path, title, mimetype, given, progress)
         return self._client_now.run(upload.run, callback)
+
+    @overload
+    def download(
+        self,
+        file_hash: str | Mapping[str, Any],
+        token: str | Mapping[str, Any] | None = None,
+        callback: None = None,
+        *,
+        path: None = None,
+        exists: None = None,
+        progress: ProgressCallback | None = None,
+    ) -> BytesValue: ...
+
+    @overload
+    def download(
+        self,
+        file_hash: str | Mapping[str, Any],
+        token: str | Mapping[str, Any] | None = None,
+        callback: None = None,
+        *,
+        path: str | os.PathLike[str],
+        exists: Exists | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> FileValue: ...
+
+    @overload
+    def download(
+        self,
+        file_hash: str | Mapping[str, Any],
+        token: str | Mapping[str, Any] | None,
+        callback: Callback,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        exists: Exists | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Handle: ...
+
+    @overload
+    def download(
+        self,
+        file_hash: str | Mapping[str, Any],
+        token: str | Mapping[str, Any] | None = None,
+        *,
+        callback: Callback,
+        path: str | os.PathLike[str] | None = None,
+        exists: Exists | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Handle: ...
 
     def download(
         self,
@@ -164,6 +262,16 @@ class Files:
         except OSError as error:
             return error
 
+    @overload
+    def pointers(
+        self, file_hash: str | Mapping[str, Any], token: str | Mapping[str, Any], callback: None = None
+    ) -> PointersValue: ...
+
+    @overload
+    def pointers(
+        self, file_hash: str | Mapping[str, Any], token: str | Mapping[str, Any], callback: Callback
+    ) -> Handle: ...
+
     def pointers(
         self,
         file_hash: str | Mapping[str, Any],
@@ -182,6 +290,12 @@ class Files:
         """
         call = self._access.call("GET", "files", _hash_of(file_hash), token=self._checked(token, "a PULL token"))
         return self._client_now.call(call, callback)
+
+    @overload
+    def delete(self, file_hash: str | Mapping[str, Any], callback: None = None) -> NothingValue: ...
+
+    @overload
+    def delete(self, file_hash: str | Mapping[str, Any], callback: Callback) -> Handle: ...
 
     def delete(self, file_hash: str | Mapping[str, Any], callback: Callback | None = None) -> Any:
         """Delete a file from the bucket.

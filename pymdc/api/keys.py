@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
 from ..core.delivery import Callback
+from ..core.handle import Handle
 from ..core.wire import path
 from ..keypair import ECDSA
 from ..rest import REST
 from .results import check_credentials, text_of
+from .types import KeysValue, KeyValue, NothingValue
 
 __all__ = ["Keys"]
 
@@ -35,6 +37,12 @@ class Keys:
         self.key_pairs: list[ECDSA] = []
         self._client = client
 
+    @overload
+    def list(self, callback: None = None) -> KeysValue: ...
+
+    @overload
+    def list(self, callback: Callback) -> Handle: ...
+
     def list(self, callback: Callback | None = None) -> Any:
         """List the account's keys.
 
@@ -43,6 +51,15 @@ class Keys:
             `pymdc.errors`). With a callback: a `Handle`.
         """
         return REST("GET", "/keys", auth=self.user, callback=callback, client=self._client)
+
+    @overload
+    def create(self, key_pair: ECDSA | None = None, callback: None = None) -> KeyValue: ...
+
+    @overload
+    def create(self, key_pair: ECDSA | None, callback: Callback) -> Handle: ...
+
+    @overload
+    def create(self, key_pair: ECDSA | None = None, *, callback: Callback) -> Handle: ...
 
     def create(self, key_pair: ECDSA | None = None, callback: Callback | None = None) -> Any:
         """Add the public key of `key_pair` to the account; without one, of a new key pair, then in `key_pairs`.
@@ -56,6 +73,12 @@ class Keys:
         if key not in self._public_keys():
             self.key_pairs.append(key_pair)
         return value
+
+    @overload
+    def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: None = None) -> NothingValue: ...
+
+    @overload
+    def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: Callback) -> Handle: ...
 
     def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: Callback | None = None) -> Any:
         """Remove the public key of `key_pair` from the account. A key in hex, as `list` gives it, will do as well.

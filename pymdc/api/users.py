@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
 from ..core.delivery import Callback
+from ..core.handle import Handle
 from ..core.wire import path
 from ..rest import REST
 from .results import check_text, text_of
+from .types import UserValue
 
 __all__ = ["Users"]
 
@@ -52,6 +54,12 @@ class Users:
         self.password: bytes = secret or os.urandom(_RANDOM_PASSWORD_BYTES)
         self.client = client
 
+    @overload
+    def register(self, callback: None = None) -> UserValue: ...
+
+    @overload
+    def register(self, callback: Callback) -> Handle: ...
+
     def register(self, callback: Callback | None = None) -> Any:
         """Register the account. The bridge mails a link that activates it.
 
@@ -61,6 +69,12 @@ class Users:
         """
         params = {"email": self.username, "password": self.password_hash()}
         return REST("POST", "/users", params, callback=callback, client=self.client)
+
+    @overload
+    def activate(self, token: str, callback: None = None) -> UserValue: ...
+
+    @overload
+    def activate(self, token: str, callback: Callback) -> Handle: ...
 
     def activate(self, token: str, callback: Callback | None = None) -> Any:
         """Activate the account with the token at the end of the link in the mail. A token serves once.

@@ -161,7 +161,17 @@ def default_client() -> BaseClient:
         return _default
 
 
-def configure(**settings: Any) -> None:
+_NOT_GIVEN: Any = object()
+
+
+def configure(
+    *,
+    endpoint: str | None = _NOT_GIVEN,
+    timeout: float | config.Timeout | None = _NOT_GIVEN,
+    workers: int = _NOT_GIVEN,
+    scheduler: Scheduler | None = _NOT_GIVEN,
+    verify: ssl.SSLContext | bool = _NOT_GIVEN,
+) -> None:
     """Set the default client's settings: the arguments of `Client`. What is not named stays as it was set before.
 
     Calls that are under way end as they began.
@@ -170,6 +180,8 @@ def configure(**settings: Any) -> None:
         TypeError, ValueError: as `Client` does; then nothing has changed.
     """
     global _default
+    named = {"endpoint": endpoint, "timeout": timeout, "workers": workers, "scheduler": scheduler, "verify": verify}
+    settings = {name: value for name, value in named.items() if value is not _NOT_GIVEN}
     with _default_lock:
         _default = BaseClient(**{**_settings, **settings})
         _settings.update(settings)

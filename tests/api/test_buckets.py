@@ -90,7 +90,7 @@ def test_keys_may_be_in_hex_or_what_a_call_gave(bridge: Scripted, client: Client
 
 def test_a_missing_argument_raises_at_once(client: Client) -> None:
     with pytest.raises(TypeError):
-        Buckets(PAIR, client=client).create("a")  # type: ignore[call-arg]
+        Buckets(PAIR, client=client).create("a")  # type: ignore[call-overload]
 
 
 def test_listing_is_signed(bridge: Scripted, client: Client, ask: Ask) -> None:

@@ -85,7 +85,7 @@ def test_a_token_is_asked_for_by_its_operation(bridge: Scripted, files: Files, a
 
 def test_an_operation_that_is_no_text_raises_at_once(bridge: Scripted, files: Files) -> None:
     with pytest.raises(TypeError, match="an operation is 'PUSH' or 'PULL', not int"):
-        files.token(5)  # type: ignore[arg-type]
+        files.token(5)  # type: ignore[call-overload]
     assert bridge.asked == []
 
 
@@ -286,7 +286,7 @@ def test_a_hash_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask:
 
 def test_a_callback_that_cannot_be_called_raises_at_once(bridge: Scripted, files: Files, file: Path) -> None:
     with pytest.raises(TypeError, match="the callback must be callable"):
-        files.upload(file, "t", callback="f")  # type: ignore[arg-type]
+        files.upload(file, "t", callback="f")  # type: ignore[call-overload]
     assert bridge.asked == []
 
 

@@ -104,9 +104,9 @@ def test_what_is_no_key_raises_at_once(bridge: Scripted, client: Client, ask: As
 
 def test_deleting_nothing_raises_at_once(client: Client) -> None:
     with pytest.raises(TypeError):
-        Keys(USER, client=client).delete()  # type: ignore[call-arg]
+        Keys(USER, client=client).delete()  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="expected a key pair or a public key in hex"):
-        Keys(USER, client=client).delete(None)  # type: ignore[arg-type]
+        Keys(USER, client=client).delete(None)  # type: ignore[call-overload]
 
 
 def test_a_private_key_is_never_taken_for_a_public_one(client: Client) -> None:

@@ -104,5 +104,5 @@ def test_an_activation_token_that_is_none_raises_at_once(
 
 def test_a_callback_that_cannot_be_called_raises_at_once(bridge: Scripted, client: Client) -> None:
     with pytest.raises(TypeError, match="the callback must be callable"):
-        Users("a@b.c", client=client).register(callback=5)  # type: ignore[arg-type]
+        Users("a@b.c", client=client).register(callback=5)  # type: ignore[call-overload]
     assert bridge.asked == []

@@ -122,7 +122,7 @@ def main() -> None:
         unwrap(bucket.files.download(small, path=folder / "warm"))
         pointers = [
             {**pointer, "channel": farmer.replace("http", "ws")}
-            for pointer in unwrap(bucket.files.pointers(stored, bucket.files.token("PULL")))
+            for pointer in unwrap(bucket.files.pointers(stored, unwrap(bucket.files.token("PULL"))))
         ]
 
         def download_by(pointers: list[dict[str, str]]) -> None:

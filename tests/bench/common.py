@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def bench(about: str) -> Iterator[tuple[Bucket, Path, Path, int]]:
         print(f"peak memory of the bridge: {bridge.peak() / MIB:.0f} MiB")
 
 
-def measure(ways: dict[str, Callable[[], object]], size: int, runs: int) -> None:
+def measure(ways: Mapping[str, Callable[[], object]], size: int, runs: int) -> None:
     """Take each way in turn, so many times, and print the medians, against those of the first."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(runs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,7 +77,7 @@ def test_a_password_of_any_text_logs_in(password: str | bytes, bridge: RunningBr
     assert unwrap(Keys(user, client=client).list()) == []
 
 
-def unwrap_refusal(value: object) -> dict[str, object]:
+def unwrap_refusal(value: Any) -> dict[str, object]:
     try:
         return dict(unwrap(value))
     except MetadiskError as error:

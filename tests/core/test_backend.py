@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("_no_waiting")
 
 PAIR = ECDSA()
 PATIENT = Timeout(connect=20, read=20, write=20, pool=20, transfer=20)
-FINE = {"fine": True}
+FINE: Any = {"fine": True}
 
 fine = answering(lambda request: reply_bytes(200, '{"fine": true}'))
 both = pytest.mark.parametrize("secure", [False, True], ids=["HTTP", "TLS"])

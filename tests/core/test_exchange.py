@@ -94,7 +94,7 @@ def over_tls(script: Script) -> Script:
 
 
 fine = answering(lambda request: reply_bytes(200, '{"fine": true}'))
-FINE = {"fine": True}
+FINE: Any = {"fine": True}
 
 
 def signed(request: Received) -> bool:
@@ -174,7 +174,8 @@ def test_an_upload_that_never_reached_the_bridge_is_sent_whole_by_the_next_attem
     path.write_bytes(os.urandom(600_000))
     with Server(refuse_tls, over_tls(fine)) as server:
         with Client(f"https://127.0.0.1:{server.port}", verify=client_context()) as client:
-            assert Files("id", PAIR, client=client).upload(path, "token") == FINE
+            value: Any = Files("id", PAIR, client=client).upload(path, "token")
+            assert value == FINE
         assert path.read_bytes() in server.requests[0].body
 
 
@@ -462,7 +463,8 @@ def test_after_a_late_nonce_signed_calls_go_one_at_a_time_and_all_others_do_not_
         one = REST("GET", "/one", {}, PAIR, callback=values.append, client=client)
         assert held.wait(20)
         two = REST("GET", "/two", {}, PAIR, callback=values.append, client=client)
-        assert Keys(ALICE, client=client).list() == {}
+        listed: Any = Keys(ALICE, client=client).list()
+        assert listed == {}
         one.join()
         two.join()
     assert values == [{}, {}]
