@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pymdc import Timeout, unwrap
 from pymdc.core.job import Job
@@ -125,7 +126,7 @@ def main() -> None:
             for pointer in unwrap(bucket.files.pointers(stored, unwrap(bucket.files.token("PULL"))))
         ]
 
-        def download_by(pointers: list[dict[str, str]]) -> None:
+        def download_by(pointers: list[Any]) -> None:
             """What `Files.download` does once it has the pointers, with these."""
             access = Access(bucket.bucket_id, None)
             download = Download(access, stored["hash"], "token", stored, folder / "down", None, None)
@@ -139,9 +140,8 @@ def main() -> None:
             urls = [pointer["url"] for pointer in unwrap(bucket.files._client_now.call(call, None))]
             run("curl", "-sSf", *[word for url in urls for word in ("-o", str(folder / "curl"), url)])
 
-        def by_channel() -> list[dict[str, str]]:
-            given: list[dict[str, str]] = unwrap(bucket.files.pointers(stored, bucket.files.token("PULL")))
-            return given
+        def by_channel() -> list[Any]:
+            return list(unwrap(bucket.files.pointers(stored, unwrap(bucket.files.token("PULL")))))
 
         before = peak()
         ways = {

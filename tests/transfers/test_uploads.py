@@ -82,7 +82,8 @@ def test_what_a_file_object_does_wrong_is_the_value(files: Files, then: Any, kin
     value = files.upload(Source(bytes(MIB), then), "t")
     assert type(value) is kind
     assert words in str(value)
-    assert files.upload(b"the next one", "t") == {"size": 5}
+    following: Any = files.upload(b"the next one", "t")
+    assert following == {"size": 5}
 
 
 @pytest.mark.parametrize("how", ["longer", "shorter", "other content"])
@@ -150,5 +151,6 @@ def test_an_upload_that_is_cancelled_before_its_last_byte_does_not_send_it(serve
 def test_a_progress_that_raises_harms_nothing(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", reported.append)
-    assert files.upload(bytes(config.CHUNK_BYTES), "t", progress=lambda done, total: 1 // 0) == {"size": 5}
+    value: Any = files.upload(bytes(config.CHUNK_BYTES), "t", progress=lambda done, total: 1 // 0)
+    assert value == {"size": 5}
     assert {each.exc_type for each in reported} == {ZeroDivisionError}
