@@ -6,7 +6,7 @@ import html
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, nullcontext
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -26,10 +26,11 @@ from .addresses import Addresses
 from .context import Bridge
 from .errors import Refused
 from .limits import Gate
+from .metrics import Metrics
 from .middleware import Conventions
 from .openapi import Description
 from .requests import Reply
-from .routes import buckets, channel, files, keys, shards, users
+from .routes import buckets, channel, files, health, keys, shards, users
 from .settings import Settings
 
 __all__ = ["ROUTES", "create_app"]
@@ -39,13 +40,6 @@ _log = logging.getLogger("pymdc.bridge")
 
 async def _describe(bridge: Bridge, request: Request) -> Response:
     return Reply(openapi.describe(ROUTES, __version__, bridge.settings.base_url))
-
-
-async def _health(bridge: Bridge, request: Request) -> Response:
-    await bridge.in_database(bridge.store.check)
-    await bridge.in_store(bridge.blobs.check)
-    trouble = bridge.condition.cleaning
-    return Reply({"status": "ok"} | ({"cleaning": trouble} if trouble else {}))
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,9 @@ class Operation:
 
 ROUTES = (
     Operation("GET", "/", _describe, Description("Describe the API", reply="Document")),
-    Operation("GET", "/health", _health, Description("Tell whether the bridge is well", reply="Health")),
+    Operation("GET", "/health", health.health, Description("Tell whether the bridge is well", reply="Health")),
+    Operation("GET", "/health/live", health.live, Description("Tell whether the process answers", reply="Health")),
+    Operation("GET", "/health/ready", health.ready, Description("Tell whether it can serve", reply="Health")),
     Operation(
         "POST", "/users", users.create,
         Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413, 422, 429)),
@@ -134,15 +130,21 @@ def create_app(settings: Settings) -> Starlette:
     `app.state.limits` are its `Limits`: whoever stops it tells them first.
 
     Raises:
-        OSError: the access log cannot be written to.
+        OSError: the access log cannot be written to, or the metrics not be served.
         Unavailable: the database or the store cannot be opened.
     """
     log = open_log(settings)
     bridge = Bridge.open(settings)
+    metrics = None
+    if settings.metrics_port is not None:
+        metrics = Metrics(bridge, settings.metrics_host, settings.metrics_port)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        with closing(bridge.store), closing(bridge.writer), nullcontext() if log is None else closing(log):
+        with ExitStack() as opened:
+            for each in (bridge.store, bridge.writer, log, metrics):
+                if each is not None:
+                    opened.enter_context(closing(each))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cleaning.run, bridge)
                 yield
@@ -150,12 +152,13 @@ def create_app(settings: Settings) -> Starlette:
                 tasks.cancel_scope.cancel()
 
     async def serve_channel(socket: WebSocket) -> None:
+        socket.scope["visit"].route = "/{path}"
         await channel.serve(bridge, socket)
 
     app = Starlette(
         routes=[*(_route(bridge, operation) for operation in ROUTES), WebSocketRoute("/{path:path}", serve_channel)],
         middleware=[
-            Middleware(Arrivals, Addresses(settings.trusted_proxies), log),
+            Middleware(Arrivals, Addresses(settings.trusted_proxies), log, metrics),
             Middleware(Conventions),
             Middleware(Gate, bridge.limits),
         ],
@@ -170,6 +173,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def _route(bridge: Bridge, operation: Operation) -> Route:
     async def serve(request: Request) -> Response:
+        request.scope["visit"].route = operation.path
         request.path_params.update({name: fields.storable(unquote(text)) for name, text in request.path_params.items()})
         try:
             return await operation.run(bridge, request)

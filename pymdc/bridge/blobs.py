@@ -22,6 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
 from ..core.hashes import content_hash
+from .engine import Engine
 from .errors import Damaged, Full, Unavailable
 from .folder import Folder
 from .objects import Objects
@@ -45,12 +46,16 @@ class Blobs:
     """The store at `location`: a folder, made if missing, or a URL that obstore knows, such as `s3://bucket/prefix`.
 
     Every method but those that read blocks, threads may share it, and each may raise `Unavailable`.
+
+    Attributes:
+        engine: whether the store answers.
     """
 
     def __init__(self, location: str) -> None:
+        self.engine = Engine("the store")
         self._engine: Folder | Objects
         self._store: ObjectStore
-        with _translated():
+        with _translated(self.engine):
             if "://" in location:
                 self._engine = Objects(location)
                 self._store = self._engine.store
@@ -71,12 +76,12 @@ class Blobs:
         Raises:
             Full: the disk is full.
         """
-        with _translated():
-            return Writing(self._engine.writer(name))
+        with _translated(self.engine):
+            return Writing(self._engine.writer(name), self.engine)
 
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable: before this returns, nothing of it may be acknowledged."""
-        with _translated():
+        with _translated(self.engine):
             self._engine.settle(upload)
 
     async def read(self, name: str, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes | bytearray, None]:
@@ -85,7 +90,7 @@ class Blobs:
         Raises:
             Unavailable: the store failed, or there is no such blob; then its cause is a `FileNotFoundError`.
         """
-        with _translated():
+        with _translated(self.engine):
             reading: AsyncGenerator[bytes | bytearray, None] = self._engine.read(name, start, stop)
             async with aclosing(reading) as pieces:
                 async for piece in pieces:
@@ -100,7 +105,7 @@ class Blobs:
             Damaged: the blob is not what it should be, or is not there.
             Unavailable: the store failed.
         """
-        hashed = _Hashed(self._engine, name)
+        hashed = _Hashed(self._engine, name, self.engine)
         left = size
         try:
             async with aclosing(self.read(name)) as pieces:
@@ -121,12 +126,12 @@ class Blobs:
 
     def urls(self, names: Sequence[str], seconds: int) -> Sequence[str] | None:
         """Return a URL for each blob that gives it to anybody for some time; `None` where the store has no such."""
-        with _translated():
+        with _translated(self.engine):
             return self._engine.urls(names, seconds)
 
     def delete(self, name: str) -> None:
         """Remove a blob. One that is not there is no error."""
-        with _translated():
+        with _translated(self.engine):
             try:
                 self._engine.delete(name)
             except FileNotFoundError:
@@ -134,7 +139,7 @@ class Blobs:
 
     def delete_upload(self, upload: str) -> None:
         """Remove every blob of an upload, and in a folder what a killed process left half written."""
-        with _translated():
+        with _translated(self.engine):
             self._engine.delete_upload(upload)
 
     def pages(self, skip: Callable[[str], None] = lambda name: None) -> Iterator[list[tuple[str, datetime]]]:
@@ -143,7 +148,7 @@ class Blobs:
         Arguments:
             skip: called with each name that no bridge has made.
         """
-        with _translated():
+        with _translated(self.engine):
             for page in self._engine.pages():
                 own = [(name, written) for name, written in page if written is not None and _OWN.fullmatch(name)]
                 for name in {name for name, _ in page} - {name for name, _ in own} - {_IDENTITY}:
@@ -152,12 +157,12 @@ class Blobs:
 
     def content(self, name: str) -> bytes:
         """Return the bytes of a blob."""
-        with _translated():
+        with _translated(self.engine):
             return bytes(obstore.get(self._store, name).bytes())
 
     def identity(self) -> str | None:
         """Return the identity of the database that the store belongs to, or `None` where it has none yet."""
-        with _translated():
+        with _translated(self.engine):
             try:
                 return bytes(obstore.get(self._store, _IDENTITY).bytes()).decode("ascii", "replace")
             except FileNotFoundError:
@@ -165,12 +170,12 @@ class Blobs:
 
     def mark(self, identity: str) -> None:
         """Write the identity of its database into the store."""
-        with _translated():
+        with _translated(self.engine):
             obstore.put(self._store, _IDENTITY, identity.encode(), use_multipart=False)
 
     def size(self, name: str) -> int | None:
         """Return how many bytes a blob has, or `None` where there is none."""
-        with _translated():
+        with _translated(self.engine):
             try:
                 return obstore.head(self._store, name)["size"]
             except FileNotFoundError:
@@ -178,29 +183,30 @@ class Blobs:
 
     def check(self) -> None:
         """Ask the store for a sign of life; `Unavailable` where it gives none."""
-        with _translated():
+        with _translated(self.engine):
             self._engine.check()
 
 
 class Writing:
     """A blob that is being written. Its methods block, and each may raise `Unavailable` or `Full`."""
 
-    def __init__(self, writer: _Writer) -> None:
+    def __init__(self, writer: _Writer, engine: Engine) -> None:
+        self.engine = engine
         self._writer = writer
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Add pieces, at most `PIECES` of them."""
-        with _translated():
+        with _translated(self.engine):
             self._writer.write(pieces)
 
     def keep(self) -> None:
         """Keep the blob: its bytes are durable when this returns, its name after `Blobs.settle`."""
-        with _translated():
+        with _translated(self.engine):
             self._writer.keep()
 
     def drop(self) -> None:
         """Remove what was written."""
-        with _translated():
+        with _translated(self.engine):
             self._writer.drop()
 
     def close(self) -> None:
@@ -211,18 +217,19 @@ class Writing:
 class _Hashed:
     """The SHA-256 of a blob that is being read: of a file by a thread beside, of other blobs piece by piece."""
 
-    def __init__(self, engine: Folder | Objects, name: str) -> None:
+    def __init__(self, store: Folder | Objects, name: str, engine: Engine) -> None:
+        self.engine = engine
         self._sha256 = hashlib.sha256()
         self._beside: asyncio.Task[str] | None = None
-        if isinstance(engine, Folder):
-            self._beside = asyncio.create_task(to_thread.run_sync(engine.digest, name))
+        if isinstance(store, Folder):
+            self._beside = asyncio.create_task(to_thread.run_sync(store.digest, name))
 
     def update(self, piece: bytes | bytearray) -> None:
         if self._beside is None:
             self._sha256.update(piece)
 
     async def digest(self) -> str:
-        with _translated():
+        with _translated(self.engine):
             return self._sha256.hexdigest() if self._beside is None else await asyncio.shield(self._beside)
 
     async def close(self) -> None:
@@ -231,12 +238,14 @@ class _Hashed:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             _log.error("the disk of the store is full: %s", error)
             raise Full from error
-        _log.warning("the store failed: %s", str(error).partition("\n")[0])  # what follows is for its own developers
+        if not isinstance(error, FileNotFoundError):  # one blob is not there: that tells nothing of the others
+            engine.failed(str(error))
         raise Unavailable("The store is not available, try again later") from error
+    engine.answered()

@@ -55,6 +55,8 @@ def _note(bridge: Bridge, trouble: str) -> None:
     if bridge.condition.cleaning and not trouble:
         _log.warning("cleaning up works again")
     bridge.condition.cleaning = trouble
+    if not trouble:
+        bridge.condition.cleaned = time.monotonic()
 
 
 def sweep(store: Store, blobs: Blobs, now: int, stopping: Callable[[], bool] = lambda: False) -> int:

@@ -38,9 +38,13 @@ class Condition:
 
     Attributes:
         cleaning: what is wrong with the last clean-up; empty where nothing is.
+        cleaned: when the last clean-up ended that went well, by the monotonic clock.
+        ready_until: until when, by the monotonic clock, the engines count as well without being asked again.
     """
 
     cleaning: str = ""
+    cleaned: float = field(default_factory=time.monotonic)
+    ready_until: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,20 @@ class Limits:
 
     Attributes:
         stopping: set when the bridge is to stop: from then on nothing new begins.
+        requests, channels: how many are under way.
+        uploads: those that are under way, and those that wait.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.stopping = False
         self._settings = settings
-        self._requests = self._channels = 0
-        self._uploads = Queues()
+        self.requests = self.channels = 0
+        self.uploads = Queues()
 
     @property
     def busy(self) -> bool:
         """Whether anything is under way."""
-        return self._requests + self._channels > 0
+        return self.requests + self.channels > 0
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -44,13 +46,13 @@ class Limits:
             Unavailable: there are too many, or the bridge is stopping.
         """
         self._refuse_when_stopping()
-        if self._requests >= self._settings.max_requests:
+        if self.requests >= self._settings.max_requests:
             raise Unavailable("The bridge is too busy, try again later")
-        self._requests += 1
+        self.requests += 1
         try:
             yield
         finally:
-            self._requests -= 1
+            self.requests -= 1
 
     @contextmanager
     def channel(self) -> Iterator[None]:
@@ -60,11 +62,11 @@ class Limits:
             Unavailable: the bridge is stopping.
         """
         self._refuse_when_stopping()
-        self._channels += 1
+        self.channels += 1
         try:
             yield
         finally:
-            self._channels -= 1
+            self.channels -= 1
 
     @asynccontextmanager
     async def upload(self, address: str, is_gone: Callable[[], bool]) -> AsyncIterator[None]:
@@ -83,7 +85,7 @@ class Limits:
             if is_gone():
                 raise ClientDisconnect
 
-        async with self._uploads.turn(neighbourhood(address), self._settings.uploads_per_address, look):
+        async with self.uploads.turn(neighbourhood(address), self._settings.uploads_per_address, look):
             yield
 
     def _refuse_when_stopping(self) -> None:

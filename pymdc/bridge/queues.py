@@ -21,6 +21,16 @@ class Queues:
         self._under_way: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[asyncio.Event]] = defaultdict(deque)
 
+    @property
+    def under_way(self) -> int:
+        """How many have a turn."""
+        return self._under_way.total()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return sum(len(line) for line in self._waiting.values())
+
     @asynccontextmanager
     async def turn(self, group: str, places: int, look: Callable[[], None]) -> AsyncIterator[None]:
         """Wait until fewer than `places` of a group have a turn, and have one.

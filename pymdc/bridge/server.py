@@ -134,9 +134,11 @@ def _serve_on(
         server.run(sockets=[listener])
 
 
-def _work(listener: socket.socket, settings: Settings, serving: Event) -> None:
+def _work(number: int, listener: socket.socket, settings: Settings, serving: Event) -> None:
     """Serve in a process of its own, until SIGTERM or the end of its parent."""
     end_with_parent()
+    if settings.metrics_port:
+        settings = replace(settings, metrics_port=settings.metrics_port + number)
     with listener:
         _serve_on(listener, settings, serving.set, partial(print, flush=True))
 

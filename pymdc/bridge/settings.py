@@ -61,6 +61,7 @@ TURN_SECONDS = 0.5  # how often an upload that waits for its turn is looked at: 
 UPLOAD_LEASE_SECONDS = 300  # an upload that gives no sign of life for so long belonged to a process that died
 UPLOAD_TOUCH_SECONDS = 60.0  # how often it gives one: often enough to survive a hiccup of the database
 MAIL_LEASE_SECONDS = 300  # a registration whose mail was not sent by then belonged to a process that died
+READY_SECONDS = 2.0  # how long the engines count as well once they answered: /health/ready is asked by anybody
 SWEEP_SECONDS = 60.0  # how often the bridge cleans up
 CANCEL_SECONDS = 2  # how long what is cancelled, since its time was up, may take to clean up after itself
 MAIL_THREADS = 4  # mails being sent at the same time
@@ -141,6 +142,14 @@ class Settings:
         "info", "What is logged: debug, info, warning or error.", choices=("debug", "info", "warning", "error")
     )
     log_format: str = option("text", "How: a line of text or of JSON for each event.", choices=("text", "json"))
+    metrics_port: int | None = option(
+        None,
+        "The port to serve figures for Prometheus on, at /metrics; with --workers, that of the first process.",
+        shown="off",
+        least=0,
+        most=65535,
+    )
+    metrics_host: str = option("127.0.0.1", "The address to serve them on.")
     smtp_host: str | None = option(
         None, "The server to send activation mails through.", shown="write mails to the outbox"
     )

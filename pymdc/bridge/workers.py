@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -29,7 +30,8 @@ def supervise(
     """Run `work` in so many processes until this one is told to stop (SIGINT or SIGTERM). For the main thread.
 
     Arguments:
-        work: what a worker does. It gets `arguments` and an event to set once it serves. It ends by SIGTERM.
+        work: what a worker does. It gets its number, from 0 on, `arguments`, and an event to set once it serves. It
+            ends by SIGTERM.
         patience: how many seconds the workers have to end before they are killed.
         greet: called once, when a worker serves.
 
@@ -38,7 +40,9 @@ def supervise(
     """
     context = multiprocessing.get_context("spawn")
     serving = context.Event()
-    workers = [_Worker(lambda: context.Process(target=work, args=(*arguments, serving))) for _ in range(count)]
+    workers = [
+        _Worker(partial(context.Process, target=work, args=(number, *arguments, serving))) for number in range(count)
+    ]
     with _signals() as told:
         try:
             for worker in workers:

@@ -29,6 +29,11 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their commit."""
+        return self._queue.qsize()
+
     async def accept(self, claim: Claim) -> Accepted:
         """Accept a request. It is on the disk when this returns.
 

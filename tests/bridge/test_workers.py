@@ -124,7 +124,7 @@ def test_a_supervisor_in_this_process_starts_and_stops_its_workers(tmp_path: Pat
     assert children(os.getpid()) == []
 
 
-def pass_and_die(path: str, serving: threading.Event) -> None:
+def pass_and_die(number: int, path: str, serving: threading.Event) -> None:
     """A worker that dies once, says what it was told, and then ends by SIGTERM."""
     note = Path(path)
     if not note.exists():
@@ -182,7 +182,7 @@ def test_a_worker_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     user = threading.Thread(target=use)
     user.start()
     with pytest.raises(KeyboardInterrupt):
-        server._work(listener, settings, serving)  # type: ignore[arg-type]
+        server._work(0, listener, settings, serving)  # type: ignore[arg-type]
     user.join(LONG)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine import Engine
 from .acceptance import Acceptance, Accepted, Claim
 from .accounts import Account, Accounts
 from .allowances import Allowance
@@ -57,6 +58,11 @@ class Store:
     def acceptance(self) -> Acceptance:
         """Return what accepts signed requests, for one thread."""
         return Acceptance(self._database)
+
+    @property
+    def engine(self) -> Engine:
+        """Whether the database answers."""
+        return self._database.engine
 
     def check(self) -> None:
         """Ask the database for a sign of life; `Unavailable` where it gives none."""

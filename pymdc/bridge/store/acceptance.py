@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Refused, Unavailable
+from ..errors import Full, Refused, Unavailable
 from ..fields import Key
 from .buckets import Bucket
 from .database import Database
@@ -72,6 +72,8 @@ class Acceptance:
             return self._outcomes(claims, self._run(claims))
         except Unavailable as refused:
             return [Unavailable(refused.message) for _ in claims]
+        except Full:
+            return [Full() for _ in claims]
         except Exception:  # noqa: BLE001 -- the others are to be served, and this one to be answered
             if len(claims) == 1:
                 _log.exception("a signed request could not be looked at")
