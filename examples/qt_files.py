@@ -4,290 +4,484 @@
 
 It talks to the bridge that STORJ_BRIDGE names. Without one it starts a bridge of its own, with its data in the folder
 "pymdc-files" of your home folder (or in the one that you name as an argument), and reads the activation mails itself.
+What is no matter of windows is in `files_model.py`.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
-from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QFileDialog,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QListWidget,
-    QMainWindow,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+try:
+    from files_model import Memory, Model, Transfer, as_text, bridge, config_folder, in_words
+    from PySide6.QtCore import QSize, Qt, QTimer, QtMsgType, qInstallMessageHandler
+    from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+    from PySide6.QtWidgets import (
+        QAbstractItemView,
+        QApplication,
+        QFileDialog,
+        QFormLayout,
+        QHBoxLayout,
+        QHeaderView,
+        QInputDialog,
+        QLabel,
+        QLineEdit,
+        QMainWindow,
+        QMessageBox,
+        QProgressBar,
+        QPushButton,
+        QSplitter,
+        QStackedWidget,
+        QStyle,
+        QStyledItemDelegate,
+        QStyleOptionProgressBar,
+        QTreeWidget,
+        QTreeWidgetItem,
+        QVBoxLayout,
+        QWidget,
+    )
 
-import pymdc
-from pymdc.api import Bucket, Buckets, Users
+    import pymdc
+except ImportError as missing:
+    sys.exit(
+        f'This program needs Qt (pip install "PySide6<6.12", Debian: libegl1) and pymdc (pip install .): {missing}.'
+    )
 
-
-def problem(value: Any) -> str | None:
-    """Say in words what went wrong with a call, or `None` if nothing did."""
-    if isinstance(value, CancelledError):
-        return "Cancelled"
-    if isinstance(value, URLError):
-        return f"The bridge cannot be reached: {value.reason}"
-    if isinstance(value, TimeoutError):
-        return "The bridge does not answer"
-    if isinstance(value, Exception):
-        return str(value) or type(value).__name__
-    if isinstance(value, dict) and "error" in value:
-        return str(value["error"])
-    return None
-
-
-def in_words(size: float) -> str:
-    """Say how much that is: 1234567 is "1.2 MB"."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+LOOK_MS = 200  # how often the transfers under way are shown anew
+ROW = Qt.ItemDataRole.UserRole  # where an item keeps the name of its row
+FILE_COLUMNS = (("filename", "File"), ("size", "Size"), ("mimetype", "Type"))
 
 
-def button(text: str, clicked: Callable[[], None]) -> QPushButton:
-    """Make a button. What is clicked gets no argument, whatever Qt says."""
-    made = QPushButton(text)
+def plain(text: str) -> str:
+    """Return what a tooltip shows as this text: Qt takes for HTML what looks like it."""
+    return f"<span style='white-space: pre-wrap'>{html.escape(text)}</span>"
+
+
+def label(text: str = "") -> QLabel:
+    """Make a label that shows text as text, on as many lines as it needs."""
+    made = QLabel(text, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    made.setMinimumWidth(1)  # a long word must not widen the window
+    return made
+
+
+def button(text: str, clicked: Callable[[], object]) -> QPushButton:
+    """Make a button. What is clicked gets no argument, whatever Qt says; Return presses it as well."""
+    made = QPushButton(text, autoDefault=True)
     made.clicked.connect(lambda: clicked())
     return made
 
 
-class Transfer(QWidget):
-    """A row for an upload or a download: what it is, how far it is, and a button that cancels it."""
-
-    def __init__(self, title: str, start: Callable[..., Any], ended: Callable[[], None]) -> None:
-        super().__init__()
-        self.ended = ended
-        self.bar = QProgressBar(maximum=1000)
-        self.words = QLabel("Waiting")
-        self.button = button("Cancel", self.pressed)
-        name = QLabel(title)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        for part, share in ((name, 3), (self.bar, 4), (self.words, 3), (self.button, 0)):
-            row.addWidget(part, share)
-        self.handle = start(callback=self.end, progress=self.progress)
-
-    def progress(self, done: int, total: int | None) -> None:
-        self.bar.setValue(1000 * done // total if total else 0)
-        self.words.setText(f"{in_words(done)} of {in_words(total)}" if total else in_words(done))
-
-    def pressed(self) -> None:
-        if self.button.text() == "Clear":
-            self.deleteLater()
+def line(*parts: QWidget | int) -> QHBoxLayout:
+    """Lay parts out from left to right; a number is a stretch."""
+    made = QHBoxLayout()
+    for part in parts:
+        if isinstance(part, int):
+            made.addStretch(part)
         else:
-            self.words.setText("Cancelling")
-            self.handle.cancel()
+            made.addWidget(part)
+    return made
 
-    def end(self, value: Any) -> None:
-        if not problem(value):
-            self.bar.setValue(1000)
-        self.words.setText(problem(value) or f"Done, {in_words(value['size'])}")
-        self.button.setText("Clear")
-        self.ended()
+
+def column(*parts: QWidget | QHBoxLayout) -> QWidget:
+    """Lay parts out from top to bottom."""
+    made = QWidget()
+    layout = QVBoxLayout(made)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        if isinstance(part, QHBoxLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part, isinstance(part, QTreeWidget))
+    return made
+
+
+class Bars(QStyledItemDelegate):
+    """Draws the bar of a transfer as the style of the desktop does. Its numbers are per mille, never bytes."""
+
+    def paint(self, painter: Any, option: Any, index: Any) -> None:
+        bar = QStyleOptionProgressBar()
+        bar.rect = option.rect.adjusted(2, 2, -2, -2)
+        bar.palette, bar.direction, bar.fontMetrics = option.palette, option.direction, option.fontMetrics
+        bar.state = option.state | QStyle.StateFlag.State_Horizontal
+        bar.minimum, bar.maximum, bar.progress = 0, 1000, round(1000 * (index.data(ROW) or 0.0))
+        bar.text, bar.textVisible, bar.textAlignment = f"{bar.progress // 10} %", True, Qt.AlignmentFlag.AlignCenter
+        QApplication.style().drawControl(QStyle.ControlElement.CE_ProgressBar, bar, painter)
+
+
+class Table(QTreeWidget):
+    """A table whose rows have names, which keeps what is selected when it is shown again."""
+
+    def __init__(self, titles: list[str], several: bool, hint: bool = False) -> None:
+        super().__init__()
+        modes = QAbstractItemView.SelectionMode
+        self.setSelectionMode(modes.ExtendedSelection if several else modes.SingleSelection)
+        self.setHeaderLabels(titles)
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setAllColumnsShowFocus(True)
+        self.setTabKeyNavigation(False)
+        self.setMinimumSize(60, 40)
+        self.header().setStretchLastSection(False)
+        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.items: dict[str, QTreeWidgetItem] = {}
+        self.hint = label()
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        if hint:
+            QVBoxLayout(self.viewport()).addWidget(self.hint)
+            self.hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        return QSize(100, 60)
+
+    def show_rows(self, rows: dict[str, tuple[tuple[str, ...], str]]) -> None:
+        """Show these rows, each with its texts and its tooltip. What is there already is not made anew."""
+        chosen = self.chosen()
+        if list(rows) != list(self.items):
+            self.clear()
+            self.items = {row: QTreeWidgetItem(list(texts)) for row, (texts, _) in rows.items()}
+            for row, item in self.items.items():
+                item.setData(0, ROW, row)
+            self.addTopLevelItems(list(self.items.values()))
+            self.select([row for row in chosen if row in rows])
+        for row, (texts, tip) in rows.items():
+            item = self.items[row]
+            for place, text in enumerate(texts):
+                if item.text(place) != text:
+                    item.setText(place, text)
+            if item.toolTip(0) != tip:
+                item.setToolTip(0, tip)
+                item.setToolTip(len(texts) - 1, tip)
+
+    def chosen(self) -> list[str]:
+        return [item.data(0, ROW) for item in self.selectedItems()]
+
+    def select(self, rows: list[str]) -> None:
+        was = self.blockSignals(True)
+        self.clearSelection()
+        for row in rows:
+            self.items[row].setSelected(True)
+            self.setCurrentItem(self.items[row], 0, self.selectionModel().SelectionFlag.NoUpdate)
+        self.blockSignals(was)
 
 
 class Window(QMainWindow):
-    """The window. Every call has a callback, so nothing here ever waits."""
+    """The window. It shows what the model knows, and asks the model for what a person wants."""
 
-    def __init__(self, client: pymdc.Client) -> None:
+    def __init__(self, model_of: Callable[[Callable[[str], None]], Model]) -> None:
         super().__init__()
-        self.client = client
-        self.user: Users | None = None
-        self.bucket: Bucket | None = None
-        self.buckets: list[dict[str, Any]] = []
-        self.files: list[dict[str, Any]] = []
-        self.transfers: list[Transfer] = []
+        self.message = label()
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.build_account())
+        self.pages.addWidget(self.build_files())
+        self.setCentralWidget(column(self.message))
+        self.centralWidget().layout().insertWidget(0, self.pages, 1)
+        self.centralWidget().layout().setContentsMargins(8, 8, 8, 8)
         self.setWindowTitle("Files")
-        self.resize(1000, 640)
-        page, rows = QWidget(), QWidget()
-        self.rows = QVBoxLayout(rows)
-        self.rows.addStretch()
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setWidget(rows)
-        whole = QVBoxLayout(page)
-        whole.addLayout(self.account_row())
-        whole.addLayout(self.browser(), 3)
-        whole.addWidget(QLabel("Transfers"))
-        whole.addWidget(scroll, 2)
-        self.setCentralWidget(page)
-        self.say("Log in, or register a new account.")
+        room = self.screen().availableSize() - QSize(10, 40)  # for the frame
+        self.resize(room.boundedTo(QSize(1000, 680)))
+        self.setAcceptDrops(True)
+        self.model = model_of(self.changed)
+        self.email.setText(self.model.memory.here["email"])
+        self.changed("account")
+        self.model.start()
+        self.timer = QTimer(self, interval=LOOK_MS)
+        self.timer.timeout.connect(lambda: self.show_transfers() if self.model.unfinished else None)
+        self.timer.start()
 
-    def account_row(self) -> QHBoxLayout:
-        self.email, self.password, self.token = QLineEdit(), QLineEdit(), QLineEdit()
+    # What it is made of
+
+    def build_account(self) -> QWidget:
+        page = QWidget()
+        form = QFormLayout(page)
+        self.email, self.password, self.link = QLineEdit(), QLineEdit(), QLineEdit()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
-        self.log_in = button("Log in", self.list_buckets)
-        self.register = button("Register", self.start_registering)
-        self.activate = button("Activate", self.start_activating)
-        row = QHBoxLayout()
-        for part in (QLabel("E-mail"), self.email, QLabel("Password"), self.password, self.log_in, self.register):
-            row.addWidget(part)
-        for part in (QLabel("Token from the mail"), self.token, self.activate):
-            row.addWidget(part)
-        return row
+        self.sign_in = button("&Sign in", lambda: self.model.sign_in(*self.typed()))
+        self.register = button("&Register, or send the mail again", self.registers)
+        self.activate = button("&Activate", lambda: self.model.activate(self.link.text(), *self.typed()))
+        form.addRow("&E-mail", self.email)
+        form.addRow("&Password", self.password)
+        form.addRow("", line(self.sign_in, 1, self.register))
+        form.addRow(label("New here? Register. The bridge sends you a mail: paste its link, and you are in."))
+        form.addRow("&Link or token", self.link)
+        form.addRow("", line(self.activate, 1))
+        self.email.returnPressed.connect(self.password.setFocus)
+        self.password.returnPressed.connect(self.sign_in.click)
+        self.link.returnPressed.connect(self.activate.click)
+        return page
 
-    def browser(self) -> QGridLayout:
-        self.bucket_list, self.file_list = QListWidget(), QTreeWidget()
-        self.bucket_list.itemSelectionChanged.connect(self.choose_bucket)
-        self.file_list.setHeaderLabels(["File", "Size", "Type"])
-        self.file_list.setSelectionMode(QTreeWidget.SelectionMode.ExtendedSelection)
-        self.file_list.setRootIsDecorated(False)
-        self.file_list.setColumnWidth(0, 320)
-        self.name = QLineEdit(placeholderText="Name")
-        self.create_button = button("Create bucket", self.create_bucket)
-        self.upload = button("Upload files…", self.upload_files)
-        self.download = button("Download the selected files…", self.download_files)
-        grid = QGridLayout()
-        grid.addWidget(self.bucket_list, 0, 0, 1, 2)
-        grid.addWidget(self.file_list, 0, 2, 1, 3)
-        for column, part in enumerate((self.name, self.create_button, self.upload, self.download)):
-            grid.addWidget(part, 1, column)
-        grid.setColumnStretch(4, 1)
-        return grid
+    def build_files(self) -> QWidget:
+        above, whole = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Vertical)
+        above.addWidget(self.build_buckets())
+        above.addWidget(self.build_browser())
+        whole.addWidget(above)
+        whole.addWidget(self.build_transfers())
+        for splitter, first, second in ((above, 1, 4), (whole, 3, 2)):
+            splitter.setChildrenCollapsible(False)
+            splitter.setStretchFactor(0, first)
+            splitter.setStretchFactor(1, second)
+        above.setSizes([230, 760])
+        return whole
 
-    def say(self, text: str) -> None:
-        self.statusBar().showMessage(text)
+    def build_buckets(self) -> QWidget:
+        self.buckets = Table(["Bucket"], several=False)
+        self.buckets.itemSelectionChanged.connect(self.chooses_bucket)
+        self.full, self.full_words = QProgressBar(maximum=1000, textVisible=False), label()
+        self.full.setMaximumHeight(self.fontMetrics().height() // 2 + 4)
+        self.new_bucket = button("&New…", self.makes_bucket)
+        self.rename_bucket = button("Rena&me…", self.renames_bucket)
+        self.delete_bucket = button("Delete &bucket…", self.deletes_bucket)
+        buttons = line(self.new_bucket, self.rename_bucket)
+        return column(self.buckets, self.full, self.full_words, buttons, self.delete_bucket)
 
-    def went_wrong(self, value: Any) -> bool:
-        """Show what went wrong, if anything did."""
-        words = problem(value)
-        if words:
-            self.say(words)
-        return words is not None
+    def build_browser(self) -> QWidget:
+        self.files = Table([title for _, title in FILE_COLUMNS], several=True, hint=True)
+        self.files.header().setSectionsClickable(True)
+        self.files.header().resizeSection(2, self.fontMetrics().averageCharWidth() * 22)
+        self.files.header().setSortIndicatorShown(True)
+        for clicked in (self.files.header().sectionClicked, self.files.header().sectionDoubleClicked):
+            clicked.connect(lambda place: self.model.sort(FILE_COLUMNS[place][0]))
+        self.files.itemSelectionChanged.connect(self.enable)
+        self.files.itemActivated.connect(lambda: self.downloads())
+        self.upload = button("&Upload…", self.uploads)
+        self.download = button("&Download…", self.downloads)
+        self.delete = button("De&lete…", self.deletes)
+        self.refresh = button("Re&fresh", lambda: self.model.refresh())
+        self.sign_out = button("Sign &out", self.signs_out)
+        self.files.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        for text, key, command in (
+            ("Download…", "", self.downloads),
+            ("Copy the hash", "", self.copies_hash),
+            ("Delete…", "Delete", self.deletes),
+        ):
+            action = QAction(text, self.files, shortcut=QKeySequence(key))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.triggered.connect(lambda _=False, command=command: command())
+            self.files.addAction(action)
+        QShortcut(QKeySequence("F5"), self, self.refresh.click)
+        QShortcut(QKeySequence("Escape"), self.files, self.files.clearSelection)
+        return column(line(self.upload, self.download, self.delete, self.refresh, 1, self.sign_out), self.files)
 
-    def account(self) -> Users:
-        return Users(self.email.text(), self.password.text(), client=self.client)
+    def build_transfers(self) -> QWidget:
+        self.transfers = Table(["Transfer", "", ""], several=True)
+        header = self.transfers.header()
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        header.resizeSection(1, self.fontMetrics().averageCharWidth() * 16)
+        self.transfers.setItemDelegateForColumn(1, Bars(self.transfers))
+        self.transfers.itemSelectionChanged.connect(self.enable)
+        self.transfers.itemActivated.connect(lambda: self.opens())
+        self.cancel = button("&Cancel", lambda: self.model.cancel(self.chosen_transfers()))
+        self.retry = button("Re&try", lambda: self.model.retry(self.chosen_transfers()))
+        self.open = button("O&pen", self.opens)
+        self.clear = button("Cle&ar finished", lambda: self.model.clear())
+        self.total, self.total_words = QProgressBar(maximum=1000), QLabel()
+        self.total.setMaximumWidth(self.fontMetrics().averageCharWidth() * 16)
+        delete = QShortcut(QKeySequence("Delete"), self.transfers, self.cancel.click)
+        delete.setContext(Qt.ShortcutContext.WidgetShortcut)  # the files have the same key
+        buttons = line(self.cancel, self.retry, self.open, self.clear, 1, self.total)
+        return column(buttons, self.transfers, self.total_words)
 
-    def start_registering(self) -> None:
-        if self.password.text():
-            self.say("Registering…")
-            self.account().register(callback=self.registered)
+    # What it shows
+
+    def changed(self, what: str) -> None:
+        shows = {
+            "account": self.show_account,
+            "buckets": self.show_buckets,
+            "files": self.show_files,
+            "transfers": self.show_transfers,
+            "message": self.show_message,
+        }
+        shows[what]()
+        self.enable()
+
+    def show_message(self) -> None:
+        self.message.setText(self.model.message)
+        self.message.setStyleSheet("color: #a40000" if self.model.is_problem else "")
+
+    def show_account(self) -> None:
+        self.pages.setCurrentIndex(1 if self.model.signed_in else 0)
+        if self.model.signed_in:
+            self.password.clear()
+            self.link.clear()
+            self.files.setFocus()
         else:
-            self.say("Choose a password.")
+            for what in ("buckets", "files", "transfers"):
+                self.changed(what)
+            (self.password if self.email.text() else self.email).setFocus()
 
-    def registered(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.say(f"A mail is on its way to {value['email']}. Enter the token at the end of its link.")
+    def show_buckets(self) -> None:
+        self.buckets.show_rows(
+            {each["id"]: ((as_text(each["name"]),), plain(as_text(each["name"]))) for each in self.model.buckets}
+        )
+        chosen = self.model.bucket
+        if chosen and chosen["id"] in self.buckets.items and self.buckets.chosen() != [chosen["id"]]:
+            self.buckets.select([chosen["id"]])
+
+    def show_files(self) -> None:
+        model, rows = self.model, {}
+        for each in model.files or []:
+            name = as_text(each["filename"])
+            rows[each["hash"]] = ((name, in_words(each["size"]), as_text(each["mimetype"])), plain(name))
+        self.files.show_rows(rows)
+        place = [field for field, _ in FILE_COLUMNS].index(model.sort_by)
+        order = Qt.SortOrder.DescendingOrder if model.backwards else Qt.SortOrder.AscendingOrder
+        self.files.header().setSortIndicator(place, order)
+        self.files.hint.setText(model.hint)
+        self.files.hint.setVisible(bool(model.hint))
+        share, words = model.fullness
+        self.full.setValue(round(1000 * share))
+        self.full_words.setText(words)
+
+    def show_transfers(self) -> None:
+        rows = {}
+        for each in self.model.transfers:
+            name = ("↑ " if each.up else "↓ ") + each.name
+            rows[each.row] = ((name, "", each.words), plain(f"{each.name}\n{each.words}"))
+        self.transfers.show_rows(rows)
+        for each in self.model.transfers:
+            self.transfers.items[each.row].setData(1, ROW, each.share)
+        share, words = self.model.total
+        self.total.setValue(round(1000 * share))
+        self.total_words.setText(words)
+        self.total_words.setVisible(bool(words))
+
+    def enable(self) -> None:
+        """Let only those buttons be pressed that can do something now."""
+        model, transfers = self.model, self.chosen_transfers()
+        chosen = bool(self.files.selectedItems())
+        states = {
+            self.rename_bucket: model.bucket,
+            self.delete_bucket: model.bucket,
+            self.upload: model.bucket,
+            self.download: chosen,
+            self.delete: chosen,
+            self.cancel: any(each.can_cancel for each in transfers),
+            self.retry: any(each.can_retry for each in transfers),
+            self.open: any(each.state == "done" for each in transfers),
+            self.clear: len(model.transfers) > len(model.unfinished),
+        }
+        for widget, can in states.items():
+            widget.setEnabled(bool(can))
+
+    # What a person does
+
+    def typed(self) -> tuple[str, str]:
+        return self.email.text().strip(), self.password.text()
+
+    def registers(self) -> None:
+        self.model.register(*self.typed())
+        self.link.setFocus()
 
     def mailed(self, token: str) -> None:
-        self.token.setText(token)
-        self.start_activating()
+        self.link.setText(token)
+        self.activate.click()
 
-    def start_activating(self) -> None:
-        token = self.token.text().strip()
-        if token:
-            self.account().activate(token, callback=self.activated)
-        else:
-            self.say("Enter the token at the end of the link in the mail.")
+    def signs_out(self) -> None:
+        if self.may_stop("Sign out"):
+            self.model.sign_out()
 
-    def activated(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.token.clear()
-            self.list_buckets()
+    def may_stop(self, what: str) -> bool:
+        number = len(self.model.unfinished)
+        return not number or self.sure(what, f"{number} transfers are under way. {what}, and stop them?")
 
-    def list_buckets(self) -> None:
-        self.say("Logging in…")
-        self.user = self.account()
-        Buckets(self.user, client=self.client).list(callback=self.show_buckets)
+    def sure(self, title: str, question: str) -> bool:
+        box = QMessageBox(QMessageBox.Icon.Warning, title, question, parent=self)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
+        box.setDefaultButton(QMessageBox.StandardButton.No)
+        return box.exec() == QMessageBox.StandardButton.Yes
 
-    def show_buckets(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.say(f"Buckets: {len(value)}")
-            self.buckets = value
-            self.bucket_list.clear()
-            self.bucket_list.addItems([bucket["name"] for bucket in value])
+    def makes_bucket(self) -> None:
+        name, given = QInputDialog.getText(self, "New bucket", "Name of the bucket:")
+        if given and name.strip():
+            self.model.create_bucket(name.strip())
 
-    def create_bucket(self) -> None:
-        if self.user and self.name.text():
-            Buckets(self.user, client=self.client).create(self.name.text(), 10, 10, [], callback=self.created)
-        else:
-            self.say("Log in first, and give the bucket a name.")
+    def renames_bucket(self) -> None:
+        old = self.model.bucket["name"] if self.model.bucket else ""
+        name, given = QInputDialog.getText(self, "Rename", "New name of the bucket:", text=old)
+        if given and name.strip():
+            self.model.rename_bucket(name.strip())
 
-    def created(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.name.clear()
-            self.list_buckets()
+    def deletes_bucket(self) -> None:
+        name = as_text(self.model.bucket["name"])[:60] if self.model.bucket else ""
+        if name and self.sure("Delete bucket", f"Delete {name} and its files?"):
+            self.model.delete_bucket()
 
-    def choose_bucket(self) -> None:
-        for index in self.bucket_list.selectedIndexes():
-            self.bucket = Bucket(self.buckets[index.row()], self.user, client=self.client)
-        self.list_files()
+    def chooses_bucket(self) -> None:
+        for row in self.buckets.chosen():
+            if not self.model.bucket or self.model.bucket["id"] != row:
+                self.model.choose(self.model.bucket_of(row))
 
-    def list_files(self) -> None:
-        bucket = self.bucket
-        if bucket is not None:  # and when the answer comes, it may be another one
-            bucket.files.list(callback=lambda value: self.show_files(value) if bucket is self.bucket else None)
+    def chosen_files(self) -> list[dict[str, Any]]:
+        return [self.model.file_of(row) for row in self.files.chosen()]
 
-    def show_files(self, value: Any) -> None:
-        if not self.went_wrong(value) and value != self.files:  # else what is selected would not stay selected
-            self.files = value
-            self.file_list.clear()
-            for file in value:
-                columns = [file["filename"], in_words(file["size"]), file["mimetype"]]
-                self.file_list.addTopLevelItem(QTreeWidgetItem(columns))
+    def chosen_transfers(self) -> list[Transfer]:
+        """Return the transfers that are selected; all of them where none is."""
+        rows = self.transfers.chosen()
+        return [each for each in self.model.transfers if not rows or each.row in rows]
 
-    def upload_files(self) -> None:
-        if self.bucket is None:
-            self.say("Choose a bucket first.")
-        else:
-            for path in QFileDialog.getOpenFileNames(self, "Files to upload")[0]:
-                self.transfer(f"↑ {Path(path).name}", self.bucket.files.upload, path)
+    def uploads(self) -> None:
+        self.model.upload(QFileDialog.getOpenFileNames(self, "Files to upload")[0])
 
-    def download_files(self) -> None:
-        chosen = [self.files[index.row()] for index in self.file_list.selectedIndexes() if index.column() == 0]
-        if self.bucket is None or not chosen:
-            self.say("Choose files first.")
-        elif folder := QFileDialog.getExistingDirectory(self, "Folder to download to"):
-            for file in chosen:
-                self.transfer(f"↓ {file['filename']}", self.bucket.files.download, file, path=folder)
+    def downloads(self) -> None:
+        files = self.chosen_files()
+        folder = files and QFileDialog.getExistingDirectory(self, "Folder to download to")
+        if folder:
+            self.model.download(files, folder)
 
-    def transfer(self, title: str, call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
-        row = Transfer(title, lambda **hooks: call(*arguments, **more, **hooks), self.list_files)
-        self.rows.insertWidget(0, row)  # the newest above the others
-        self.transfers.append(row)
+    def deletes(self) -> None:
+        files = self.chosen_files()
+        what = as_text(files[0]["filename"])[:60] if len(files) == 1 else f"{len(files)} files"
+        if files and self.sure("Delete", f"Delete {what}? That cannot be undone."):
+            self.model.delete_files(files)
+
+    def copies_hash(self) -> None:
+        self.files.setFocus()
+        QApplication.clipboard().setText("\n".join(each["hash"] for each in self.chosen_files()))
+        self.model.say("The hash is in the clipboard.")
+
+    def opens(self) -> None:
+        done = [each for each in self.chosen_transfers() if each.state == "done"]
+        if done:
+            self.model.open(done[-1])
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        if self.model.signed_in and event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        self.model.upload([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
+        event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        for transfer in self.transfers:
-            transfer.handle.cancel()
-        super().closeEvent(event)
+        if self.may_stop("Quit"):
+            self.hide()
+            self.model.close()
+            event.accept()
+        else:
+            event.ignore()
+
+
+def say_what_is_fatal(kind: QtMsgType, _: Any, message: str) -> None:
+    """Say in one sentence that there is no screen; Qt itself would end the program with a dump."""
+    if kind == QtMsgType.QtFatalMsg:
+        sys.stderr.write(f"There is no screen for the window: {' '.join(message.split())}\n")
+        os._exit(1)
 
 
 def main() -> None:
+    qInstallMessageHandler(say_what_is_fatal)
+    app = QApplication([])
     with ExitStack() as stack:
-        app = QApplication([])
         schedule = pymdc.schedulers.qt()
-        endpoint = os.environ.get("STORJ_BRIDGE")
-        if not endpoint:
-            from pymdc.bridge.server import BridgeThread
-            from pymdc.bridge.settings import Settings
-
-            data = Path(sys.argv[1] if len(sys.argv) > 1 else Path.home() / "pymdc-files")
-
-            def mailed(mail: Any) -> None:  # in a thread of the bridge
-                schedule(lambda: window.mailed(mail.token))
-
-            endpoint = stack.enter_context(BridgeThread(Settings(data=data, port=0, on_mail=mailed))).url
-        client = stack.enter_context(pymdc.Client(endpoint, scheduler=schedule))
-        window = Window(client)
+        url = stack.enter_context(bridge(lambda token: schedule(lambda: window.mailed(token))))
+        client = pymdc.Client(url, scheduler=schedule)
+        window = Window(lambda changed: Model(client, Memory(config_folder(), url), changed))
         window.show()
         app.exec()
 

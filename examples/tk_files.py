@@ -4,283 +4,499 @@
 
 It talks to the bridge that STORJ_BRIDGE names. Without one it starts a bridge of its own, with its data in the folder
 "pymdc-files" of your home folder (or in the one that you name as an argument), and reads the activation mails itself.
+What is no matter of windows is in `files_model.py`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import tkinter
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from contextlib import ExitStack
-from pathlib import Path
-from tkinter import filedialog, ttk
 from typing import Any
-from urllib.error import URLError
 
-import pymdc
-from pymdc.api import Bucket, Buckets, Users
+try:
+    import tkinter
+    from tkinter import filedialog, font, messagebox, simpledialog, ttk
 
+    from files_model import Memory, Model, Transfer, as_text, bridge, config_folder, in_words, shortened
 
-def problem(value: Any) -> str | None:
-    """Say in words what went wrong with a call, or `None` if nothing did."""
-    if isinstance(value, CancelledError):
-        return "Cancelled"
-    if isinstance(value, URLError):
-        return f"The bridge cannot be reached: {value.reason}"
-    if isinstance(value, TimeoutError):
-        return "The bridge does not answer"
-    if isinstance(value, Exception):
-        return str(value) or type(value).__name__
-    if isinstance(value, dict) and "error" in value:
-        return str(value["error"])
-    return None
+    import pymdc
+except ImportError as missing:
+    sys.exit(f"This program needs Tk (Debian: python3-tk) and pymdc (pip install .): {missing}.")
+
+LOOK_MS = 200  # how often the transfers under way are shown anew
+FILE_COLUMNS = (("#0", "filename", "File"), ("size", "size", "Size"), ("mimetype", "mimetype", "Type"))
+TIP_MS = 500  # how long the mouse rests before the whole name is shown
 
 
-def in_words(size: float) -> str:
-    """Say how much that is: 1234567 is "1.2 MB"."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+class Tip:
+    """Shows the whole text of a row, where the mouse rests on it."""
 
+    def __init__(self, tree: ttk.Treeview, text_of: Callable[[str], str]) -> None:
+        self.tree, self.text_of = tree, text_of
+        self.row, self.timer = "", ""
+        self.window: tkinter.Toplevel | None = None
+        tree.bind("<Motion>", self.moved, add=True)
+        for event in ("<Leave>", "<ButtonPress>", "<Key>", "<Destroy>"):
+            tree.bind(event, lambda _: self.hide(), add=True)
 
-class Transfer(ttk.Frame):
-    """A row for an upload or a download: what it is, how far it is, and a button that cancels it."""
+    def moved(self, event: tkinter.Event[Any]) -> None:
+        row = self.tree.identify_row(event.y)
+        if row != self.row:
+            self.hide()
+            self.row = row
+            if row:
+                self.timer = self.tree.after(TIP_MS, self.show, event.x_root, event.y_root)
 
-    def __init__(self, parent: tkinter.Misc, title: str, start: Callable[..., Any], ended: Callable[[], None]) -> None:
-        super().__init__(parent)
-        self.ended = ended
-        self.columnconfigure(1, weight=1)
-        ttk.Label(self, text=title, width=34, anchor="w").grid(row=0, column=0, padx=(0, 8))
-        self.bar = ttk.Progressbar(self, maximum=1.0)
-        self.bar.grid(row=0, column=1, sticky="ew")
-        self.words = ttk.Label(self, text="Waiting", width=34, anchor="w")
-        self.words.grid(row=0, column=2, padx=8)
-        self.button = ttk.Button(self, text="Cancel", command=self.cancel)
-        self.button.grid(row=0, column=3)
-        self.handle = start(callback=self.end, progress=self.progress)
+    def show(self, x: int, y: int) -> None:
+        self.timer = ""
+        self.window = tkinter.Toplevel(self.tree, borderwidth=1, background="black")
+        self.window.overrideredirect(True)
+        width = min(self.tree.winfo_screenwidth() - 40, 600)
+        text = self.text_of(self.row)
+        words = tkinter.Label(self.window, text=text, wraplength=width, justify="left", background="#ffffe1", padx=6)
+        words.configure(foreground="black", pady=3)
+        words.pack()
+        left = min(x + 12, self.tree.winfo_screenwidth() - words.winfo_reqwidth() - 8)
+        self.window.geometry(f"+{max(0, left)}+{y + 18}")
 
-    def progress(self, done: int, total: int | None) -> None:
-        self.bar["value"] = done / total if total else 0.0
-        self.words["text"] = f"{in_words(done)} of {in_words(total)}" if total else in_words(done)
-
-    def cancel(self) -> None:
-        self.words["text"] = "Cancelling"
-        self.handle.cancel()
-
-    def end(self, value: Any) -> None:
-        self.bar["value"] = self.bar["value"] if problem(value) else 1.0
-        self.words["text"] = problem(value) or f"Done, {in_words(value['size'])}"
-        self.button.configure(text="Clear", command=self.destroy)
-        self.ended()
+    def hide(self) -> None:
+        if self.timer:
+            self.tree.after_cancel(self.timer)
+        if self.window is not None:
+            self.window.destroy()
+        self.row, self.timer, self.window = "", "", None
 
 
 class Window:
-    """The window. Every call has a callback, so nothing here ever waits."""
+    """The window. It shows what the model knows, and asks the model for what a person wants."""
 
-    def __init__(self, root: tkinter.Tk, client: pymdc.Client) -> None:
-        self.root, self.client = root, client
-        self.user: Users | None = None
-        self.bucket: Bucket | None = None
-        self.buckets: list[dict[str, Any]] = []
-        self.files: list[dict[str, Any]] = []
-        self.transfers: list[Transfer] = []
+    def __init__(self, root: tkinter.Tk, model_of: Callable[[Callable[[str], None]], Model]) -> None:
+        self.root = root
+        self.in_a_row = 0
+        self.style()
+        self.message = ttk.Label(root, padding=(8, 4), anchor="w")
+        self.message.pack(side="bottom", fill="x")
+        self.message.bind("<Configure>", lambda event: self.message.configure(wraplength=event.width - 20))
+        self.account_page, self.files_page = ttk.Frame(root, padding=12), ttk.Frame(root, padding=8)
+        self.build_account()
+        self.build_files()
         root.title("Files")
-        root.geometry("1000x640")
+        root.minsize(560, 360)
+        width, height = self.letter * 125, self.line * 38  # which are more pixels where they are finer
+        root.geometry(f"{min(width, root.winfo_screenwidth())}x{min(height, root.winfo_screenheight() - 40)}")
         root.protocol("WM_DELETE_WINDOW", self.close)
-        style = ttk.Style(root)
-        style.theme_use("clam")
-        style.configure("TProgressbar", background="#3584e4")
-        self.status = ttk.Label(root, padding=(8, 4), relief="sunken")
-        self.status.pack(side="bottom", fill="x")
-        self.build_transfers(ttk.LabelFrame(root, text="Transfers", padding=8))
-        self.build_account(ttk.Frame(root, padding=(8, 8, 8, 4)))
-        self.build_activation(ttk.Frame(root, padding=(8, 0, 8, 8)))
-        self.build_browser(ttk.Frame(root, padding=(8, 0)))
-        self.say("Log in, or register a new account.")
+        self.model = model_of(self.changed)
+        self.email.insert(0, self.model.memory.here["email"])
+        self.changed("account")
+        self.model.start()
+        self.look()
 
-    def build_account(self, frame: ttk.Frame) -> None:
-        self.email, self.password = ttk.Entry(frame), ttk.Entry(frame, show="•")
-        self.log_in = ttk.Button(frame, text="Log in", command=self.list_buckets)
-        self.register = ttk.Button(frame, text="Register", command=self.start_registering)
-        words = ttk.Label(frame, text="E-mail"), ttk.Label(frame, text="Password")
-        self.build_line(frame, words[0], self.email, words[1], self.password, self.log_in, self.register)
+    # What it is made of
 
-    def build_activation(self, frame: ttk.Frame) -> None:
-        self.token = ttk.Entry(frame)
-        self.activate = ttk.Button(frame, text="Activate", command=self.start_activating)
-        self.build_line(frame, ttk.Label(frame, text="Token from the mail"), self.token, self.activate)
+    def style(self) -> None:
+        """Give all of it one grey, and sizes that follow the fonts, which follow the resolution of the screen."""
+        style, text = ttk.Style(self.root), font.nametofont("TkDefaultFont")
+        if self.root.tk.call("tk", "windowingsystem") == "x11":  # elsewhere Tk looks as the desktop does
+            style.theme_use("clam")
+            grey = style.lookup("TFrame", "background")
+            self.root.configure(background=grey)
+            for classic in ("Toplevel", "Frame", "Label", "Button", "Menu"):
+                self.root.option_add(f"*{classic}.background", grey)
+        self.letter, self.line = text.measure("0"), text.metrics("linespace")
+        self.text = text
+        style.configure("Treeview", rowheight=self.line + 6, indent=0)
+        style.configure("Item", padding=(4, 0, 0, 0))
+        style.configure("TProgressbar", background="#3584e4", troughcolor="#eeeeee", thickness=self.line)
+        parts = [("Treeitem.image", {"side": "left"}), ("Treeitem.text", {"side": "left"})]  # and no room for a "+"
+        style.layout("Treeview.Item", [("Treeitem.padding", {"sticky": "nswe", "children": parts})])
+        style.configure("TButton", width=0, padding=(self.letter, 3))
+        style.configure("Hint.TLabel", background="white", foreground="#555555", padding=8)
 
-    def build_line(self, frame: ttk.Frame, *parts: ttk.Widget) -> None:
-        frame.pack(fill="x")
-        for part in parts:
-            part.pack(side="left", padx=(0, 8), fill="x", expand=isinstance(part, ttk.Entry))
+    def button(self, parent: tkinter.Misc, text: str, command: Callable[[], object]) -> ttk.Button:
+        """Make a button; Alt and the letter behind the "&" press it."""
+        place, plain = text.index("&"), text.replace("&", "")
+        made = ttk.Button(parent, text=plain, underline=place, command=command)
+        self.on_alt(plain[place], made, made.invoke)
+        made.bind("<Return>", lambda _: made.invoke())
+        return made
 
-    def build_transfers(self, frame: ttk.LabelFrame) -> None:
-        frame.pack(side="bottom", fill="x", padx=8, pady=8)
-        canvas = tkinter.Canvas(frame, height=230, highlightthickness=0)  # Tk's way to have rows that scroll
-        scrollbar = ttk.Scrollbar(frame, command=canvas.yview)
-        scrollbar.pack(side="right", fill="y")
-        canvas.pack(side="left", fill="x", expand=True)
-        canvas.configure(yscrollcommand=scrollbar.set)
-        self.rows = ttk.Frame(canvas)
-        rows = canvas.create_window(0, 0, anchor="nw", window=self.rows)
-        self.rows.bind("<Configure>", lambda _: canvas.configure(scrollregion=canvas.bbox("all")))
-        canvas.bind("<Configure>", lambda event: canvas.itemconfigure(rows, width=event.width))
+    def field(self, row: int, text: str, **options: Any) -> ttk.Entry:
+        place, plain = text.index("&"), text.replace("&", "")
+        entry = ttk.Entry(self.account_page, **options)
+        label = ttk.Label(self.account_page, text=plain, underline=place)
+        label.grid(row=row, column=0, sticky="w", padx=(0, 8), pady=3)
+        entry.grid(row=row, column=1, columnspan=2, sticky="ew", pady=3)
+        self.on_alt(plain[place], entry, entry.focus_set)
+        return entry
 
-    def build_browser(self, frame: ttk.Frame) -> None:
+    def on_alt(self, letter: str, widget: ttk.Widget, do: Callable[[], object]) -> None:
+        self.root.bind(f"<Alt-{letter.lower()}>", lambda _: do() if widget.winfo_viewable() else None, add=True)
+
+    def build_account(self) -> None:
+        page = self.account_page
+        page.columnconfigure(1, weight=1)
+        self.email = self.field(0, "&E-mail")
+        self.password = self.field(1, "&Password", show="•")
+        self.sign_in = self.button(page, "&Sign in", lambda: self.model.sign_in(*self.typed()))
+        self.register = self.button(page, "&Register, or send the mail again", self.registers)
+        self.sign_in.grid(row=2, column=1, sticky="w", pady=3)
+        self.register.grid(row=2, column=2, sticky="e", pady=3)
+        words = "New here? Register. The bridge sends you a mail: paste its link, and the account is activated."
+        hint = ttk.Label(page, text=words, padding=(0, 18, 0, 3))
+        hint.grid(row=3, column=0, columnspan=3, sticky="w")
+        page.bind("<Configure>", lambda event: hint.configure(wraplength=event.width - 30))
+        self.link = self.field(4, "&Link or token")
+        self.activate = self.button(page, "&Activate", self.activates)
+        self.activate.grid(row=5, column=1, sticky="w", pady=3)
+        self.email.bind("<Return>", lambda _: self.password.focus_set())
+        self.password.bind("<Return>", lambda _: self.sign_in.invoke())
+        self.link.bind("<Return>", lambda _: self.activate.invoke())
+
+    def build_files(self) -> None:
+        halves = ttk.PanedWindow(self.files_page, orient="vertical")
+        above = ttk.PanedWindow(halves, orient="horizontal")
+        above.add(self.build_buckets(above), weight=1)
+        above.add(self.build_browser(above), weight=4)
+        halves.add(above, weight=3)
+        halves.add(self.build_transfers(halves), weight=2)
+        halves.pack(fill="both", expand=True)
+
+    def build_buckets(self, parent: tkinter.Misc) -> ttk.Frame:
+        frame = ttk.Frame(parent)
+        rows = ttk.Frame(frame)
+        self.new_bucket = self.button(rows, "&New…", self.makes_bucket)
+        self.rename_bucket = self.button(rows, "Rena&me…", self.renames_bucket)
+        self.delete_bucket = self.button(rows, "Delete &bucket…", self.deletes_bucket)
+        self.new_bucket.grid(row=0, column=0, sticky="ew")
+        self.rename_bucket.grid(row=0, column=1, sticky="ew", padx=(4, 0))
+        self.delete_bucket.grid(row=1, column=0, columnspan=2, sticky="ew", pady=(4, 0))
+        rows.columnconfigure((0, 1), weight=1)
+        rows.pack(side="bottom", fill="x", pady=(4, 0))
+        self.full_words = ttk.Label(frame)
+        self.full_words.pack(side="bottom", fill="x")
+        self.full = ttk.Progressbar(frame, maximum=1.0)
+        self.full.pack(side="bottom", fill="x", pady=(4, 0))
+        self.buckets = self.table(frame, [("#0", "Bucket", 16)], "browse", 3)
+        self.buckets.bind("<<TreeviewSelect>>", lambda _: self.chooses_bucket())
+        Tip(self.buckets, lambda row: as_text(self.model.bucket_of(row)["name"]))
+        return frame
+
+    def build_browser(self, parent: tkinter.Misc) -> ttk.Frame:
+        frame = ttk.Frame(parent, padding=(6, 0, 0, 0))
+        bar = ttk.Frame(frame)
+        bar.pack(fill="x", pady=(0, 4))
+        self.upload = self.button(bar, "&Upload…", self.uploads)
+        self.download = self.button(bar, "&Download…", self.downloads)
+        self.delete = self.button(bar, "De&lete…", self.deletes)
+        self.refresh = self.button(bar, "Re&fresh", lambda: self.model.refresh())
+        self.sign_out = self.button(bar, "Sign &out", self.signs_out)
+        for each in (self.upload, self.download, self.delete, self.refresh):
+            each.pack(side="left", padx=(0, 4))
+        self.sign_out.pack(side="right")
+        columns = [("#0", "File", 30), ("size", "Size", 10), ("mimetype", "Type", 16)]
+        self.files = self.table(frame, columns, "extended", 4)
+        for column, field, _ in FILE_COLUMNS:
+            self.files.heading(column, command=lambda field=field: self.model.sort(field))
+        self.files.column("size", anchor="e", stretch=False)
+        self.hint = ttk.Label(self.files, style="Hint.TLabel", anchor="center", justify="center")
+        self.menu = tkinter.Menu(self.files, tearoff=False)
+        for text, command in self.file_commands():
+            self.menu.add_command(label=text, command=command)
+        self.files.bind("<Double-1>", lambda event: self.downloads() if self.files.identify_row(event.y) else None)
+        self.files.bind("<Return>", lambda _: self.downloads())
+        self.files.bind("<Delete>", lambda _: self.deletes())
+        self.files.bind("<Control-a>", lambda _: self.files.selection_set(self.files.get_children()))
+        self.files.bind("<Escape>", lambda _: self.files.selection_set(()))
+        self.files.bind("<<TreeviewSelect>>", lambda _: self.enable())
+        self.files.bind("<Button-3>", self.opens_menu)
+        self.files.bind("<Configure>", lambda _: self.show_files(), add=True)
+        self.files.bind("<ButtonRelease-1>", lambda _: self.show_files(), add=True)  # a column has another width
+        self.root.bind("<F5>", lambda _: self.refresh.invoke())
+        Tip(self.files, lambda row: as_text(self.model.file_of(row)["filename"]))
+        return frame
+
+    def file_commands(self) -> list[tuple[str, Callable[[], object]]]:
+        return [("Download…", self.downloads), ("Copy the hash", self.copies_hash), ("Delete…", self.deletes)]
+
+    def build_transfers(self, parent: tkinter.Misc) -> ttk.Frame:
+        frame = ttk.Frame(parent, padding=(0, 6, 0, 0))
+        bar = ttk.Frame(frame)
+        bar.pack(fill="x", pady=(0, 4))
+        self.cancel = self.button(bar, "&Cancel", lambda: self.model.cancel(self.chosen_transfers()))
+        self.retry = self.button(bar, "Re&try", lambda: self.model.retry(self.chosen_transfers()))
+        self.open = self.button(bar, "O&pen", self.opens)
+        self.clear = self.button(bar, "Cle&ar finished", lambda: self.model.clear())
+        for each in (self.cancel, self.retry, self.open, self.clear):
+            each.pack(side="left", padx=(0, 4))
+        self.total = ttk.Progressbar(bar, maximum=1.0, length=self.letter * 12)
+        self.total.pack(side="right")
+        self.total_words = ttk.Label(bar)
+        self.total_words.pack(side="right", padx=6)
+        columns = [("#0", "Transfer", 24), ("share", "", 10), ("words", "", 34)]
+        self.transfers = self.table(frame, columns, "extended", 2)
+        self.transfers.column("share", stretch=False)
+        self.transfers.bind("<<TreeviewSelect>>", lambda _: self.enable())
+        self.transfers.bind("<Delete>", lambda _: self.cancel.invoke())
+        self.transfers.bind("<Return>", lambda _: self.opens())
+        self.transfers.bind("<Double-1>", lambda _: self.opens())
+        self.transfers.bind("<Control-a>", lambda _: self.transfers.selection_set(self.transfers.get_children()))
+        self.transfers.bind("<Configure>", lambda _: self.show_transfers(), add=True)
+        self.bars: list[ttk.Progressbar] = []  # one for each row that can be seen
+        Tip(self.transfers, self.tip_of_transfer)
+        return frame
+
+    def table(self, parent: tkinter.Misc, columns: list[tuple[str, str, int]], mode: Any, height: int) -> ttk.Treeview:
+        frame = ttk.Frame(parent)
         frame.pack(fill="both", expand=True)
-        frame.columnconfigure(3, weight=1)
-        frame.rowconfigure(0, weight=1)
-        self.bucket_list = ttk.Treeview(frame, selectmode="browse")
-        self.bucket_list.heading("#0", text="Bucket", anchor="w")
-        self.bucket_list.bind("<<TreeviewSelect>>", lambda _: self.choose_bucket())
-        self.bucket_list.grid(row=0, column=0, columnspan=2, sticky="nsew")
-        self.name = ttk.Entry(frame)
-        self.name.grid(row=1, column=0, pady=8)
-        self.create = ttk.Button(frame, text="Create bucket", command=self.create_bucket)
-        self.create.grid(row=1, column=1, padx=8)
-        self.file_list = ttk.Treeview(frame, columns=("size", "type"))
-        for column, title, width in (("#0", "File", 320), ("size", "Size", 100), ("type", "Type", 160)):
-            self.file_list.heading(column, text=title, anchor="w")
-            self.file_list.column(column, width=width)
-        self.file_list.grid(row=0, column=2, columnspan=3, sticky="nsew", padx=(8, 0))
-        self.upload = ttk.Button(frame, text="Upload files…", command=self.upload_files)
-        self.upload.grid(row=1, column=2, padx=8)
-        self.download = ttk.Button(frame, text="Download the selected files…", command=self.download_files)
-        self.download.grid(row=1, column=3, sticky="w")
+        tree = ttk.Treeview(frame, columns=[each[0] for each in columns[1:]], selectmode=mode, height=height)
+        for name, title, letters in columns:
+            tree.heading(name, text=title, anchor="w")
+            tree.column(name, width=self.letter * letters, minwidth=self.letter * 6)
+        scrollbar = ttk.Scrollbar(frame, command=lambda *a: (tree.yview(*a), self.look_at_bars()))
+        scrollbar.pack(side="right", fill="y")
+        tree.configure(yscrollcommand=scrollbar.set)
+        tree.pack(side="left", fill="both", expand=True)
+        return tree
 
-    def say(self, text: str) -> None:
-        self.status["text"] = text
+    # What it shows
 
-    def went_wrong(self, value: Any) -> bool:
-        """Show what went wrong, if anything did."""
-        words = problem(value)
-        if words:
-            self.say(words)
-        return words is not None
+    def changed(self, what: str) -> None:
+        shows = {
+            "account": self.show_account,
+            "buckets": self.show_buckets,
+            "files": self.show_files,
+            "transfers": self.show_transfers,
+            "message": self.show_message,
+        }
+        shows[what]()
+        self.enable()
 
-    def account(self) -> Users:
-        return Users(self.email.get(), self.password.get(), client=self.client)
+    def show_message(self) -> None:
+        self.message.configure(text=self.model.message, foreground="#a40000" if self.model.is_problem else "")
 
-    def start_registering(self) -> None:
-        if self.password.get():
-            self.say("Registering…")
-            self.account().register(callback=self.registered)
+    def show_account(self) -> None:
+        signed_in = self.model.signed_in
+        shown, hidden = (self.files_page, self.account_page) if signed_in else (self.account_page, self.files_page)
+        hidden.pack_forget()
+        shown.pack(fill="both", expand=True)
+        if signed_in:
+            self.password.delete(0, "end")
+            self.link.delete(0, "end")
+            self.files.focus_set()
         else:
-            self.say("Choose a password.")
+            for what in ("buckets", "files", "transfers"):
+                self.changed(what)
+            (self.password if self.email.get() else self.email).focus_set()
 
-    def registered(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.say(f"A mail is on its way to {value['email']}. Enter the token at the end of its link.")
+    def show_rows(self, tree: ttk.Treeview, rows: dict[str, tuple[str, ...]]) -> None:
+        """Show these rows: what was selected stays selected, and what is there already is not made anew."""
+        gone = [each for each in tree.get_children() if each not in rows]
+        tree.delete(*gone)
+        there = set(tree.get_children())
+        for index, (row, texts) in enumerate(rows.items()):
+            if row not in there:
+                tree.insert("", index, row, text=texts[0], values=texts[1:])
+            elif (tree.item(row, "text"), *map(str, tree.item(row, "values"))) != texts:
+                tree.item(row, text=texts[0], values=texts[1:])
+        if list(tree.get_children()) != list(rows):
+            tree.set_children("", *rows)
+
+    def fitted(self, tree: ttk.Treeview, name: str, column: str = "#0") -> str:
+        width = tree.column(column, "width") - 2 * self.letter
+        return shortened(as_text(name), lambda text: self.text.measure(text) <= width)
+
+    def show_buckets(self) -> None:
+        rows = {each["id"]: (self.fitted(self.buckets, each["name"]),) for each in self.model.buckets}
+        self.show_rows(self.buckets, rows)
+        chosen = self.model.bucket
+        if chosen and chosen["id"] in rows and self.buckets.selection() != (chosen["id"],):
+            self.buckets.selection_set(chosen["id"])
+            self.buckets.see(chosen["id"])
+
+    def show_files(self) -> None:
+        model = self.model
+        rows = {
+            each["hash"]: (self.fitted(self.files, each["filename"]), in_words(each["size"]), as_text(each["mimetype"]))
+            for each in model.files or []
+        }
+        self.show_rows(self.files, rows)
+        arrow = " ▼" if model.backwards else " ▲"
+        for column, field, title in FILE_COLUMNS:
+            self.files.heading(column, text=title + (arrow if field == model.sort_by else ""))
+        self.hint.configure(text=model.hint, wraplength=max(100, self.files.winfo_width() - 40))
+        if model.hint:
+            self.hint.place(relx=0.5, rely=0.6, anchor="center")
+        else:
+            self.hint.place_forget()
+        share, words = model.fullness
+        self.full.configure(value=share)
+        self.full_words.configure(text=words)
+
+    def show_transfers(self) -> None:
+        rows = {}
+        for each in self.model.transfers:
+            name = self.fitted(self.transfers, ("↑ " if each.up else "↓ ") + each.name)
+            rows[each.row] = (name, "", self.fitted(self.transfers, each.words, "words"))
+        self.show_rows(self.transfers, rows)
+        share, words = self.model.total
+        self.total.configure(value=share)
+        self.total_words.configure(text=words)
+        self.look_at_bars()
+
+    def look_at_bars(self) -> None:
+        """Put a bar over each row that can be seen: a table of Tk draws none, and two hundred would be slow."""
+        used = 0
+        for row in self.transfers.get_children():
+            place = self.transfers.bbox(row, "share")
+            if place:
+                if used == len(self.bars):
+                    self.bars.append(ttk.Progressbar(self.transfers, maximum=1.0))
+                x, y, width, height = place
+                self.bars[used].configure(value=self.model.transfer_of(row).share)
+                self.bars[used].place(x=x + 2, y=y + 3, width=width - 4, height=height - 6)
+                used += 1
+        for bar in self.bars[used:]:
+            bar.place_forget()
+
+    def look(self) -> None:
+        """Show the transfers that are under way anew, a few times a second, however often they tell of progress."""
+        self.root.after(LOOK_MS, self.look)
+        if self.model.unfinished:
+            self.show_transfers()
+        else:
+            self.look_at_bars()
+
+    def tip_of_transfer(self, row: str) -> str:
+        transfer = self.model.transfer_of(row)
+        return f"{transfer.name}\n{transfer.words}"
+
+    def enable(self) -> None:
+        """Let only those buttons be pressed that can do something now."""
+        model = self.model
+        chosen, transfers = bool(self.files.selection()), self.chosen_transfers()
+        states = {
+            self.rename_bucket: model.bucket,
+            self.delete_bucket: model.bucket,
+            self.upload: model.bucket,
+            self.download: chosen,
+            self.delete: chosen,
+            self.cancel: any(each.can_cancel for each in transfers),
+            self.retry: any(each.can_retry for each in transfers),
+            self.open: any(each.state == "done" for each in transfers),
+            self.clear: len(model.transfers) > len(model.unfinished),
+        }
+        for widget, can in states.items():
+            widget.state(["!disabled" if can else "disabled"])
+
+    # What a person does
+
+    def typed(self) -> tuple[str, str]:
+        return self.email.get().strip(), self.password.get()
+
+    def registers(self) -> None:
+        self.model.register(*self.typed())
+        self.link.focus_set()
+
+    def activates(self) -> None:
+        self.model.activate(self.link.get(), *self.typed())
 
     def mailed(self, token: str) -> None:
-        self.token.delete(0, "end")
-        self.token.insert(0, token)
-        self.start_activating()
+        self.link.delete(0, "end")
+        self.link.insert(0, token)
+        self.activates()
 
-    def start_activating(self) -> None:
-        token = self.token.get().strip()
-        if token:
-            self.account().activate(token, callback=self.activated)
-        else:
-            self.say("Enter the token at the end of the link in the mail.")
+    def signs_out(self) -> None:
+        if self.may_stop("Sign out"):
+            self.model.sign_out()
 
-    def activated(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.token.delete(0, "end")
-            self.list_buckets()
+    def may_stop(self, what: str) -> bool:
+        number = len(self.model.unfinished)
+        words = f"{number} transfers are under way. {what}, and stop them?"
+        return not number or messagebox.askyesno(what, words, parent=self.root, default="no")
 
-    def list_buckets(self) -> None:
-        self.say("Logging in…")
-        self.user = self.account()
-        Buckets(self.user, client=self.client).list(callback=self.show_buckets)
+    def makes_bucket(self) -> None:
+        name = simpledialog.askstring("New bucket", "Name of the bucket:", parent=self.root)
+        if name and name.strip():
+            self.model.create_bucket(name.strip())
 
-    def show_buckets(self, value: Any) -> None:
-        if self.went_wrong(value):
-            return
-        self.say(f"Buckets: {len(value)}")
-        self.buckets = value
-        self.bucket_list.delete(*self.bucket_list.get_children())
-        for index, bucket in enumerate(value):
-            self.bucket_list.insert("", "end", iid=str(index), text=bucket["name"])
+    def renames_bucket(self) -> None:
+        old = self.model.bucket["name"] if self.model.bucket else ""
+        name = simpledialog.askstring("Rename", "New name of the bucket:", initialvalue=old, parent=self.root)
+        if name and name.strip():
+            self.model.rename_bucket(name.strip())
 
-    def create_bucket(self) -> None:
-        if self.user and self.name.get():
-            Buckets(self.user, client=self.client).create(self.name.get(), 10, 10, [], callback=self.created)
-        else:
-            self.say("Log in first, and give the bucket a name.")
+    def deletes_bucket(self) -> None:
+        name = as_text(self.model.bucket["name"])[:60] if self.model.bucket else ""
+        if name and self.sure("Delete bucket", f"Delete {name} and its files?"):
+            self.model.delete_bucket()
 
-    def created(self, value: Any) -> None:
-        if not self.went_wrong(value):
-            self.name.delete(0, "end")
-            self.list_buckets()
+    def sure(self, title: str, question: str) -> bool:
+        return bool(messagebox.askyesno(title, question, icon="warning", default="no", parent=self.root))
 
-    def choose_bucket(self) -> None:
-        for index in self.bucket_list.selection():
-            self.bucket = Bucket(self.buckets[int(index)], self.user, client=self.client)
-        self.list_files()
+    def chooses_bucket(self) -> None:
+        for row in self.buckets.selection():
+            if not self.model.bucket or self.model.bucket["id"] != row:
+                self.model.choose(self.model.bucket_of(row))
 
-    def list_files(self) -> None:
-        bucket = self.bucket
-        if bucket is not None:  # and when the answer comes, it may be another one
-            bucket.files.list(callback=lambda value: self.show_files(value) if bucket is self.bucket else None)
+    def chosen_files(self) -> list[dict[str, Any]]:
+        return [self.model.file_of(row) for row in self.files.selection()]
 
-    def show_files(self, value: Any) -> None:
-        if self.went_wrong(value) or value == self.files:  # the same again: what is selected stays selected
-            return
-        self.files = value
-        self.file_list.delete(*self.file_list.get_children())
-        for index, file in enumerate(value):
-            columns = (in_words(file["size"]), file["mimetype"])
-            self.file_list.insert("", "end", iid=str(index), text=file["filename"], values=columns)
+    def chosen_transfers(self) -> list[Transfer]:
+        """Return the transfers that are selected; all of them where none is."""
+        rows = self.transfers.selection() or self.transfers.get_children()
+        return [each for each in self.model.transfers if each.row in rows]
 
-    def upload_files(self) -> None:
-        if self.bucket is None:
-            self.say("Choose a bucket first.")
-        else:
-            for path in filedialog.askopenfilenames(parent=self.root, title="Files to upload"):
-                self.transfer(f"↑ {Path(path).name}", self.bucket.files.upload, path)
+    def uploads(self) -> None:
+        self.model.upload(list(filedialog.askopenfilenames(parent=self.root, title="Files to upload")))
 
-    def download_files(self) -> None:
-        chosen = [self.files[int(index)] for index in self.file_list.selection()]
-        if self.bucket is None or not chosen:
-            self.say("Choose files first.")
-        elif folder := filedialog.askdirectory(parent=self.root, title="Folder to download to"):
-            for file in chosen:
-                self.transfer(f"↓ {file['filename']}", self.bucket.files.download, file, path=folder)
+    def downloads(self) -> None:
+        files = self.chosen_files()
+        folder = files and filedialog.askdirectory(parent=self.root, title="Folder to download to")
+        if folder:
+            self.model.download(files, folder)
 
-    def transfer(self, title: str, call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
-        row = Transfer(self.rows, title, lambda **hooks: call(*arguments, **more, **hooks), self.list_files)
-        row.pack(side="bottom", fill="x", pady=2)  # the newest above the others
-        self.transfers.append(row)
+    def deletes(self) -> None:
+        files = self.chosen_files()
+        what = as_text(files[0]["filename"])[:60] if len(files) == 1 else f"{len(files)} files"
+        if files and self.sure("Delete", f"Delete {what}? That cannot be undone."):
+            self.model.delete_files(files)
+
+    def copies_hash(self) -> None:
+        self.root.clipboard_clear()
+        self.root.clipboard_append("\n".join(each["hash"] for each in self.chosen_files()))
+        self.model.say("The hash is in the clipboard.")
+
+    def opens_menu(self, event: tkinter.Event[Any]) -> None:
+        row = self.files.identify_row(event.y)
+        if row and row not in self.files.selection():
+            self.files.selection_set(row)
+        if row:
+            self.files.focus_set()
+            self.menu.tk_popup(event.x_root, event.y_root)
+
+    def opens(self) -> None:
+        done = [each for each in self.chosen_transfers() if each.state == "done"]
+        if done:
+            self.model.open(done[-1])
 
     def close(self) -> None:
-        for transfer in self.transfers:
-            transfer.handle.cancel()
-        self.root.destroy()
+        if self.may_stop("Quit"):
+            self.root.withdraw()
+            self.model.close()
+            self.root.destroy()
 
 
 def main() -> None:
     with ExitStack() as stack:
-        root = tkinter.Tk()
+        try:
+            root = tkinter.Tk(className="Files")
+        except tkinter.TclError as error:
+            sys.exit(f"There is no screen for the window: {error}.")
         schedule = pymdc.schedulers.tk(root)
-        endpoint = os.environ.get("STORJ_BRIDGE")
-        if not endpoint:
-            from pymdc.bridge.server import BridgeThread
-            from pymdc.bridge.settings import Settings
-
-            data = Path(sys.argv[1] if len(sys.argv) > 1 else Path.home() / "pymdc-files")
-
-            def mailed(mail: Any) -> None:  # in a thread of the bridge
-                schedule(lambda: window.mailed(mail.token))
-
-            endpoint = stack.enter_context(BridgeThread(Settings(data=data, port=0, on_mail=mailed))).url
-        client = stack.enter_context(pymdc.Client(endpoint, scheduler=schedule))
-        window = Window(root, client)
+        url = stack.enter_context(bridge(lambda token: schedule(lambda: window.mailed(token))))
+        client = pymdc.Client(url, scheduler=schedule)
+        window = Window(root, lambda changed: Model(client, Memory(config_folder(), url), changed))
         root.mainloop()
 
 

@@ -21,7 +21,7 @@ REQUIRED = "PYMDC_GUI"
 """Set to `required`, what is not installed fails its tests instead of skipping them."""
 
 # Qt says the first on a screen that is not there, GTK 4 the second where no desktop is running.
-_NOISE = ("This plugin does not support propagateSizeHints()", "Unable to acquire session bus")
+NOISE = ("This plugin does not support propagateSizeHints()", "Unable to acquire session bus")
 
 _PYTHONS = [sys.executable, "/usr/bin/python3"]  # the distribution's: toolkits are often installed for it alone
 
@@ -68,6 +68,6 @@ def run(python: str, program: Path, *arguments: str, display: str | None = None,
         timeout=LONG,
         check=False,
     )
-    complaints = [line for line in done.stderr.splitlines() if line and not any(each in line for each in _NOISE)]
+    complaints = [line for line in done.stderr.splitlines() if line and not any(each in line for each in NOISE)]
     assert (done.returncode, complaints) == (0, []), done.stderr
     return done.stdout

@@ -1,0 +1,618 @@
+"""What a window of files needs that is no matter of windows: `tk_files.py` and `qt_files.py` show it.
+
+A `Model` knows who is signed in, their buckets, the files of the bucket that is chosen, and the transfers. Every call
+has a callback, so nothing here ever waits. The window gets told what has changed, and shows it again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pymdc
+from pymdc.api import ECDSA, Bucket, Buckets, Files, Keys, Users
+
+AT_ONCE = 4  # transfers: more would only share the same line
+SPEED_SECONDS = 3.0  # over which the speed of a transfer is measured
+GB = 10**9
+NEW_BUCKET_GB = 10
+_rows = itertools.count(1)
+UNFINISHED = ("waiting", "running", "storing", "cancelling")
+
+
+def in_words(size: float) -> str:
+    """Say how much that is: 1234567 is "1.2 MB"."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Say how long that is: 75 is "1 min 15 s"."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def as_text(name: str) -> str:
+    """Return a name on one line: tabs are spaces, and what would change the direction or the line is "�"."""
+    odd = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+    keep = "\u200d\u200c"  # which join emoji, and letters of some scripts
+    return "".join(
+        " " if each in "\t\n\r" else "�" if unicodedata.category(each) in odd and each not in keep else each
+        for each in name
+    )
+
+
+def shortened(text: str, fits: Callable[[str], bool]) -> str:
+    """Return the text with "…" in its middle, so that it fits and its end can still be read."""
+    if fits(text):
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(_without_middle(text, middle)) else (low, middle - 1)
+    return _without_middle(text, low)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def open_file(path: str) -> None:
+    """Open a file or a folder with the program that the desktop has for it."""
+    if sys.platform == "win32":
+        os.startfile(path)  # noqa: S606 - that is what the person asked for
+    else:
+        process = subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path])  # noqa: S603
+        threading.Thread(target=process.wait, daemon=True).start()  # somebody must, or it stays as a zombie
+
+
+class Memory:
+    """What is kept between two runs, in a folder: the address, the key pairs, the transfers. Never a password."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.path = folder / "account.json"
+        self.endpoint = endpoint
+        self.all: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
+            self.all = dict(json.loads(self.path.read_text(encoding="utf-8")))
+
+    @property
+    def here(self) -> dict[str, Any]:
+        here: dict[str, Any] = self.all.setdefault(self.endpoint, {"email": "", "keys": {}, "transfers": {}})
+        return here
+
+    def save(self) -> None:
+        """Write it down, for nobody else to read."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        with suppress(FileNotFoundError):
+            new.unlink()
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+            json.dump(self.all, file)
+        new.replace(self.path)
+
+    def key_pair(self, email: str) -> ECDSA | None:
+        private_key = self.here["keys"].get(email.lower())
+        return ECDSA(private_key=private_key) if private_key else None
+
+    def keep(self, email: str, key_pair: ECDSA | None) -> None:
+        """Keep the address, and its key pair, or none from now on."""
+        self.here["email"] = email
+        self.here["keys"].pop(email.lower(), None)
+        if key_pair is not None:
+            self.here["keys"][email.lower()] = key_pair.get_private_key()
+        self.save()
+
+
+class Transfer:
+    """An upload or a download.
+
+    Arguments:
+        what: `{"up": path}` or `{"down": file, "folder": path}`, and in both `"bucket": id`; written down as it is.
+    """
+
+    def __init__(self, what: dict[str, Any], files: Files) -> None:
+        self.what, self.files = what, files
+        self.row = str(next(_rows))
+        self.up = "up" in what
+        self.name = as_text(Path(what["up"]).name if self.up else what["down"]["filename"])
+        self.state, self.words = "waiting", "Waiting"
+        self.done, self.total = 0, None if self.up else what["down"]["size"]
+        self.path = what.get("up")
+        self.handle: Any = None
+        self.ended: Callable[[Transfer, Any], None]
+        if self.up:
+            with suppress(OSError):
+                self.total = Path(what["up"]).stat().st_size
+
+    @property
+    def share(self) -> float:
+        """How much is done, from 0.0 to 1.0: bytes themselves are more than the numbers of a bar can hold."""
+        return 1.0 if self.state == "done" else min(1.0, self.done / self.total) if self.total else 0.0
+
+    @property
+    def can_cancel(self) -> bool:
+        return self.state in ("waiting", "running", "storing")
+
+    @property
+    def can_retry(self) -> bool:
+        return self.state in ("failed", "cancelled", "interrupted")
+
+    def start(self) -> None:
+        self.state, self.words, self.done = "running", "Starting", 0
+        self.started = time.monotonic()
+        self.samples = deque([(self.started, 0)])
+        hooks: dict[str, Any] = {"callback": self.came, "progress": self.progress}
+        if self.up:
+            self.handle = self.files.upload(self.what["up"], **hooks)
+        else:
+            self.handle = self.files.download(self.what["down"], path=self.what["folder"], **hooks)
+
+    def progress(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        self.done, self.total = done, total or self.total
+        self.samples.append((now, done))
+        while now - self.samples[0][0] > SPEED_SECONDS and len(self.samples) > 2:
+            self.samples.popleft()
+        if self.state in ("running", "storing"):
+            all_sent = self.up and self.total is not None and done >= self.total - 1
+            self.state = "storing" if all_sent else "running"
+            self.words = "Storing: the bridge has all bytes" if all_sent else self._under_way(now)
+
+    def _under_way(self, now: float) -> str:
+        since, before = self.samples[0]
+        speed = (self.done - before) / (now - since) if now > since else 0.0
+        if self.total is None:
+            return f"{in_words(self.done)} · {in_words(speed)}/s"
+        words = f"{in_words(self.done)} of {in_words(self.total)} · {in_words(speed)}/s"
+        return f"{words} · {duration((self.total - self.done) / speed)} left" if speed else words
+
+    def cancel(self) -> None:
+        if self.state == "waiting":
+            self.state, self.words = "cancelled", "Cancelled"
+        elif self.state in UNFINISHED and self.handle.cancel():
+            self.state, self.words = "cancelling", "Cancelling"
+
+    def came(self, value: Any) -> None:
+        problem = pymdc.explain(value)
+        if not problem:
+            self.state, self.done, self.total = "done", value["size"], value["size"]
+            self.words = f"Done · {in_words(self.done)} in {duration(time.monotonic() - self.started)}"
+            self.path = value.get("path", self.path)
+            if not self.up and Path(self.path).name != value["filename"]:
+                self.words += f" · saved as {as_text(Path(self.path).name)}"
+        else:
+            self.state = "cancelled" if self.handle.cancelled() else "failed"
+            self.words = "Cancelled" if self.state == "cancelled" else problem
+        self.ended(self, value)
+
+
+class Model:
+    """Everything that a window shows, and everything that a person can do in it.
+
+    Arguments:
+        client: whose scheduler brings callbacks to the thread of the window.
+        memory: what was kept.
+        changed: called with what is to be shown again: "account", "buckets", "files", "transfers" or "message".
+    """
+
+    def __init__(self, client: pymdc.Client, memory: Memory, changed: Callable[[str], None]) -> None:
+        self.client, self.memory, self.changed = client, memory, changed
+        self.message, self.is_problem = "", False
+        self.sort_by, self.backwards = "filename", False
+        self.transfers: list[Transfer] = []
+        self.closed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with nothing: what belongs to one account is neither seen nor used in the next."""
+        self.email, self.key_pair, self.signed_in = "", None, False
+        self.account = object()  # answers to the calls of another account are not for this one
+        self.buckets: list[dict[str, Any]] = []
+        self.bucket: dict[str, Any] | None = None
+        self.files: list[dict[str, Any]] | None = None  # not known yet
+        self._listing = self._list_again = False
+        for transfer in self.transfers:
+            transfer.cancel()
+        self.transfers = []
+
+    def say(self, message: str, problem: bool = False) -> None:
+        self.message, self.is_problem = message, problem
+        self.changed("message")
+
+    def _mine(self, function: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return a callback that is only for the account of now, and only for values that are no errors."""
+        account = self.account
+
+        def came(value: Any) -> None:
+            if account is not self.account or self.closed:
+                return
+            problem = pymdc.explain(value)
+            if problem:
+                self._failed(value, problem)
+            else:
+                function(value)
+
+        return came
+
+    def _failed(self, value: Any, problem: str) -> None:
+        self._listing = False
+        if not self.signed_in or (isinstance(value, dict) and value["error"] == "Public key not registered"):
+            if self.signed_in:
+                problem = "This program's key was removed from the account. Sign in with the password."
+                self.memory.keep(self.email, None)
+            self._forget()
+            self.changed("account")
+        self.say(problem, problem=True)
+
+    # The account
+
+    def start(self) -> None:
+        """Sign in again, where a key pair was kept."""
+        email = self.memory.here["email"]
+        if self.memory.key_pair(email) is not None:
+            self.sign_in(email, "")
+        else:
+            self.say("Sign in, or register a new account.")
+
+    def sign_in(self, email: str, password: str) -> None:
+        kept = self.memory.key_pair(email)
+        if not email or not (password or kept):
+            self.say("Enter your e-mail address and your password.", problem=True)
+            return
+        self._forget()
+        self.email, self.key_pair = email, kept or ECDSA()
+        self.say("Signing in…")
+        if password:
+            user = Users(email, password, client=self.client)
+            Keys(user, client=self.client).create(self.key_pair, callback=self._key_came())
+        else:
+            self.list_buckets()
+
+    def _key_came(self) -> Callable[[Any], None]:
+        go_on = self._mine(lambda _: self._keep_key())
+
+        def came(value: Any) -> None:
+            # The password was right, and the bridge knows the key that was kept: that will do.
+            known = isinstance(value, dict) and value.get("error") == "Public key is already registered"
+            go_on({} if known else value)
+
+        return came
+
+    def _keep_key(self) -> None:
+        self.memory.keep(self.email, self.key_pair)
+        self.list_buckets()
+
+    def register(self, email: str, password: str) -> None:
+        """Register, or have the mail sent again: the bridge does that for an account that is not activated yet."""
+        if not email or not password:
+            self.say("Enter your e-mail address, and a password of your choice.", problem=True)
+            return
+
+        def came(value: Any) -> None:
+            if isinstance(value, dict) and value.get("error") == "Email is already registered":
+                again = "If it was never activated, and this is its password, the mail was sent again."
+                self.say(f"There is an account of that name. {again}", problem=True)
+            elif problem := pymdc.explain(value):
+                self.say(problem, problem=True)
+            else:
+                self.say(f"Registered. The bridge sends a mail to {email}: open its link, or paste it here.")
+
+        self.say("Registering…")
+        Users(email, password, client=self.client).register(callback=came)
+
+    def activate(self, link: str, email: str, password: str) -> None:
+        """Activate the account, and sign in."""
+
+        def came(value: Any) -> None:
+            if problem := pymdc.explain(value):
+                self.say(problem, problem=True)
+            elif password and value["email"] == email.lower():
+                self.sign_in(email, password)
+            else:
+                self.say(f"{value['email']} is activated: sign in.")
+
+        if link.strip():
+            self.say("Activating…")
+            Users(email, password, client=self.client).activate(link.strip(), callback=came)
+        else:
+            self.say("Paste the link from the mail, or the token at its end.", problem=True)
+
+    def sign_out(self) -> None:
+        Keys(self.key_pair, client=self.client).delete(self.key_pair, callback=lambda _: None)
+        self.memory.here["transfers"].pop(self.email.lower(), None)
+        self.memory.keep(self.email, None)
+        self._forget()
+        self.changed("account")
+        self.say("Signed out.")
+
+    # Buckets
+
+    def list_buckets(self) -> None:
+        Buckets(self.key_pair, client=self.client).list(callback=self._mine(self._buckets_came))
+
+    def _buckets_came(self, value: Any) -> None:
+        first, self.signed_in = not self.signed_in, True
+        self.buckets = sorted(value, key=lambda bucket: bucket["name"].casefold())
+        chosen = self.bucket and next((each for each in self.buckets if each["id"] == self.bucket["id"]), None)
+        if not chosen:
+            message = self.message
+            self.choose(self.buckets[0] if self.buckets else None)
+            self.say(message)
+        else:
+            self.bucket = chosen
+            self.changed("buckets")
+        if first:
+            self.changed("account")
+            self.say(f"Signed in as {self.email}.")
+            self._bring_back()
+
+    def choose(self, bucket: dict[str, Any] | None) -> None:
+        self.say("")
+        self.bucket, self.files = bucket, None
+        self._listing = self._list_again = False
+        self.changed("buckets")
+        self.changed("files")
+        self.list_files()
+
+    def create_bucket(self, name: str) -> None:
+        def made(bucket: Any) -> None:
+            self.choose(bucket)
+            self.say(f"Made the bucket {as_text(bucket['name'])}.")
+            self.list_buckets()
+
+        Buckets(self.key_pair, client=self.client).create(
+            name, NEW_BUCKET_GB, NEW_BUCKET_GB, [self.key_pair], callback=self._mine(made)
+        )
+
+    def rename_bucket(self, name: str) -> None:
+        if self.bucket is not None:
+            self._at(self.bucket).patch({"name": name}, callback=self._mine(lambda _: self.list_buckets()))
+
+    def delete_bucket(self) -> None:
+        if self.bucket is not None:
+            words = f"Deleted the bucket {as_text(self.bucket['name'])}."
+
+            def gone(_: Any) -> None:
+                self.say(words)
+                self.list_buckets()
+
+            self._at(self.bucket).delete(callback=self._mine(gone))
+
+    def _at(self, bucket: dict[str, Any]) -> Bucket:
+        return Bucket(bucket, self.key_pair, client=self.client)
+
+    @property
+    def fullness(self) -> tuple[float, str]:
+        """How full the bucket is, from 0.0 to 1.0, and in words."""
+        if self.bucket is None or self.files is None:
+            return 0.0, ""
+        used, allowed = sum(file["size"] for file in self.files), self.bucket["storage"] * GB
+        return min(1.0, used / allowed if allowed else 1.0), f"{in_words(used)} of {in_words(allowed)}"
+
+    # Files
+
+    def list_files(self) -> None:
+        """List the files, once for all who ask while the list is under way."""
+        bucket = self.bucket
+        if bucket is None or self._listing:
+            self._list_again = self._listing
+            return
+        self._listing = True
+
+        def came(value: Any) -> None:
+            if bucket["id"] != (self.bucket and self.bucket["id"]):
+                return
+            self._listing, again, self._list_again = False, self._list_again, False
+            self.files = value
+            self.sort(self.sort_by, self.backwards)
+            if again:
+                self.list_files()
+
+        self._at(bucket).files.list(callback=self._mine(came))
+
+    def sort(self, by: str, backwards: bool | None = None) -> None:
+        """Sort by "filename", "size" or "mimetype"; by the same once more: the other way round."""
+        self.backwards = (by == self.sort_by and not self.backwards) if backwards is None else backwards
+        self.sort_by = by
+
+        def key(file: dict[str, Any]) -> Any:
+            return file[by].casefold() if isinstance(file[by], str) else file[by]
+
+        self.files = sorted(self.files or [], key=key, reverse=self.backwards) if self.files is not None else None
+        self.changed("files")
+
+    def refresh(self) -> None:
+        self.list_buckets()
+        self.list_files()
+
+    def delete_files(self, files: list[dict[str, Any]]) -> None:
+        self.say("")
+        for file in files:
+            if self.bucket is not None:
+                self._at(self.bucket).files.delete(file, callback=self._mine(lambda _: self.list_files()))
+
+    @property
+    def hint(self) -> str:
+        """What to do where there is nothing to see."""
+        if not self.buckets:
+            return "There is no bucket yet. Make one with New."
+        if self.files is None:
+            return "Loading…"
+        return "" if self.files else "This bucket is empty. Upload files to it."
+
+    # Transfers
+
+    def upload(self, paths: list[str]) -> None:
+        if self.bucket is None:
+            self.say("Make a bucket first, with New.", problem=True)
+            return
+        self.say("")
+        folders = [path for path in paths if Path(path).is_dir()]
+        if folders:
+            self.say(f"Folders cannot be uploaded: {as_text(Path(folders[0]).name)}.", problem=True)
+        self._add([{"up": path, "bucket": self.bucket["id"]} for path in paths if path not in folders])
+
+    def download(self, files: list[dict[str, Any]], folder: str) -> None:
+        self.say("")
+        if self.bucket is not None:
+            self._add([{"down": file, "folder": folder, "bucket": self.bucket["id"]} for file in files])
+
+    def _add(self, all_of: list[dict[str, Any]]) -> None:
+        self.transfers += [self._made(what) for what in all_of]
+        self._go_on()
+
+    def _made(self, what: dict[str, Any]) -> Transfer:
+        account = self.account
+        transfer = Transfer(what, Files(what["bucket"], self.key_pair, client=self.client))
+        transfer.ended = lambda transfer, value: self._ended(transfer, value) if account is self.account else None
+        return transfer
+
+    def _go_on(self) -> None:
+        """Start those whose turn it is, and write down those that are not done."""
+        running = sum(each.state in UNFINISHED[1:] for each in self.transfers)
+        for transfer in self.transfers:
+            if transfer.state == "waiting" and running < AT_ONCE:
+                running += 1
+                transfer.start()
+        self.remember()
+        self.changed("transfers")
+
+    def _ended(self, transfer: Transfer, value: Any) -> None:
+        if self.closed:
+            return
+        if transfer.state == "failed":
+            self.say(f"{transfer.name}: {transfer.words}", problem=True)
+        here = self.bucket is not None and transfer.what["bucket"] == self.bucket["id"]
+        if transfer.up and here and transfer.state == "done":
+            self._tell_of_renaming(value)
+            self.list_files()
+        self._go_on()
+
+    def _tell_of_renaming(self, value: dict[str, Any]) -> None:
+        """A bucket holds a content once: under the name of its last upload."""
+        for file in self.files or []:
+            if file["hash"] == value["hash"] and file["filename"] != value["filename"]:
+                old, new = as_text(file["filename"]), as_text(value["filename"])
+                self.say(f"{old} had the same content. The bucket keeps it once: it is now called {new}.")
+
+    def cancel(self, transfers: list[Transfer]) -> None:
+        for transfer in transfers:
+            transfer.cancel()
+        self._go_on()
+
+    def retry(self, transfers: list[Transfer]) -> None:
+        """Begin again; a download goes on where it was."""
+        self.say("")
+        for transfer in transfers:
+            if transfer.can_retry:
+                transfer.state, transfer.words = "waiting", "Waiting"
+        self._go_on()
+
+    def clear(self) -> None:
+        """Forget the transfers that have ended, and what is left of downloads that have not come to their end."""
+        ended = [each for each in self.transfers if each.state not in UNFINISHED]
+        for transfer in ended:
+            if not transfer.up and transfer.state != "done":
+                transfer.files.discard(transfer.what["down"], transfer.what["folder"])
+        self.transfers = [each for each in self.transfers if each not in ended]
+        self._go_on()
+
+    def open(self, transfer: Transfer) -> None:
+        """Open what a transfer brought here, or took from here."""
+        try:
+            open_file(str(transfer.path))
+        except OSError as error:
+            self.say(pymdc.explain(error), problem=True)
+
+    def transfer_of(self, row: str) -> Transfer:
+        return next(each for each in self.transfers if each.row == row)
+
+    def file_of(self, row: str) -> dict[str, Any]:
+        """Return the file of a row: a bucket holds a content once, so the hash names the row."""
+        return next(each for each in self.files or [] if each["hash"] == row)
+
+    def bucket_of(self, row: str) -> dict[str, Any]:
+        return next(each for each in self.buckets if each["id"] == row)
+
+    @property
+    def unfinished(self) -> list[Transfer]:
+        return [each for each in self.transfers if each.state in UNFINISHED]
+
+    @property
+    def total(self) -> tuple[float, str]:
+        """How much of all transfers is done, from 0.0 to 1.0, and in words."""
+        if not self.transfers:
+            return 0.0, ""
+        counted = [each for each in self.transfers if each.state in (*UNFINISHED, "done")]
+        done, whole = sum(each.done for each in counted), sum(each.total or 0 for each in counted)
+        finished = sum(each.state == "done" for each in counted)
+        failed = sum(each.state == "failed" for each in self.transfers)
+        words = f"{finished} of {len(self.transfers)} done · {in_words(done)} of {in_words(whole)}"
+        return done / whole if whole else 0.0, f"{words} · {failed} failed" if failed else words
+
+    def remember(self) -> None:
+        wanted = [each.what for each in self.transfers if each.state in (*UNFINISHED, "interrupted", "failed")]
+        kept = self.memory.here["transfers"]
+        if self.signed_in and not self.closed and kept.get(self.email.lower(), []) != wanted:
+            kept[self.email.lower()] = wanted
+            self.memory.save()
+
+    def _bring_back(self) -> None:
+        """Show the transfers that the end of the program interrupted."""
+        kept = list(self.memory.here["transfers"].get(self.email.lower(), []))
+        for what in kept:
+            transfer = self._made(what)
+            transfer.state, transfer.words = "interrupted", "Interrupted: press Retry to go on"
+            self.transfers.append(transfer)
+        self.changed("transfers")
+
+    def close(self) -> None:
+        """End everything within a second, whatever the bridge does. What was under way is remembered."""
+        self.closed = True
+        self.client.close(cancel=True)
+
+
+def config_folder() -> Path:
+    """Return the folder where a person's programs keep their settings."""
+    base = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or Path.home() / ".config"
+    return Path(base) / "pymdc-files"
+
+
+@contextmanager
+def bridge(mailed: Callable[[str], None]) -> Iterator[str]:
+    """Give the URL of the bridge that STORJ_BRIDGE names, or of one of our own.
+
+    Arguments:
+        mailed: called with the token of each activation mail of our own bridge, in a thread of the bridge.
+    """
+    named = os.environ.get("STORJ_BRIDGE")
+    if named:
+        yield named
+        return
+    try:
+        from pymdc.bridge.server import BridgeThread
+        from pymdc.bridge.settings import Settings
+    except ImportError:
+        sys.exit('Name a bridge in STORJ_BRIDGE, or install what a bridge of your own needs: pip install ".[bridge]"')
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else Path.home() / "pymdc-files")
+    with BridgeThread(Settings(data=data, port=0, on_mail=lambda mail: mailed(mail.token))) as thread:
+        yield thread.url
