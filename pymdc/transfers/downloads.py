@@ -168,7 +168,7 @@ class _Fetching:
             for index, (shard, body) in zip(order, shards, strict=True):
                 self._keep(index, shard, body)
                 tally.add(body)
-                if self._too_large(tally.size) or self._fetched_too_much():
+                if self._too_large(tally.size):
                     return False
         return self._is_file(tally)
 
