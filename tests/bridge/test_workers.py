@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import httpx
@@ -203,3 +204,13 @@ def test_a_start_without_an_engine_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "shards").write_text("in the way")
     with pytest.raises(Exception, match="shards"), socket.socket():
         serve(Settings(tmp_path, port=0, workers=2))
+
+
+def test_a_worker_that_never_began_needs_no_end() -> None:
+    def make() -> SpawnProcess:
+        raise AssertionError("it is not to begin")
+
+    worker = workers._Worker(make)
+    worker.tell(signal.SIGTERM)
+    workers._stop([worker], 0.0)
+    assert not worker.alive

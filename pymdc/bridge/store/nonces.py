@@ -100,10 +100,9 @@ def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: s
 
 def start_floor(connection: sa.Connection, subject: str, nonce: Nonce) -> None:
     """Give a subject that has no floor of times its first one: `NONCE_SECONDS` ago, or before the first nonce."""
-    if nonce.timed:
-        floor = min(nonce.value, connection.execute(sa.select(database_time())).scalar_one()) - NONCE_SECONDS * 1000
-        row = {"subject": subject, "timed": True, "nonce": floor}
-        connection.execute(_INSERT[connection.dialect.name](floors).on_conflict_do_nothing(), row)
+    floor = min(nonce.value, connection.execute(sa.select(database_time())).scalar_one()) - NONCE_SECONDS * 1000
+    row = {"subject": subject, "timed": True, "nonce": floor}
+    connection.execute(_INSERT[connection.dialect.name](floors).on_conflict_do_nothing(), row)
 
 
 def forgetting_is_due() -> bool:

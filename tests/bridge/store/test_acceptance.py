@@ -131,3 +131,14 @@ def test_a_connection_that_was_idle_is_looked_at_before_it_is_used(
 
 def test_a_statement_of_each_engine_is_there() -> None:
     assert set(STATEMENTS) == {"sqlite", "postgresql"}
+
+
+def test_a_database_that_gives_no_connection_is_told_as_away(
+    store: Store, acceptance: Acceptance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> None:
+        raise TimeoutError("nobody answers")
+
+    monkeypatch.setattr(store._database, "driver_connection", refused)
+    (outcome,) = acceptance.accept([claim()])
+    assert isinstance(outcome, Unavailable)
