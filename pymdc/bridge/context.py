@@ -21,15 +21,10 @@ from .settings import DATABASE_THREADS, MAIL_THREADS, SHARD_THREADS, Settings
 from .store import Allowance, Store
 from .writer import Writer
 
-__all__ = ["Bridge", "Condition", "now"]
+__all__ = ["Bridge", "Condition"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-def now() -> int:
-    """Return the time, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass

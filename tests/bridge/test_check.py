@@ -18,6 +18,7 @@ from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.repair import mend, remove
 from pymdc.bridge.store import Shard, Store
 
+from ..engines import shared_s3
 from .harness import Running, file_hash, object_store, settings_for
 
 NOBODY, LIVE, GONE = "0123" * 8, "a" * 32, "b" * 32
@@ -270,3 +271,14 @@ def test_a_check_reads_no_faster_than_it_is_told(own_bridge: Running, engines: t
     began = time.monotonic()
     check(*engines, lambda line: None, pace=4 << 20)
     assert time.monotonic() - began >= 0.25
+
+
+def test_an_object_store_is_listed_and_knows_whose_it_is() -> None:
+    blobs = Blobs(shared_s3().create("listed"))
+    assert blobs.identity() is None
+    blobs.mark("somebody")
+    for name in (f"{NOBODY}/0", "other"):
+        blobs.put(name, b"data")
+    skipped: list[str] = []
+    assert [name for page in blobs.pages(skipped.append) for name, _ in page] == [f"{NOBODY}/0"]
+    assert (skipped, blobs.identity()) == (["other"], "somebody")

@@ -89,10 +89,8 @@ class Database:
     def require_current(self) -> None:
         """Raise a `ValueError` where the tables are not of this release's version."""
         with self.read() as connection:
-            if migrations.is_current(connection):
-                return
-        pending = self.pending()
-        if pending:
+            current = migrations.is_current(connection)
+        if not current and (pending := self.pending()):
             raise ValueError(f"the database lacks {len(pending)} steps of this release: pymdc bridge migrate")
 
     def _upgrade(self) -> None:

@@ -14,7 +14,9 @@ from ..harness import Person, cleaned, file_hash, settings_for
 from .audit import audit
 from .processes import Process, people, visited
 
-KILLS = 100 if os.environ.get("PYMDC_LARGE") else 10
+LARGE = "PYMDC_LARGE" in os.environ
+pytestmark = pytest.mark.timeout(3600 if LARGE else 300)
+KILLS = 100 if LARGE else 10
 UPLOADERS = 3
 
 

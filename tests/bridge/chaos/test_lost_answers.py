@@ -34,6 +34,7 @@ from .operations import AFTER, OPERATIONS, Promises, Session, World
 
 ROOT = Path(__file__).parents[3]
 LARGE = "PYMDC_LARGE" in os.environ
+pytestmark = pytest.mark.timeout(3600 if LARGE else 300)
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
 

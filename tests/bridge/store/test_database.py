@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pymdc.bridge.store import Store, database
 from pymdc.bridge.store.database import Database
 from pymdc.bridge.store.tables import garbage
 
+from ... import engines
 from ..harness import locked, settings_for
 
 
@@ -65,3 +67,20 @@ def test_text_of_any_kind_is_kept(store: Store) -> None:
     name = '\0 ☃ \N{GRINNING FACE} "quoted"'
     made = store.buckets.create("a@example.com", {"name": name, "storage": 1, "transfer": 1}, [], 1)
     assert store.buckets.get(made.id).name == name
+
+
+def test_the_time_is_the_one_at_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if engines.postgres_folder() is None:
+        pytest.skip("needs PostgreSQL")
+    store = Store(engines.shared_postgresql().create(f"clock{abs(hash(tmp_path))}"))
+    try:
+        before = time.time_ns() // 1_000_000
+        assert abs(store.now() - before) < 5000
+        real = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: real() + 400 * 10**9)  # somebody sets the clock of this machine
+        store.measure_clock()
+        monkeypatch.setattr(database, "_CLOCK_SECONDS", 0.0)  # an answer that takes so long tells nothing
+        store.measure_clock()
+        assert abs(store.now() - before) < 60_000
+    finally:
+        store.close()

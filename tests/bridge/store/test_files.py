@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pymdc.bridge.errors import Refused
 from pymdc.bridge.settings import CHANNEL_TOKEN_SECONDS, TOKEN_SECONDS, UPLOAD_LEASE_SECONDS
-from pymdc.bridge.store import NO_NONCE, Entry, Replayed, Shard, Store, Stored
+from pymdc.bridge.store import NO_NONCE, Entry, Replayed, Shard, Store, Stored, leftovers
+from pymdc.bridge.store.tables import channel_tokens, garbage, uploads
 
 NOW = 1_795_387_055_461
 _numbers = itertools.count()
@@ -278,3 +280,94 @@ def test_uploads_and_deletes_of_the_same_content_at_once_leave_nothing_wrong(sto
     assert used | set(store.leftovers.unused_blobs()) == {f"{upload}/{n}" for upload in uploads for n in (0, 1)}
     assert not used & set(store.leftovers.unused_blobs())
     assert all(store.buckets.get(b).stored == 16 * sum(1 for c, _ in held if c == b) for b in buckets)
+
+
+def test_an_upload_that_is_given_up_is_dead_and_one_that_is_listed_is_not(store: Store) -> None:
+    bucket = new_bucket(store)
+    upload = store.files.begin(new_token(store, bucket, "PUSH"), bucket, 8, NOW)
+    assert store.files.abandon(upload)
+    assert store.leftovers.dead_uploads() == [upload]
+    listed = put(store, bucket, "c")
+    assert not store.files.abandon(listed)
+    assert store.leftovers.dead_uploads() == [upload]
+
+
+def test_blobs_that_a_shard_lies_in_are_never_given_for_removal(store: Store) -> None:
+    bucket = new_bucket(store)
+    upload = put(store, bucket, "c")
+    with store._database.write() as connection:
+        connection.execute(uploads.insert().values(id=upload, touched=NOW, dead=True))
+        connection.execute(garbage.insert().values(blob=f"{upload}/0"))
+    assert store.leftovers.dead_uploads() == []
+    assert store.leftovers.unused_blobs() == []
+
+
+def test_expired_channel_tokens_are_forgotten_and_others_are_not(store: Store) -> None:
+    bucket = new_bucket(store)
+    put(store, bucket, "c")
+    pull = [new_token(store, bucket, "PULL") for _ in range(2)]
+    for token, when in zip(pull, (NOW, NOW + 1000), strict=True):
+        store.files.pointers(token, bucket, "c", when)
+    counted = sa.select(sa.func.count()).select_from(channel_tokens)
+    for now, left in ((NOW + CHANNEL_TOKEN_SECONDS * 1000 - 1, 2), (NOW + CHANNEL_TOKEN_SECONDS * 1000, 1)):
+        store.leftovers.expire(now)
+        with store._database.read() as connection:
+            assert connection.execute(counted).scalar_one() == left
+
+
+def test_many_expired_tokens_are_forgotten_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_ROWS", 2)
+    bucket = new_bucket(store)
+    for _ in range(5):
+        new_token(store, bucket, "PULL")
+    later = NOW + TOKEN_SECONDS * 1000
+    assert [store.leftovers.expire(later) for _ in range(3)] == [True, True, False]
+
+
+def test_a_transfer_limit_may_be_met_exactly(store: Store) -> None:
+    bucket = new_bucket(store, transfer=16e-9)
+    put(store, bucket, "c")
+    for _ in range(2):
+        ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+        store.files.open_channel(token, shard.hash, NOW)
+    with pytest.raises(Refused, match="transfer limit"):
+        store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+
+
+def test_an_upload_into_a_bucket_that_went_is_told_404(store: Store) -> None:
+    bucket = new_bucket(store)
+    token = new_token(store, bucket, "PUSH")
+    store.buckets.delete(bucket, "a@example.com")
+    with pytest.raises(Refused) as caught:
+        store.files.begin(token, bucket, 8, NOW)
+    assert (caught.value.status, caught.value.message) == (404, "Bucket not found")
+
+
+def test_the_shard_of_a_deleted_bucket_is_not_found(store: Store) -> None:
+    bucket = new_bucket(store)
+    put(store, bucket, "c")
+    ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+    store.buckets.delete(bucket, "a@example.com")
+    with pytest.raises(Refused, match=r"^The requested shard was not found$"):
+        store.files.open_channel(token, shard.hash, NOW)
+
+
+def test_files_of_one_bucket_are_deleted_one_after_the_other(store: Store) -> None:
+    bucket = new_bucket(store)
+    put(store, bucket, "c")
+    with pytest.raises(Refused, match=r"^Bucket not found$"):
+        store.files.delete("0" * 24, "c")
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            put(store, bucket, "d", "t", size=8)
+            done = list(pool.map(lambda _: deleted(store, bucket, "d"), range(8)))
+            assert done.count(True) == 1
+            assert store.buckets.get(bucket).stored == 8
+
+
+def deleted(store: Store, bucket: str, content: str) -> bool:
+    try:
+        store.files.delete(bucket, content)
+    except Refused:
+        return False
+    return True
