@@ -35,6 +35,11 @@ class Addresses:
             peer = before
         return "unknown" if peer is None else str(peer)
 
+    def trusts(self, address: str) -> bool:
+        """Tell whether an address is that of a trusted proxy."""
+        parsed = _parsed(address)
+        return parsed is not None and self._trusts(parsed)
+
     def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in proxy for proxy in self._proxies)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from .addresses import neighbourhood
+from .connections import share
 from .errors import Refused, Unavailable
 from .queues import Queues
 from .requests import Reply
@@ -30,29 +32,52 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self.stopping = False
         self._settings = settings
-        self.requests = self.channels = 0
+        self.channels = 0
         self.uploads = Queues()
+        self._requests: Counter[str] = Counter()
+        self._requests_per_address = share(settings.max_requests)
 
     @property
     def busy(self) -> bool:
         """Whether anything is under way."""
         return self.requests + self.channels > 0
 
+    @property
+    def requests(self) -> int:
+        """How many requests are under way."""
+        return self._requests.total()
+
     @contextmanager
-    def request(self) -> Iterator[None]:
-        """Count a request while it lasts.
+    def request(self, address: str) -> Iterator[None]:
+        """Count a request from an address while it lasts.
 
         Raises:
+            Refused: the address has its share of requests under way.
             Unavailable: there are too many, or the bridge is stopping.
         """
         self._refuse_when_stopping()
-        if self.requests >= self._settings.max_requests:
+        group = neighbourhood(address)
+        if self._requests.total() >= self._settings.max_requests:
             raise Unavailable("The bridge is too busy, try again later")
-        self.requests += 1
+        if self._requests[group] >= self._requests_per_address:
+            raise Refused(429, "Too many requests at once from this address, try again later")
+        self._requests[group] += 1
         try:
             yield
         finally:
-            self.requests -= 1
+            self._requests[group] -= 1
+            if not self._requests[group]:
+                del self._requests[group]
+
+    @contextmanager
+    def health(self) -> Iterator[None]:
+        """Let a question for the bridge's health pass, however many requests are under way.
+
+        Raises:
+            Unavailable: the bridge is stopping.
+        """
+        self._refuse_when_stopping()
+        yield
 
     @contextmanager
     def channel(self) -> Iterator[None]:
@@ -101,14 +126,21 @@ class Gate:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        counted = {"http": self._limits.request, "websocket": self._limits.channel}.get(scope["type"], nullcontext)
         with ExitStack() as under_way:
             try:
-                under_way.enter_context(counted())
-            except Unavailable as refused:
+                under_way.enter_context(self._counted(scope))
+            except Refused as refused:
                 await _refuse(refused, scope, receive, send)
             else:
                 await self._app(scope, receive, send)
+
+    def _counted(self, scope: Scope) -> AbstractContextManager[None]:
+        if scope["type"] == "websocket":
+            return self._limits.channel()
+        if scope["type"] != "http":
+            return nullcontext()
+        asks_for_health = scope["path"].lower().startswith("/health")
+        return self._limits.health() if asks_for_health else self._limits.request(scope["client"][0])
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import select
 import socket
 import struct
@@ -14,12 +13,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from .connections import Connections
 from .requests import GONE
-from .settings import HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, SEND_SECONDS
+from .settings import HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, READ_BYTES, SEND_SECONDS
 
 __all__ = ["Channel", "Http"]
 
-_log = logging.getLogger("pymdc.bridge")
 _PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone can tell while there is something to read
 
 
@@ -27,34 +26,29 @@ class Http(HttpToolsProtocol):
     """uvicorn's HTTP, but a head is bounded in size and time, silence and replies that nobody reads in time.
 
     Arguments:
-        max_connections: how many connections may be open; beyond, those without a request under way are closed, and if
-            there are none, the new one.
+        opened: the open connections, which this one is closed among when there are too many.
     """
 
-    def __init__(self, *args: Any, max_connections: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, opened: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._max_connections = max_connections
+        self._opened = opened
+        self._reader: _Reader | None = None
         self._head_bytes = self._pending_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
-        self._drop_timer: asyncio.TimerHandle | None = None
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= self._max_connections:
-            for other in [other for other in self.connections if isinstance(other, Http) and other.idle]:
-                other.transport.abort()
-                self.connections.discard(other)
         super().connection_made(transport)
-        if len(self.connections) > self._max_connections:
-            _log.warning("a connection was closed: %d are open, and all are in use", self._max_connections)
-            transport.abort()
-            return
+        self._address = str(transport.get_extra_info("peername", ("",))[0])
+        self._opened.can_close(self._address, self)
+        self._reader = _Reader(transport, self.loop)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
-        if self._drop_timer is not None:
-            self._drop_timer.cancel()
+        self._opened.cannot_close(self._address, self)
+        if self._reader is not None:
+            self._reader.is_gone()
         super().connection_lost(exc)
         self.transport.close()  # uvicorn does not after a reset, and Python 3.10 warns of that
 
@@ -62,6 +56,24 @@ class Http(HttpToolsProtocol):
     def idle(self) -> bool:
         """Whether no request is under way."""
         return self.cycle is None or self.cycle.response_complete
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._opened.cannot_close(self._address, self)
+        super().handle_websocket_upgrade()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._reader is not None:
+            self._reader.is_slow()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reader is not None:
+            self._reader.is_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():
@@ -91,6 +103,9 @@ class Http(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._disarm()
         self._pending_bytes = 0
+        if len(self.pipeline) >= PIPELINED:
+            self.transport.abort()
+            raise ValueError("too many requests at once")  # the parser stops at it
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -134,6 +149,9 @@ class Http(HttpToolsProtocol):
         body = json.dumps({"error": "The head of the request is too large"}).encode()
         lines = ["HTTP/1.1 431 Request Header Fields Too Large", "content-type: application/json; charset=utf-8"]
         head = "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""])
+        if self.pipeline:
+            _reset(self.transport)  # replies to earlier requests would follow this one
+            return
         self.transport.write(head.encode() + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -151,8 +169,8 @@ class Http(HttpToolsProtocol):
 
     def _drop_later(self) -> None:
         # A connection that is being closed waits for its reader: not for ever.
-        if self._drop_timer is None:
-            self._drop_timer = self.loop.call_later(SEND_SECONDS, _reset, self.transport)
+        if self._reader is not None:
+            self._reader.has_the_last()
 
 
 class Channel(WebSocketsSansIOProtocol):
@@ -213,6 +231,49 @@ def _frame_head(size: int) -> bytes:
     if size < 126:
         return struct.pack("!BB", 0x82, size)
     return struct.pack("!BBH", 0x82, 126, size) if size < 65536 else struct.pack("!BBQ", 0x82, 127, size)
+
+
+class _Reader:
+    """Watches whether a client takes what was sent to it, and drops a connection on which it does not.
+
+    Within each `SEND_SECONDS` of waiting, `READ_BYTES` must go out, or all that waits.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting = 0
+        self._last = False
+
+    def is_slow(self) -> None:
+        """More waits for the client than the transport wants to hold."""
+        self._waiting = self._transport.get_write_buffer_size()
+        self._timer = self._loop.call_later(SEND_SECONDS, self._look)
+
+    def is_reading(self) -> None:
+        """The client has taken most of it."""
+        if not self._last:
+            self.is_gone()
+
+    def has_the_last(self) -> None:
+        """Nothing more will be sent: the client has to take the rest and to go."""
+        if not self._last:
+            self._last = True
+            self.is_gone()
+            self.is_slow()
+
+    def is_gone(self) -> None:
+        """The connection is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        if self._waiting - self._transport.get_write_buffer_size() < READ_BYTES:
+            _reset(self._transport)
+        else:
+            self.is_slow()
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 import threading
@@ -13,11 +12,11 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.synchronize import Event
 from types import TracebackType
-from typing import Any, cast
 
 import uvicorn
 
 from .app import create_app
+from .connections import Connections, listen, serve_connections
 from .context import Bridge
 from .limits import Limits
 from .logs import logging_as
@@ -28,7 +27,6 @@ from .workers import end_with_parent, supervise
 
 __all__ = ["BridgeThread", "serve"]
 
-_BACKLOG = 2048  # connections that wait to be accepted: uvicorn's own choice
 _TICK_SECONDS = 0.05  # how often a stopping bridge looks whether it is done
 _KILL_SECONDS = 15.0  # how much longer than that the workers may take to end
 _START_SECONDS = 30.0  # the engines are open before the thread starts; it only has to be scheduled
@@ -62,13 +60,11 @@ class BridgeThread:
         listener, self.settings = _bind(self.settings)
         self.url = replace(self.settings, public_url=None).base_url
         try:
-            self._server = _server(self.settings)
+            self._server = _server(self.settings, listener)
         except BaseException:
             listener.close()
             raise
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="pymdc-bridge", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.run, name="pymdc-bridge", daemon=True)
         self._thread.start()
         self._server.serving.wait(_START_SECONDS)
 
@@ -129,9 +125,9 @@ def _serve_on(
         if settings.on_mail is not None:
             settings.on_mail(mail)
 
-    server = _server(replace(settings, on_mail=show), greet)
+    server = _server(replace(settings, on_mail=show), listener, greet)
     with logging_as(settings):
-        server.run(sockets=[listener])
+        server.run()
 
 
 def _work(number: int, listener: socket.socket, settings: Settings, serving: Event) -> None:
@@ -144,43 +140,65 @@ def _work(number: int, listener: socket.socket, settings: Settings, serving: Eve
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, but it lets what is under way finish before it closes its port: meanwhile, who comes is told."""
+    """uvicorn's, but it counts connections, and lets what is under way finish before it closes its port.
 
-    def __init__(self, config: uvicorn.Config, limits: Limits, patience: float, greet: Callable[[], None]) -> None:
+    Attributes:
+        serving: set when it serves.
+        loop: its event loop.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        connections: Connections,
+        limits: Limits,
+        patience: float,
+        greet: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self.serving = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._listener = listener
+        self._connections = connections
         self._greet = greet
         self._limits = limits
         self._patience = patience
+        self._accepting: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])  # connections are accepted here, not there
+        self.loop = asyncio.get_running_loop()
+        serving = serve_connections(self._listener, self._connections, self._protocol, self.config.ssl)
+        self._accepting = self.loop.create_task(serving)
         self.serving.set()
         self._greet()  # not before: now signals are listened to as well
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Http(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            opened=self._connections,
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._limits.stopping = True
         end = time.monotonic() + self._patience
         while self._limits.busy and time.monotonic() < end and not self.force_exit:
             await asyncio.sleep(_TICK_SECONDS)
-        await super().shutdown(sockets)
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+        self._listener.close()
+        await super().shutdown([])
 
 
 def _bind(settings: Settings) -> tuple[socket.socket, Settings]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # The protocol is named, so that asyncio sees TCP and lets replies go out undelayed.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        reuse = int(os.name == "posix")  # a port that was just left; elsewhere two bridges could share one
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
-        listener.bind((settings.host, settings.port))
-        listener.listen(_BACKLOG)
+        listener = listen(settings.host, settings.port)
     except OSError as error:
-        listener.close()
         raise OSError(error.errno, f"{_cannot_listen(settings)}: {error.strerror or error}") from error
-    except BaseException:
-        listener.close()
-        raise
     return listener, replace(settings, port=listener.getsockname()[1])
 
 
@@ -188,12 +206,11 @@ def _cannot_listen(settings: Settings) -> str:
     return f"the bridge cannot listen on port {settings.port} of {settings.host} (choose others with --port and --host)"
 
 
-def _server(settings: Settings, greet: Callable[[], None] = lambda: None) -> _Server:
+def _server(settings: Settings, listener: socket.socket, greet: Callable[[], None] = lambda: None) -> _Server:
     _check_certificate(settings)
-    app = create_app(settings)
+    app, connections = create_app(settings), Connections(settings)
     config = uvicorn.Config(
         app,
-        http=cast("Any", partial(Http, max_connections=settings.max_connections)),  # it is called as a class is
         ws=Channel,
         ws_max_size=CHANNEL_REQUEST_BYTES,
         ws_per_message_deflate=False,  # shards are as good as random
@@ -202,13 +219,12 @@ def _server(settings: Settings, greet: Callable[[], None] = lambda: None) -> _Se
         access_log=False,  # it would write activation tokens
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=CANCEL_SECONDS,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return _Server(config, app.state.limits, settings.stop_seconds, greet)
+    return _Server(config, listener, connections, app.state.limits, settings.stop_seconds, greet)
 
 
 def _check_certificate(settings: Settings) -> None:

@@ -11,35 +11,38 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from pymdc.bridge.server import BridgeThread
+
 
 @dataclass
 class Stalls:
-    """The longest time, in seconds, that one callback of any event loop took of its thread's processor."""
+    """The longest time, in seconds, that an event loop worked before it looked at the clock again."""
 
     longest: float = 0.0
-    what: str = ""
 
 
 @contextmanager
-def watched_loops() -> Iterator[Stalls]:
-    """Measure every callback of every event loop of this process.
+def watched_loop(thread: BridgeThread) -> Iterator[Stalls]:
+    """Measure how long the event loop of a bridge is held up.
 
-    The processor's time of the thread is measured, not the clock's: what other processes take does not count.
+    The processor's time of the loop's thread is measured, not the clock's: what other processes take does not count.
     """
-    stalls, plain = Stalls(), asyncio.Handle._run
+    stalls, over = Stalls(), threading.Event()
 
-    def measured(handle: asyncio.Handle) -> None:
-        began = time.thread_time()
-        plain(handle)
-        took = time.thread_time() - began
-        if took > stalls.longest:
-            stalls.longest, stalls.what = took, repr(handle)
+    async def beat() -> None:
+        while not over.is_set():
+            began = time.thread_time()
+            await asyncio.sleep(0.002)
+            stalls.longest = max(stalls.longest, time.thread_time() - began)
 
-    asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
+    assert thread._server is not None
+    assert thread._server.loop is not None
+    beating = asyncio.run_coroutine_threadsafe(beat(), thread._server.loop)
     try:
         yield stalls
     finally:
-        asyncio.Handle._run = plain  # type: ignore[method-assign]
+        over.set()
+        beating.result(60)
 
 
 @dataclass

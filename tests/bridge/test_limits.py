@@ -7,11 +7,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+
+from pymdc.bridge.errors import Refused, Unavailable
+from pymdc.bridge.limits import Limits
+from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
 from .chaos.processes import visited
@@ -83,10 +88,26 @@ def test_more_requests_than_it_can_bear_are_told_to_come_again(tmp_path: Path) -
         person = Person(bridge, alice.email, alice.key)
         token = person.token(bucket, "PUSH")
         connection.sendall(head(person, bucket, 1000, token))
-        until(bridge, lambda: bridge.http.get("/health").status_code == 503)
-        reply = bridge.http.get("/health", headers={"origin": "http://a"})
+        until(bridge, lambda: bridge.http.get("/").status_code == 503)
+        reply = bridge.http.get("/", headers={"origin": "http://a"})
         assert reply.json() == {"error": "The bridge is too busy, try again later"}
         assert reply.headers["access-control-allow-origin"] == "http://a"
+        assert bridge.http.get("/health").status_code == 200, "whoever watches the bridge still hears of it"
+
+
+def test_an_address_has_a_share_of_the_requests_under_way(tmp_path: Path) -> None:
+    limits = Limits(Settings(tmp_path, max_requests=40))
+    with ExitStack() as under_way:
+        for _ in range(10):
+            under_way.enter_context(limits.request("2001:db8::1"))
+        with pytest.raises(Refused, match=r"^Too many requests at once from this address") as refused:
+            under_way.enter_context(limits.request("2001:db8::2"))
+        assert refused.value.status == 429
+        for number in range(30):
+            under_way.enter_context(limits.request(f"192.0.2.{number}"))
+        with pytest.raises(Unavailable):
+            under_way.enter_context(limits.request("198.51.100.1"))
+    assert not limits.busy
 
 
 def test_a_stopping_bridge_finishes_what_is_under_way_and_refuses_the_rest(tmp_path: Path) -> None:
