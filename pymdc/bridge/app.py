@@ -20,7 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ..version import __version__
-from . import cleaning, fields, openapi
+from . import cleaning, fields, openapi, pages
 from .access import Arrivals, open_log
 from .addresses import Addresses
 from .context import Bridge
@@ -39,7 +39,9 @@ _log = logging.getLogger("pymdc.bridge")
 
 
 async def _describe(bridge: Bridge, request: Request) -> Response:
-    return Reply(openapi.describe(ROUTES, __version__, bridge.settings.base_url))
+    url = bridge.settings.base_url
+    document = openapi.describe(ROUTES, __version__, url)
+    return pages.home(document, url) if pages.wanted(request) else Reply(document)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def email(value: Any = None) -> str:
     if not isinstance(value, str):
         raise Refused(422, "val.toLowerCase is not a function")
     address = value.lower()
-    if len(address) > _EMAIL_CHARACTERS or not _EMAIL.fullmatch(address) or utf8(address) != address:
+    # "=?" begins an encoded word: in a mail's header it would be read as something else (RFC 2047).
+    if len(address) > _EMAIL_CHARACTERS or "=?" in address or not _EMAIL.fullmatch(address) or utf8(address) != address:
         raise Refused(422, "User validation failed")
     return address
 

@@ -40,5 +40,6 @@ class Mail:
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine need answer
-        message.set_content(self.text)
+        # Encoded, the link would be broken for whoever reads the file, and no mail program is there to mend it.
+        message.set_content(self.text, cte="7bit" if self.text.isascii() else "8bit")
         return message

@@ -10,16 +10,18 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import fields
+from .. import fields, pages
 from ..addresses import neighbourhood
 from ..context import Bridge
 from ..errors import Refused
 from ..mail import activation_mail
+from ..message import Mail
 from ..requests import Reply, client, read_object
 from ..store import User
 
 __all__ = ["activate", "create"]
 
+_REDIRECT_BYTES = 256  # encoded, the link still fits into a line of a mail: RFC 5322, section 2.1.1
 _URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # RFC 3986; all else is percent-encoded, line breaks included
 
 
@@ -32,36 +34,48 @@ async def create(bridge: Bridge, request: Request) -> Response:
     if bridge.settings.smtp_host is not None:
         limit, address = bridge.settings.registrations_per_hour, neighbourhood(client(request))
         await bridge.in_database(bridge.store.registrations.admit, address, limit, bridge.now())
-    kept = await bridge.logins.protect(client(request), password)
+    if isinstance(redirect := sent.get("redirect"), str) and fields.utf8(redirect) != redirect:
+        raise Refused(422, "User validation failed")
     token = secrets.token_hex(32)
+    mail = _mail(bridge, email, token, redirect)
+    kept = await bridge.logins.protect(client(request), password)
     user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, bridge.now())
-    await _send_mail(bridge, email, token, sent.get("redirect"))
+    await _send_mail(bridge, mail)
     return Reply(_shown(user) | ({} if key is None else {"pubkey": key[0]}))
 
 
 async def activate(bridge: Bridge, request: Request) -> Response:
     """GET /activations/:token"""
-    user = await bridge.in_database(bridge.store.users.activate, request.path_params["token"])
+    try:
+        user = await bridge.in_database(bridge.store.users.activate, request.path_params["token"])
+    except Refused as refused:
+        if not pages.wanted(request):
+            raise
+        return pages.not_activated(refused.status, refused.message)
     target = request.query_params.get("redirect")
     if not _allowed(bridge, target):
-        return Reply(_shown(user))
+        in_browser = pages.wanted(request)
+        return pages.activated(user.email, bridge.settings.base_url) if in_browser else Reply(_shown(user))
     url = quote(str(target), safe=_URL_CHARACTERS)
     headers = {"Location": url, "Vary": "Origin, Accept"}
     return Response(f"Found. Redirecting to {url}", 302, headers, "text/plain")
 
 
-async def _send_mail(bridge: Bridge, email: str, token: str, redirect: Any) -> None:
+def _mail(bridge: Bridge, email: str, token: str, redirect: Any) -> Mail:
     link = f"{bridge.settings.base_url}/activations/{token}"
     if _allowed(bridge, redirect):
         link += f"?redirect={quote(redirect, safe=':/')}"
-    mail = activation_mail(email, link, token)
+    return activation_mail(email, link, token)
+
+
+async def _send_mail(bridge: Bridge, mail: Mail) -> None:
     with anyio.CancelScope(shield=True):  # a mail that went out must not be forgotten
         try:
             await bridge.post(mail)
-            await bridge.in_database(bridge.store.users.mailed, email)
+            await bridge.in_database(bridge.store.users.mailed, mail.to)
         except Refused:
             # Without the mail the account could never be used, and its e-mail never be registered again.
-            await bridge.in_database(bridge.store.users.unregister, email)
+            await bridge.in_database(bridge.store.users.unregister, mail.to)
             raise
 
 
@@ -75,7 +89,7 @@ def _check_domain(registrations: str, email: str) -> None:
 
 
 def _allowed(bridge: Bridge, redirect: Any) -> bool:
-    if not isinstance(redirect, str):
+    if not isinstance(redirect, str) or len(redirect.encode("utf-8", "replace")) > _REDIRECT_BYTES:
         return False
     try:
         parts = urlsplit(redirect)

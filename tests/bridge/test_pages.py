@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .harness import PASSWORD, Running
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+CHROMIUM = shutil.which("chromium")
+
+
+def registered(bridge: Running, email: str) -> str:
+    bridge.http.post("/users", json={"email": email, "password": PASSWORD}).raise_for_status()
+    return bridge.mails[-1].link
+
+
+def test_a_browser_gets_a_page_that_says_what_the_bridge_is(bridge: Running) -> None:
+    page = bridge.http.get("/", headers=BROWSER)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert f"export STORJ_BRIDGE={bridge.thread.url}" in page.text
+    for path in bridge.http.get("/").json()["paths"]:
+        assert path in page.text
+
+
+def test_a_program_gets_the_document_whatever_else_it_accepts(bridge: Running) -> None:
+    plain = bridge.http.get("/")
+    for accept in ("*/*", "application/json", "text/plain", "text/htmlx"):
+        assert bridge.http.get("/", headers={"Accept": accept}).content == plain.content
+
+
+def test_a_page_runs_no_script_and_loads_nothing(bridge: Running) -> None:
+    page = bridge.http.get("/", headers=BROWSER)
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "<script" not in page.text
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["vary"] == "Origin, Accept"
+
+
+def test_an_activation_in_a_browser_says_what_happened_and_what_to_do(bridge: Running) -> None:
+    link = registered(bridge, "browser@example.com")
+    page = bridge.http.get(link, headers=BROWSER)
+    assert page.status_code == 200
+    assert "browser@example.com" in page.text
+    assert "Your account is active" in page.text
+    again = bridge.http.get(link, headers=BROWSER)
+    assert again.status_code == 400
+    assert "Invalid activation token" in again.text
+    assert bridge.http.get(link).json() == {"error": "Invalid activation token"}
+
+
+def test_an_address_is_shown_as_text(bridge: Running) -> None:
+    link = registered(bridge, '"<script>"@example.com')
+    assert "&lt;script&gt;" in bridge.http.get(link, headers=BROWSER).text
+
+
+@pytest.mark.parametrize(
+    "sent", [{"email": "=?utf-8?b??=@b.cd"}, {"email": "lone@example.com", "redirect": "http://a\ud800"}]
+)
+def test_what_no_mail_can_hold_is_refused_and_nothing_is_taken(bridge: Running, sent: dict[str, str]) -> None:
+    for _ in range(2):
+        reply = bridge.http.post("/users", content=json.dumps({"password": PASSWORD, **sent}))
+        assert (reply.status_code, reply.json()) == (422, {"error": "User validation failed"})
+
+
+def test_the_link_in_the_file_of_a_mail_is_whole(bridge: Running) -> None:
+    link = registered(bridge, "whole@example.com")
+    files = [path.read_text("utf-8") for path in bridge.settings.outbox.glob("*.eml")]
+    assert any(link in text.split() for text in files)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_shows_the_page_with_its_style(bridge: Running, tmp_path: Path) -> None:
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    options += ["--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}"]
+    done = subprocess.run(
+        [str(CHROMIUM), *options, "--enable-logging=stderr", "--dump-dom", bridge.thread.url],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "Point a program at it" in done.stdout
+    assert "Content Security Policy" not in done.stderr
