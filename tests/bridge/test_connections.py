@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 
 import pytest
@@ -104,16 +105,16 @@ def test_accepting_goes_on_where_one_connection_could_not_be_accepted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
-        listener = listen("127.0.0.1", 0)
+        listener = socket.socket()  # nobody has told it to listen
         serving = asyncio.create_task(
             serve_connections(listener, Connections(Settings(tmp_path)), asyncio.Protocol, None)
         )
-        listener.close()
         while "could not be accepted" not in caplog.text:
             await asyncio.sleep(0)
         assert not serving.done()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+        listener.close()
 
     asyncio.run(run())
 
