@@ -1,8 +1,9 @@
 """How much does a bridge do? Beside what the machine does without one, in the same run.
 
 Signed `GET /buckets` per second, on SQLite and on PostgreSQL, beside a plain Starlette reply under the same uvicorn;
-signatures verified; uploads beside writing, hashing and syncing the same bytes; downloads beside reading and hashing
-them. Each with 1 and with 16 clients, in this process; the servers have processes of their own.
+signatures verified; uploads beside writing, hashing twice and syncing the same bytes; downloads by channel beside
+reading and hashing them, direct ones under curl beside nginx. Each with 1 and with 16 clients, in this process; the
+servers have processes of their own.
 
     python -m tests.bench.bench_bridge --requests 2000 --mib 8
 """
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -150,6 +152,7 @@ def written(folder: Path, files: list[bytes]) -> float:
     """Seconds that it takes to hash, write and sync files."""
     began = time.perf_counter()
     for number, data in enumerate(files):
+        hashlib.sha256(data)  # as a file, and as a shard
         hashlib.sha256(data)
         with (folder / str(number)).open("wb") as file:
             file.write(data)
@@ -213,11 +216,61 @@ def transfers(person: Person, bridge: int, folder: Path, mib: int, count: int) -
         heads = [put(bucket, person.token(bucket, "PUSH"), body, mib * MIB) for body in bodies]
         limit = total / written(folder, files)
         took = spread(list(zip(heads, bodies, strict=True)), clients, bridge, lambda c, pair: c.request(*pair))
-        show(f"upload of {mib} MiB, {clients} clients", total / took, "write, sha256, fsync", limit, " MiB/s")
+        show(f"upload of {mib} MiB, {clients} clients", total / took, "write, 2 x sha256, fsync", limit, " MiB/s")
         pointers = [pointer for data in files for pointer in person.pointers(bucket, file_hash(data)).json()]
         limit = total / read(folder, count)
         took = spread(pointers, clients, bridge, lambda _, pointer: _fetched(bridge, pointer))
         show(f"download of {mib} MiB, {clients} clients", total / took, "read, sha256", limit, " MiB/s")
+
+
+def direct(person: Person, folder: Path, mib: int, count: int) -> None:
+    """Direct downloads, and the same files from nginx, each by one curl that fetches them one after the other."""
+    if shutil.which("nginx") is None or shutil.which("curl") is None:
+        return
+    bucket = person.bucket(storage=1000, transfer=1000)
+    files = [os.urandom(mib * MIB) for _ in range(count)]
+    urls = []
+    for number, data in enumerate(files):
+        (folder / str(number)).write_bytes(data)
+        person.upload(bucket, data)
+        headers = {"x-token": person.token(bucket, "PULL"), "x-direct": "1"}
+        reply = person.bridge.http.get(f"/buckets/{bucket}/files/{file_hash(data)}", headers=headers)
+        urls += [pointer["url"] for pointer in reply.json()]
+    with nginx(folder) as port:
+        limit = mib * count / curled([f"http://127.0.0.1:{port}/{number}" for number in range(count)])
+        ours = mib * count / curled(urls)
+    show(f"direct download of {mib} MiB", ours, "nginx", limit, " MiB/s")
+
+
+@contextmanager
+def nginx(folder: Path) -> Iterator[int]:
+    """Serve a folder by nginx."""
+    port, home = engines.free_port(), folder.parent / "nginx"
+    home.mkdir()
+    (home / "conf").write_text(
+        f"daemon off; pid {home}/pid; error_log {home}/log; user root; events {{}}"
+        f" http {{ sendfile on; tcp_nopush on; access_log off;"
+        f" server {{ listen 127.0.0.1:{port}; root {folder}; }} }}"
+    )
+    with subprocess.Popen(["nginx", "-c", str(home / "conf"), "-e", str(home / "log")]) as process:
+        try:
+            engines.wait_for_port(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def curled(urls: list[str]) -> float:
+    """Seconds that one curl takes for URLs, the faster of two times."""
+    command = ["curl", "--silent", "--fail", "--noproxy", "*"]
+    command += [word for url in urls for word in ("--output", "/dev/null", url)]
+
+    def once() -> float:
+        began = time.perf_counter()
+        subprocess.run(command, check=True)
+        return time.perf_counter() - began
+
+    return min(once(), once())
 
 
 def _fetched(port: int, pointer: dict[str, str]) -> None:
@@ -244,6 +297,7 @@ def main() -> None:
             requests("SQLite", person, process.port, given.requests)
             if not given.without_transfers:
                 transfers(person, process.port, data / "plain", given.mib, given.files)
+                direct(person, data / "plain", given.mib, given.files)
         if engines.postgres_folder() is not None:
             with engines.postgresql(durable=True) as server:
                 url = server.create("bench")
