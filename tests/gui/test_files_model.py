@@ -1,0 +1,187 @@
+"""What the example programs know, without a window: against a real bridge."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import queue
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pymdc
+from tests.bridges import RunningBridge, running_bridge
+
+from .programs import EXAMPLES
+
+LONG = 60.0
+spec = importlib.util.spec_from_file_location("files_model", EXAMPLES / "files_model.py")
+assert spec is not None
+assert spec.loader is not None
+files_model: Any = importlib.util.module_from_spec(spec)
+sys.modules["files_model"] = files_model
+spec.loader.exec_module(files_model)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain.txt", "plain.txt"),
+        ("tab\there", "tab here"),
+        ("two\nlines", "two lines"),
+        ("evil\u202egpj.exe", "evil�gpj.exe"),
+        ("bell\x07", "bell�"),
+        ("תמונות", "תמונות"),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+    ],
+)
+def test_a_name_is_shown_as_text_on_one_line(name: str, shown: str) -> None:
+    assert files_model.as_text(name) == shown
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_a_long_name_is_shortened_in_its_middle(width: int) -> None:
+    short = files_model.shortened("0123456789", lambda text: len(text) <= width)
+    assert len(short) == min(width, 10)
+    assert "…" in short or short == "0123456789"
+
+
+def test_a_key_pair_is_kept_for_nobody_else_to_read_and_a_password_never(tmp_path: Path) -> None:
+    pair = pymdc.keypair.ECDSA()
+    memory = files_model.Memory(tmp_path / "config", "http://here")
+    memory.keep("Somebody@example.com", pair)
+    (tmp_path / "config" / "account.json").chmod(0o644)
+    memory.keep("Somebody@example.com", pair)
+    assert (tmp_path / "config" / "account.json").stat().st_mode & 0o777 == 0o600
+    again = files_model.Memory(tmp_path / "config", "http://here")
+    assert again.here["email"] == "Somebody@example.com"
+    assert again.key_pair("somebody@example.com") == pair
+    assert files_model.Memory(tmp_path / "config", "http://elsewhere").key_pair("somebody@example.com") is None
+    again.keep("somebody@example.com", None)
+    assert "keys" in (tmp_path / "config" / "account.json").read_text()
+    assert files_model.Memory(tmp_path / "config", "http://here").key_pair("somebody@example.com") is None
+
+
+def test_a_broken_memory_is_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "account.json").write_text("{")
+    assert files_model.Memory(tmp_path, "http://here").here["email"] == ""
+
+
+class Loop:
+    """A program without a window: its loop runs what the scheduler brings until something has come about."""
+
+    def __init__(self, bridge: RunningBridge, folder: Path) -> None:
+        self.functions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.client = pymdc.Client(bridge.url, scheduler=self.functions.put)
+        self.changes: list[str] = []
+        self.model = files_model.Model(self.client, files_model.Memory(folder, bridge.url), self.changes.append)
+
+    def until(self, come_about: Callable[[], Any]) -> None:
+        while not come_about():
+            self.functions.get(timeout=LONG)()
+
+    def sign_in(self, email: str) -> None:
+        self.model.sign_in(email, "a password")
+        self.until(lambda: self.model.signed_in)
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[RunningBridge]:
+    with running_bridge(tmp_path / "bridge") as running, pymdc.Client(running.url) as client:
+        running.member("somebody@example.com", client)
+        running.member("another@example.com", client)
+        yield running
+
+
+@pytest.fixture
+def loop(bridge: RunningBridge, tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(bridge, tmp_path / "config")
+    yield made
+    made.client.close(cancel=True)
+
+
+def test_nothing_of_one_account_is_there_in_the_next(loop: Loop, tmp_path: Path) -> None:
+    model = loop.model
+    loop.sign_in("somebody@example.com")
+    model.create_bucket("holidays")
+    loop.until(lambda: model.bucket)
+    (tmp_path / "photo.jpg").write_bytes(b"a photo")
+    model.upload([str(tmp_path / "photo.jpg")])
+    loop.until(lambda: model.files)
+    loop.sign_in("another@example.com")
+    assert (model.bucket, model.files, model.buckets, model.transfers) == (None, None, [], [])
+    model.upload([str(tmp_path / "photo.jpg")])
+    assert model.message == "Make a bucket first, with New."
+    assert model.transfers == []
+
+
+def test_an_answer_that_comes_after_signing_out_is_not_shown(loop: Loop) -> None:
+    loop.sign_in("somebody@example.com")
+    loop.model.create_bucket("holidays")
+    loop.model.sign_out()
+    loop.functions.get(timeout=LONG)()
+    loop.functions.get(timeout=LONG)()
+    assert (loop.model.signed_in, loop.model.buckets, loop.model.message) == (False, [], "Signed out.")
+
+
+def test_a_kept_key_signs_in_without_the_password_until_it_is_removed(loop: Loop, bridge: RunningBridge) -> None:
+    loop.sign_in("somebody@example.com")
+    pair = loop.model.key_pair
+    again = Loop(bridge, loop.model.memory.path.parent)
+    again.model.start()
+    again.until(lambda: again.model.signed_in)
+    assert again.model.email == "somebody@example.com"
+    again.client.close(cancel=True)
+    with pymdc.Client(bridge.url) as client:
+        pymdc.unwrap(pymdc.api.Keys(pair, client=client).delete(pair))
+    loop.model.refresh()
+    loop.until(lambda: not loop.model.signed_in)
+    assert loop.model.message == "This program's key was removed from the account. Sign in with the password."
+    assert json.loads(loop.model.memory.path.read_text())[bridge.url]["keys"] == {}
+
+
+def test_transfers_that_the_end_interrupted_are_there_again(loop: Loop, bridge: RunningBridge, tmp_path: Path) -> None:
+    loop.sign_in("somebody@example.com")
+    loop.model.create_bucket("films")
+    loop.until(lambda: loop.model.bucket)
+    with (tmp_path / "film.mkv").open("wb") as film:
+        film.truncate(50_000_000)
+    loop.model.upload([str(tmp_path / "film.mkv")])
+    loop.model.close()
+    again = Loop(bridge, loop.model.memory.path.parent)
+    again.model.start()
+    again.until(lambda: again.model.transfers)
+    (transfer,) = again.model.transfers
+    assert (transfer.state, transfer.name) == ("interrupted", "film.mkv")
+    again.model.retry([transfer])
+    again.until(lambda: transfer.state == "done")
+    assert transfer.words.startswith("Done · 50.0 MB in")
+    assert again.model.total == (1.0, "1 of 1 done · 50.0 MB of 50.0 MB")
+    again.model.clear()
+    assert again.model.transfers == []
+    again.client.close(cancel=True)
+
+
+def test_a_cleared_download_leaves_nothing_behind(loop: Loop, tmp_path: Path) -> None:
+    model = loop.model
+    loop.sign_in("somebody@example.com")
+    model.create_bucket("films")
+    loop.until(lambda: model.bucket)
+    with (tmp_path / "film.mkv").open("wb") as film:
+        film.truncate(100_000_000)
+    model.upload([str(tmp_path / "film.mkv")])
+    loop.until(lambda: model.files)
+    model.clear()
+    there = tmp_path / "there"
+    there.mkdir()
+    model.download(model.files, str(there))
+    (transfer,) = model.transfers
+    loop.until(lambda: 0 < transfer.share < 1)
+    model.cancel([transfer])
+    loop.until(lambda: transfer.state == "cancelled")
+    assert list(there.iterdir())
+    model.clear()
+    assert not list(there.iterdir())
