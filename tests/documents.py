@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 NAMES = [
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "SECURITY.md",
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 ]

@@ -1,8 +1,9 @@
-"""The rooms of the house: imports run one way, and each dependency has one file that knows it."""
+"""The rooms of the house: imports go one way, each library is known to few files, and the map is right."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,21 +60,26 @@ FLOORS = [
     ["__main__"],
 ]
 
-# Who may know what. The bridge and the command line have libraries of their own, and threads of their own.
+# Which modules know a library: a name, or a package with all that is in it. docs/architecture.md has the same table.
 ONLY = {
     "httpx": {"core.transport"},
     "httpcore": {"core.transport", "core.backend"},
     "ecdsa": {"core.curve"},
-    "websockets": {"transfers.channels", "bridge"},
-    "concurrent": {"core.handle", "bridge", "cli"},
+    "coincurve": {"core.curve", "bridge.curve"},
+    "websockets": {"transfers.channels"},
+    "concurrent.futures": {"core.handle"},
     "click": {"cli"},
-    "rich": {"cli"},
     "starlette": {"bridge"},
-    "uvicorn": {"bridge", "cli"},
-    "sqlalchemy": {"bridge"},
-    "obstore": {"bridge"},
-    "multipart": {"bridge"},
+    "anyio": {"bridge"},
+    "uvicorn": {"bridge.server", "bridge.protocols"},
+    "sqlalchemy": {"bridge.store", "bridge.migrations", "bridge.backup"},
+    "alembic": {"bridge.migrations"},
+    "obstore": {"bridge.blobs", "bridge.objects"},
+    "multipart": {"bridge.upload"},
+    "prometheus_client": {"bridge.metrics"},
 }
+
+MAP = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def name_of(path: Path) -> str:
@@ -139,17 +145,65 @@ def test_imports_run_one_way(name: str) -> None:
 
 
 def test_there_are_no_circles() -> None:
-    list(TopologicalSorter({name: imported_modules(name, late=False) - {name} for name in FILES}).static_order())
+    """Neither by an import within a function, nor by one for type checkers alone."""
+    list(TopologicalSorter({name: imported_modules(name) - {name} for name in FILES}).static_order())
+
+
+def knows(name: str, library: str) -> bool:
+    return any((full + ".").startswith(library + ".") for full in imports(name) if not is_value(full))
 
 
 @pytest.mark.parametrize("library", ONLY)
-def test_each_dependency_has_one_file_that_knows_it(library: str) -> None:
-    knowing = {
-        room(name)
-        for name in FILES
-        if any(full.split(".")[0] == library for full in imports(name) if not is_value(full))
+def test_each_library_is_known_to_these_files_and_to_no_others(library: str) -> None:
+    knowing = {name for name in FILES if knows(name, library)}
+    found = {next((each for each in ONLY[library] if (name + ".").startswith(each + ".")), name) for name in knowing}
+    assert found == ONLY[library]
+
+
+def test_every_library_that_is_imported_is_in_the_table() -> None:
+    ours = {"pymdc", *sys.stdlib_module_names}
+    imported = {full.split(".")[0] for name in FILES for full in imports(name)} - ours
+    assert imported - {"tomli"} <= ONLY.keys()  # tomli is the standard library's tomllib for Python 3.10
+
+
+def test_the_map_has_the_same_table() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| (`\w+/.*`) \|$", MAP, re.M)
+    told = {
+        library: {path.removesuffix(".py").strip("/").replace("/", ".") for path in re.findall(r"`([^`]+)`", cell)}
+        for library, cell in rows
     }
-    assert knowing <= ONLY[library]
+    assert told == ONLY
+
+
+def test_what_a_docstring_claims_to_know_alone_it_knows_alone() -> None:
+    claims = [
+        (name, library)
+        for name, path in FILES.items()
+        for library in re.findall(
+            r"only (?:file|module|one) (?:that|which) (?:knows|imports) ([\w.]+\w)",
+            " ".join(path.read_text(encoding="utf-8").split()),
+        )
+    ]
+    assert {("core.transport", "httpx"), ("transfers.channels", "websockets")} <= set(claims)
+    for name, library in claims:
+        assert ONLY[library] == {name}, f"{name} is not the only file that knows {library}"
+
+
+def test_the_map_names_every_file_of_the_client() -> None:
+    rooms = MAP[MAP.index("## The rooms") : MAP.index("## Who may import what")]
+    for name in LIBRARY:
+        path = FILES[name].relative_to(ROOT)
+        assert path.name == "__init__.py" or f"`{path.name}`" in rooms, f"the map lacks {path}"
+
+
+def test_the_files_and_names_in_the_map_exist() -> None:
+    root = Path(__file__).parents[1]
+    for path in re.findall(r"`((?:pymdc|tests|docs)/[\w./-]*)`", MAP):
+        assert (root / path).exists(), path
+    named = re.findall(r"`(\w+)`\sin\s`([\w/]+\.py)`", MAP)
+    assert len(named) > 40
+    for what, path in named:
+        assert re.search(rf"^ *(async def|def|class) {what}\b|^{what}\b.* = ", (root / path).read_text(), re.M), what
 
 
 def is_value(full: str) -> bool:
@@ -160,17 +214,6 @@ def is_value(full: str) -> bool:
         "http.client.HTTPException",
         "http.client.IncompleteRead",
     )
-
-
-def test_httpx_the_curve_and_the_threads_are_where_they_should_be() -> None:
-    """Or the rule above would hold for want of anything to find."""
-    for library, name in [
-        ("httpx", "core.transport"),
-        ("httpcore", "core.transport"),
-        ("ecdsa", "core.curve"),
-        ("concurrent", "core.handle"),
-    ]:
-        assert any(full.split(".")[0] == library for full in imports(name))
 
 
 def test_nothing_but_the_command_line_reaches_the_bridge() -> None:

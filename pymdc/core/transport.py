@@ -1,6 +1,6 @@
-"""The core transport: one exchange with the bridge, which gives either a reply or an exception value.
+"""The transport: send one request to the bridge, and get a reply or an exception value.
 
-The only file that knows httpx; with `backend.py`, the only ones that know httpcore under it.
+The only file that knows httpx. It shares httpcore, on which httpx is built, with `backend.py`.
 """
 
 from __future__ import annotations
