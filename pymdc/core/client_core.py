@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import ssl
 import threading
@@ -71,6 +72,10 @@ class ClientCore:
     def close(self, *, cancel: bool) -> None:
         """Wait for the calls under way, or end them, then close the connections. A later call opens new ones."""
         self.dispatcher.finish(cancel=cancel)
+        self.release()
+
+    def release(self) -> None:
+        """Close the connections. A later call opens new ones."""
         with self._lock:
             transport, self._transport, self._exchange = self._transport, None, None
         if transport is not None:
@@ -99,6 +104,13 @@ class ClientCore:
 
 
 _cores: weakref.WeakSet[ClientCore] = weakref.WeakSet()  # all of this process
+
+
+@atexit.register
+def _release_all() -> None:
+    # All threads have ended by now. Handlers of atexit that were registered before may still make calls.
+    for core in list(_cores):
+        core.release()
 
 
 def _start_anew_in_child() -> None:

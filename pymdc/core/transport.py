@@ -61,7 +61,7 @@ class Transport:
         )
         self._http = http
         self._closer = weakref.finalize(self, http.close)
-        self._closer.atexit = False  # handlers of atexit may make calls, and the end of the process closes all sockets
+        self._closer.atexit = False  # handlers of atexit may make calls; see `client_core`
 
     def close(self) -> None:
         """Close the connections. What is still under way fails."""

@@ -56,6 +56,8 @@ BY_TOKEN = {("PUT", "/buckets/{id}/files"): "PUSH", ("GET", "/buckets/{id}/files
 OPEN = {
     ("GET", "/"),
     ("GET", "/health"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
     ("POST", "/users"),
     ("GET", "/activations/{token}"),
     ("GET", "/shards/{hash}"),
@@ -315,7 +317,7 @@ def _refusal(pointer: dict[str, Any]) -> str:
         return str(json.loads(socket.recv())["message"])
 
 
-@pytest.mark.parametrize("route", ["/", "/health"])
+@pytest.mark.parametrize("route", ["/", "/health", "/health/live", "/health/ready"])
 def test_what_is_open_to_all_tells_nothing_of_anyone(alice: Owner, route: str) -> None:
     http = alice.person.bridge.http
     plain = http.get(route)
