@@ -65,7 +65,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections. What is still under way fails."""
-        self._closer()
+        self._closer.detach()  # it does nothing any more once the process ends
+        self._http.close()
 
     def disown(self) -> None:
         """Leave the connections to the parent, in the child of a fork: to close them may wait for a lock for ever."""
