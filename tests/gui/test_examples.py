@@ -329,6 +329,42 @@ def test_a_window_closes_within_two_seconds_though_the_bridge_is_frozen(
             account.process.send_signal(signal.SIGCONT)
 
 
+def test_a_bridge_that_dies_in_the_middle_is_told_in_words(
+    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
+) -> None:
+    with using(toolkit, usual, home, account.url, f"{toolkit}-dies") as person:
+        in_films(person)
+        slow_bridge_files(person, tmp_path, 3, 500_000_000)
+        person.wait(lambda seen: all(0 < share < 1 for share in seen["shares"]))
+        account.process.kill()
+        seen = person.wait(lambda seen: seen["states"] == ["failed"] * 3)
+        assert seen["problem"]
+        assert "Errno" not in str(seen["rows"]["transfers"])
+        assert seen["total"].endswith("3 failed")
+        print(f"{toolkit}: {seen['message']}")
+        person.photograph("died")
+        person.press("retry")
+        person.wait(lambda seen: seen["states"] == ["failed"] * 3 and seen["message"])
+        person.photograph("still dead")
+
+
+def test_a_key_that_is_revoked_in_the_middle_leads_back_to_the_password(
+    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
+) -> None:
+    with using(toolkit, usual, home, account.url, f"{toolkit}-revoked") as person:
+        in_films(person)
+        slow_bridge_files(person, tmp_path, 2, 500_000_000)
+        person.wait(lambda seen: all(0 < share < 1 for share in seen["shares"]))
+        keys = pymdc.api.Keys(account.user)
+        for each in pymdc.unwrap(keys.list()):
+            pymdc.unwrap(keys.delete(each["key"]))
+        person.press("refresh")
+        seen = person.wait(lambda seen: seen["page"] == "account")
+        assert seen["message"] == "This program's key was removed from the account. Sign in with the password."
+        person.photograph("revoked")
+        in_films(person)
+
+
 def test_five_hundred_files_and_two_hundred_uploads_keep_no_click_waiting(
     toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
 ) -> None:
