@@ -558,6 +558,12 @@ class Model:
         return [each for each in self.transfers if each.state in UNFINISHED]
 
     @property
+    def under_way(self) -> str:
+        """Say how many transfers are under way."""
+        number = len(self.unfinished)
+        return "One transfer is under way." if number == 1 else f"{number} transfers are under way."
+
+    @property
     def total(self) -> tuple[float, str]:
         """How much of all transfers is done, from 0.0 to 1.0, and in words."""
         if not self.transfers:
@@ -566,7 +572,8 @@ class Model:
         done, whole = sum(each.done for each in counted), sum(each.total or 0 for each in counted)
         finished = sum(each.state == "done" for each in counted)
         failed = sum(each.state == "failed" for each in self.transfers)
-        words = f"{finished} of {len(self.transfers)} done · {in_words(done)} of {in_words(whole)}"
+        words = f"{finished} of {len(self.transfers)} done"
+        words += f" · {in_words(done)} of {in_words(whole)}" if counted else ""
         return done / whole if whole else 0.0, f"{words} · {failed} failed" if failed else words
 
     def remember(self) -> None:

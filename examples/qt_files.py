@@ -386,8 +386,7 @@ class Window(QMainWindow):
             self.model.sign_out()
 
     def may_stop(self, what: str) -> bool:
-        number = len(self.model.unfinished)
-        return not number or self.sure(what, f"{number} transfers are under way. {what}, and stop them?")
+        return not self.model.unfinished or self.sure(what, f"{self.model.under_way} {what} all the same?")
 
     def sure(self, title: str, question: str) -> bool:
         box = QMessageBox(QMessageBox.Icon.Warning, title, question, parent=self)

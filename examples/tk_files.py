@@ -411,9 +411,8 @@ class Window:
             self.model.sign_out()
 
     def may_stop(self, what: str) -> bool:
-        number = len(self.model.unfinished)
-        words = f"{number} transfers are under way. {what}, and stop them?"
-        return not number or messagebox.askyesno(what, words, parent=self.root, default="no")
+        words = f"{self.model.under_way} {what} all the same?"
+        return not self.model.unfinished or messagebox.askyesno(what, words, parent=self.root, default="no")
 
     def makes_bucket(self) -> None:
         name = simpledialog.askstring("New bucket", "Name of the bucket:", parent=self.root)
