@@ -68,8 +68,9 @@ def not_activated(status: int, message: str) -> HTMLResponse:
 <p>The bridge says: <b>{html.escape(message)}</b>.</p>
 <h2>What to do next</h2>
 <p>A link serves once. If you have followed it before, your account is active: go back to your program and log in.</p>
-<p>If not, the link may be cut off: copy the whole line from the mail into the address bar. For another mail, ask
-whoever runs this bridge.</p>""",
+<p>If not, the link may be cut off: copy the whole line from the mail into the address bar.</p>
+<p>For another mail, register again with the same e-mail and the same password. The program then says that the e-mail
+is already registered, and the mail is sent all the same.</p>""",
         status,
     )
 

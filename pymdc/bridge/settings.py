@@ -66,6 +66,7 @@ MAIL_LEASE_SECONDS = 300  # a registration whose mail was not sent by then belon
 READY_SECONDS = 2.0  # how long the engines count as well once they answered: /health/ready is asked by anybody
 SWEEP_SECONDS = 60.0  # how often the bridge cleans up
 CANCEL_SECONDS = 2  # how long what is cancelled, since its time was up, may take to clean up after itself
+MAILS_PER_ACCOUNT = 3  # mails an hour that who registers again may cause to one mailbox, where they go out by SMTP
 MAIL_THREADS = 4  # mails being sent at the same time
 SMTP_SECONDS = 15.0  # how long the mail server may be silent; whoever registers is waiting
 

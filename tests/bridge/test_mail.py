@@ -63,15 +63,6 @@ def test_mails_go_to_the_outbox_until_a_server_is_named(tmp_path: Path) -> None:
     assert isinstance(mailer(Settings(tmp_path, smtp_host="mail", smtp_sender="b@example.com")), SmtpServer)
 
 
-@pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """A certificate authority that this machine trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    return authority
-
-
 def settings_for_mail(folder: Path, inbox: Inbox, security: str = "starttls", password: str = "secret") -> Settings:
     login: dict[str, Any] = {} if security == "none" else {"smtp_user": "bridge", "smtp_password": password}
     return Settings(

@@ -49,6 +49,7 @@ def test_an_activation_in_a_browser_says_what_happened_and_what_to_do(bridge: Ru
     again = bridge.http.get(link, headers=BROWSER)
     assert again.status_code == 400
     assert "Invalid activation token" in again.text
+    assert "register again with the same e-mail and the same password" in again.text
     assert bridge.http.get(link).json() == {"error": "Invalid activation token"}
 
 

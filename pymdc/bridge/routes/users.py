@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import anyio
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,16 +19,22 @@ from ..errors import Refused
 from ..mail import activation_mail
 from ..message import Mail
 from ..requests import Reply, client, read_object
-from ..store import User
+from ..settings import MAILS_PER_ACCOUNT
+from ..store import EMAIL_IS_TAKEN, User
 
 __all__ = ["activate", "create"]
 
+_log = logging.getLogger("pymdc.bridge")
 _REDIRECT_BYTES = 256  # encoded, the link still fits into a line of a mail: RFC 5322, section 2.1.1
 _URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # RFC 3986; all else is percent-encoded, line breaks included
 
 
 async def create(bridge: Bridge, request: Request) -> Response:
-    """POST /users"""
+    """POST /users
+
+    Who registers again before the account is activated, with its password, gets another mail. The reply is the same
+    refusal as for any address that is taken, and it does not wait for the mail.
+    """
     _, sent = await read_object(request)
     password, email = fields.password(sent.get("password")), fields.email(sent.get("email"))
     _check_domain(bridge.settings.registrations, email)
@@ -39,7 +47,14 @@ async def create(bridge: Bridge, request: Request) -> Response:
     token = secrets.token_hex(32)
     mail = _mail(bridge, email, token, redirect)
     kept = await bridge.logins.protect(client(request), password)
-    user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, bridge.now())
+    try:
+        user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, bridge.now())
+    except Refused as refused:
+        if refused.message != EMAIL_IS_TAKEN:
+            raise
+        is_owner = await _knows_password(bridge, client(request), email, password)
+        again = BackgroundTask(_send_again, bridge, mail) if is_owner else None
+        return Reply({"error": refused.message}, refused.status, background=again)
     await _send_mail(bridge, mail)
     return Reply(_shown(user) | ({} if key is None else {"pubkey": key[0]}))
 
@@ -77,6 +92,25 @@ async def _send_mail(bridge: Bridge, mail: Mail) -> None:
             # Without the mail the account could never be used, and its e-mail never be registered again.
             await bridge.in_database(bridge.store.users.unregister, mail.to)
             raise
+
+
+async def _knows_password(bridge: Bridge, address: str, email: str, password: str) -> bool:
+    found = await bridge.in_database(bridge.store.users.with_password, email)
+    return await bridge.logins.verify(address, email, password, None if found is None else found[1])
+
+
+async def _send_again(bridge: Bridge, mail: Mail) -> None:
+    """Send another mail to an account that waits for its activation; one that does not wait gets none."""
+    with anyio.CancelScope(shield=True):  # as with the first mail
+        try:
+            if bridge.settings.smtp_host is not None:
+                admit = bridge.store.registrations.admit_again
+                await bridge.in_database(admit, mail.to, MAILS_PER_ACCOUNT, bridge.now())
+            # The links in mails before this one still serve: who asks twice may follow either.
+            if await bridge.in_database(bridge.store.accounts.renew_activation, mail.to, mail.token, keep=True):
+                await bridge.post(mail)
+        except Refused as refused:
+            _log.warning("an activation mail was not sent again: %s", refused.message)
 
 
 def _check_domain(registrations: str, email: str) -> None:

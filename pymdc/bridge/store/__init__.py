@@ -15,11 +15,11 @@ from .leftovers import Leftovers
 from .nonces import NO_NONCE, Nonce, Replayed, Stale, comparable
 from .registrations import Registrations
 from .tokens import Tokens
-from .users import User, Users
+from .users import EMAIL_IS_TAKEN, User, Users
 
 __all__ = [
-    "AT_ONCE", "NO_NONCE", "Acceptance", "Accepted", "Account", "Accounts", "Allowance", "Bucket", "Claim", "Entry",
-    "Nonce", "Replayed", "Shard", "Stale", "Store", "Stored", "User", "Users", "comparable",
+    "AT_ONCE", "EMAIL_IS_TAKEN", "NO_NONCE", "Acceptance", "Accepted", "Account", "Accounts", "Allowance", "Bucket",
+    "Claim", "Entry", "Nonce", "Replayed", "Shard", "Stale", "Store", "Stored", "User", "Users", "comparable",
 ]  # fmt: skip
 
 

@@ -92,13 +92,21 @@ class Accounts:
         with self._database.write() as connection:
             return _change(connection, email, storage_limit=storage, bucket_limit=buckets)
 
-    def renew_activation(self, email: str, token: str) -> bool:
-        """Give an account that waits for its activation another token. The one before does not serve any more."""
+    def renew_activation(self, email: str, token: str, *, keep: bool = False) -> bool:
+        """Give an account that waits for its activation another token.
+
+        Arguments:
+            keep: whether those before serve as well; else they do not any more.
+        """
         waiting = sa.select(users.c.email).where(
             users.c.email == email, users.c.activated.is_(False), users.c.disabled.is_(False)
         )
         with self._database.write() as connection:
-            connection.execute(activations.delete().where(activations.c.email.in_(waiting)))
+            mine = activations.c.email.in_(waiting)
+            # Kept ones count as mailed: the account must not go with a process that died before it sent the first.
+            connection.execute(
+                activations.update().where(mine).values(mailed=True) if keep else activations.delete().where(mine)
+            )
             if connection.execute(waiting).first() is None:
                 return False
             row = {"token": token_hash(token), "email": email, "mailed": True}

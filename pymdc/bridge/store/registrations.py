@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from ..errors import Refused
 from .database import Database
-from .tables import registrations
+from .tables import registrations, token_hash
 
 __all__ = ["Registrations"]
 
@@ -33,6 +33,14 @@ class Registrations:
             ):
                 raise Refused(429, "Too many registrations from this address, try again in an hour")
             connection.execute(registrations.insert().values(address=address, time=now))
+
+    def admit_again(self, email: str, limit: int, now: int) -> None:
+        """Count a mail that is sent again to the same account, from whatever address it is asked for.
+
+        Raises:
+            Refused: there were `limit` of them within the last hour.
+        """
+        self.admit(token_hash(email), limit, now)  # a hash fits into the column, and is no address
 
     def sweep(self, now: int) -> None:
         """Forget what is older than an hour."""

@@ -12,9 +12,9 @@ from ..settings import MAIL_LEASE_SECONDS
 from .database import Database, insert_unique
 from .tables import activations, keys, token_hash, users
 
-__all__ = ["ListedKey", "User", "Users"]
+__all__ = ["EMAIL_IS_TAKEN", "ListedKey", "User", "Users"]
 
-
+EMAIL_IS_TAKEN = "Email is already registered"
 _PAGE = 1000  # keys that are in memory at once for a listing
 
 
@@ -55,7 +55,7 @@ class Users:
         """
         row = {"email": email, "password": password, "created": now, "activated": False}
         with self._database.write() as connection:
-            insert_unique(connection, users.insert().values(row), Refused(409, "Email is already registered"))
+            insert_unique(connection, users.insert().values(row), Refused(409, EMAIL_IS_TAKEN))
             connection.execute(activations.insert().values(token=token_hash(token), email=email, mailed=False))
             if key is not None:
                 _insert_key(connection, email, key)
@@ -79,7 +79,7 @@ class Users:
             connection.execute(users.delete().where(users.c.email.in_(unmailed), old))
 
     def activate(self, token: str) -> User:
-        """Activate the user whom an activation token was mailed to. It serves once.
+        """Activate the user whom an activation token was mailed to. It serves once, and no other one after it.
 
         Raises:
             Refused: there is no such token.
@@ -89,6 +89,7 @@ class Users:
             email = connection.execute(spent).scalar()
             if email is None:
                 raise Refused(400, "Invalid activation token")
+            connection.execute(activations.delete().where(activations.c.email == email))
             change = users.update().where(users.c.email == email).values(activated=True)
             row = connection.execute(change.returning(users.c.created)).one()
         return User(email, row.created, activated=True)
