@@ -129,7 +129,7 @@ ROUTES = (
 def create_app(settings: Settings) -> Starlette:
     """Return a bridge as an ASGI application. Its database and store are opened, and made if missing, at once.
 
-    `app.state.limits` are its `Limits`: whoever stops it tells them first.
+    `app.state.bridge` is its `Bridge`: whoever stops it tells its `limits` first.
 
     Raises:
         OSError: the access log cannot be written to, or the metrics not be served.
@@ -168,7 +168,6 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.limits = bridge.limits
     app.state.bridge = bridge
     return app
 

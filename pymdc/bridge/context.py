@@ -42,7 +42,7 @@ class Condition:
     ready_until: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bridge:
     """The engines of one bridge, and ways to run what blocks outside the event loop.
 
@@ -83,6 +83,11 @@ class Bridge:
             raise
         writer = Writer(store.acceptance())
         return cls(settings, store, writer, blobs, mailer(settings), Limits(settings))
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Let other settings hold from now on. Those of engines and addresses are not looked at any more."""
+        self.settings = settings
+        self.limits.settings = settings
 
     def now(self) -> int:
         """Return the time at the database, in milliseconds since 1970: the one clock that all bridges of it share."""

@@ -31,11 +31,10 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         self.stopping = False
-        self._settings = settings
+        self.settings = settings
         self.channels = 0
         self.uploads = Queues()
         self._requests: Counter[str] = Counter()
-        self._requests_per_address = share(settings.max_requests)
 
     @property
     def busy(self) -> bool:
@@ -57,9 +56,9 @@ class Limits:
         """
         self._refuse_when_stopping()
         group = neighbourhood(address)
-        if self._requests.total() >= self._settings.max_requests:
+        if self._requests.total() >= self.settings.max_requests:
             raise Unavailable("The bridge is too busy, try again later")
-        if self._requests[group] >= self._requests_per_address:
+        if self._requests[group] >= share(self.settings.max_requests):
             raise Refused(429, "Too many requests at once from this address, try again later")
         self._requests[group] += 1
         try:
@@ -110,7 +109,7 @@ class Limits:
             if is_gone():
                 raise ClientDisconnect
 
-        async with self.uploads.turn(neighbourhood(address), self._settings.uploads_per_address, look):
+        async with self.uploads.turn(neighbourhood(address), self.settings.uploads_per_address, look):
             yield
 
     def _refuse_when_stopping(self) -> None:

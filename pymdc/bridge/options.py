@@ -33,6 +33,7 @@ class Option:
         least, most: the bounds of a number.
         choices: the only texts that it takes; empty for any.
         metavar: what stands for the value in the help.
+        reloads: whether a bridge that serves reads it again when it is told to; see `Reloader`.
     """
 
     attribute: str
@@ -45,6 +46,7 @@ class Option:
     most: int | None = None
     choices: tuple[str, ...] = ()
     metavar: str | None = None
+    reloads: bool = False
 
     @property
     def variable(self) -> str:

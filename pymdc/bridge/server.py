@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +18,10 @@ import uvicorn
 from .app import create_app
 from .connections import Connections, listen, serve_connections
 from .context import Bridge
-from .limits import Limits
 from .logs import logging_as
 from .mail import Mail
 from .protocols import Channel, Http
+from .reload import Reloader, check_certificate
 from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, Settings
 from .workers import end_with_parent, supervise
 
@@ -85,20 +85,23 @@ class BridgeThread:
         self.stop()
 
 
-def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
-    """Serve until the process is told to stop (SIGINT or SIGTERM).
+def serve(
+    settings: Settings, echo: Callable[[str], None] = print, reread: Callable[[], Settings] | None = None
+) -> None:
+    """Serve until the process is told to stop (SIGINT or SIGTERM). On SIGHUP, read settings again: see `Reloader`.
 
     Arguments:
         echo: called with each line for the person who started the bridge: where its data is, how to point a program
             at it, and, where mails go to the outbox, each activation link.
+        reread: reads the settings again. Without it the certificate alone is read again.
 
     Raises:
         OSError: the port cannot be bound, or the access log not be written to.
         ValueError: a setting cannot be used.
         pymdc.bridge.errors.Unavailable: the database or the store cannot be opened.
     """
-
     listener, bound = _bind(settings)
+    reread = reread or partial(_unchanged, settings)
 
     def greet() -> None:
         echo(f"Data: {bound.data.resolve()}")
@@ -107,17 +110,25 @@ def serve(settings: Settings, echo: Callable[[str], None] = print) -> None:
 
     with listener:
         if bound.workers == 1:
-            _serve_on(listener, bound, greet, echo)
+            _serve_on(listener, bound, greet, echo, reread)
         else:
-            _check_certificate(bound)
+            check_certificate(bound)
             Bridge.open(bound).store.close()  # what is wrong is told once, and the tables are made
             with logging_as(bound):
                 patience = bound.stop_seconds + _KILL_SECONDS
-                supervise(bound.workers, _work, (listener, bound), patience, greet)
+                supervise(bound.workers, _work, (listener, bound, reread), patience, greet)
+
+
+def _unchanged(settings: Settings) -> Settings:
+    return settings
 
 
 def _serve_on(
-    listener: socket.socket, settings: Settings, greet: Callable[[], None], echo: Callable[[str], None]
+    listener: socket.socket,
+    settings: Settings,
+    greet: Callable[[], None],
+    echo: Callable[[str], None],
+    reread: Callable[[], Settings],
 ) -> None:
     def show(mail: Mail) -> None:
         if settings.smtp_host is None:
@@ -125,18 +136,26 @@ def _serve_on(
         if settings.on_mail is not None:
             settings.on_mail(mail)
 
-    server = _server(replace(settings, on_mail=show), listener, greet)
+    def ready() -> None:
+        if hasattr(signal, "SIGHUP"):  # pragma: no branch - Windows has none
+            reload = Reloader(server.bridge, server.config.ssl, reread(), reread)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+        greet()
+
+    server = _server(replace(settings, on_mail=show), listener, ready)
     with logging_as(settings):
         server.run()
 
 
-def _work(number: int, listener: socket.socket, settings: Settings, serving: Event) -> None:
+def _work(
+    number: int, listener: socket.socket, settings: Settings, reread: Callable[[], Settings], serving: Event
+) -> None:
     """Serve in a process of its own, until SIGTERM or the end of its parent."""
     end_with_parent()
     if settings.metrics_port:
         settings = replace(settings, metrics_port=settings.metrics_port + number)
     with listener:
-        _serve_on(listener, settings, serving.set, partial(print, flush=True))
+        _serve_on(listener, settings, serving.set, partial(print, flush=True), reread)
 
 
 class _Server(uvicorn.Server):
@@ -145,6 +164,7 @@ class _Server(uvicorn.Server):
     Attributes:
         serving: set when it serves.
         loop: its event loop.
+        bridge: what it serves.
     """
 
     def __init__(
@@ -152,8 +172,7 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         listener: socket.socket,
         connections: Connections,
-        limits: Limits,
-        patience: float,
+        bridge: Bridge,
         greet: Callable[[], None],
     ) -> None:
         super().__init__(config)
@@ -162,8 +181,7 @@ class _Server(uvicorn.Server):
         self._listener = listener
         self._connections = connections
         self._greet = greet
-        self._limits = limits
-        self._patience = patience
+        self.bridge = bridge
         self._accepting: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -183,9 +201,9 @@ class _Server(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._limits.stopping = True
-        end = time.monotonic() + self._patience
-        while self._limits.busy and time.monotonic() < end and not self.force_exit:
+        self.bridge.limits.stopping = True
+        end = time.monotonic() + self.bridge.settings.stop_seconds
+        while self.bridge.limits.busy and time.monotonic() < end and not self.force_exit:
             await asyncio.sleep(_TICK_SECONDS)
         if self._accepting is not None:
             self._accepting.cancel()
@@ -207,7 +225,7 @@ def _cannot_listen(settings: Settings) -> str:
 
 
 def _server(settings: Settings, listener: socket.socket, greet: Callable[[], None] = lambda: None) -> _Server:
-    _check_certificate(settings)
+    check_certificate(settings)
     app, connections = create_app(settings), Connections(settings)
     config = uvicorn.Config(
         app,
@@ -224,14 +242,4 @@ def _server(settings: Settings, listener: socket.socket, greet: Callable[[], Non
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )
-    return _Server(config, listener, connections, app.state.limits, settings.stop_seconds, greet)
-
-
-def _check_certificate(settings: Settings) -> None:
-    if settings.tls_certificate is None:
-        return
-    try:
-        # Where a password is asked for, this is it: nobody is there to type another.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
-    except OSError as error:
-        raise ValueError(f"the TLS certificate or its key cannot be used: {error}") from error
+    return _Server(config, listener, connections, app.state.bridge, greet)

@@ -125,9 +125,11 @@ class Settings:
     )
     on_mail: Callable[[Mail], None] | None = None
     tls_certificate: Path | None = option(
-        None, "A file with a certificate and those above it, in PEM. With it the bridge speaks https and wss."
+        None,
+        "A file with a certificate and those above it, in PEM. With it the bridge speaks https and wss.",
+        reloads=True,
     )
-    tls_key: Path | None = option(None, "The file with its private key, in PEM, without a password.")
+    tls_key: Path | None = option(None, "The file with its private key, in PEM, without a password.", reloads=True)
     trusted_proxies: tuple[str, ...] = option(
         (),
         "The address or network of a proxy whose X-Forwarded-For tells the address of a client.",
@@ -142,7 +144,10 @@ class Settings:
         "on", "Where the bridge logs what goes wrong: on (to the standard error), or a file.", metavar="on|FILE"
     )
     log_level: str = option(
-        "info", "What is logged: debug, info, warning or error.", choices=("debug", "info", "warning", "error")
+        "info",
+        "What is logged: debug, info, warning or error.",
+        choices=("debug", "info", "warning", "error"),
+        reloads=True,
     )
     log_format: str = option("text", "How: a line of text or of JSON for each event.", choices=("text", "json"))
     metrics_port: int | None = option(
@@ -168,34 +173,53 @@ class Settings:
     )
     smtp_sender: str | None = option(None, "The address that mails come from. It is needed with --smtp-host.")
     registrations_per_hour: int = option(
-        REGISTRATIONS_PER_HOUR, "How many registrations an address is allowed, where mails go out by SMTP.", least=1
+        REGISTRATIONS_PER_HOUR,
+        "How many registrations an address is allowed, where mails go out by SMTP.",
+        least=1,
+        reloads=True,
     )
     workers: int = option(1, "How many processes serve the port. Each has the next three limits for itself.", least=1)
     uploads_per_address: int = option(
-        UPLOADS_PER_ADDRESS, "How many uploads an address may have under way; others wait.", least=1
+        UPLOADS_PER_ADDRESS, "How many uploads an address may have under way; others wait.", least=1, reloads=True
     )
     minimum_free: int = option(
         MINIMUM_FREE,
         "How many MB stay free on the disks of the bridge: with less, uploads are refused with 507.",
         least=0,
+        reloads=True,
     )
     registrations: str = option(
-        "open", "Who may register: open (anybody), closed, or the domains of addresses, with commas between."
+        "open",
+        "Who may register: open (anybody), closed, or the domains of addresses, with commas between.",
+        reloads=True,
     )
     activation_days: int = option(
-        ACTIVATION_DAYS, "After how many days an account that was never activated is removed; 0 for never.", least=0
+        ACTIVATION_DAYS,
+        "After how many days an account that was never activated is removed; 0 for never.",
+        least=0,
+        reloads=True,
     )
     user_storage: float | None = option(
-        None, "How much an account may store, in GB; `users limit` sets it for one account.", shown="no limit", least=0
+        None,
+        "How much an account may store, in GB; `users limit` sets it for one account.",
+        shown="no limit",
+        least=0,
+        reloads=True,
     )
     user_buckets: int | None = option(
-        None, "How many buckets an account may have; `users limit` sets it for one account.", shown="no limit", least=0
+        None,
+        "How many buckets an account may have; `users limit` sets it for one account.",
+        shown="no limit",
+        least=0,
+        reloads=True,
     )
-    max_requests: int = option(REQUESTS, "How many requests may be under way.", least=1)
+    max_requests: int = option(REQUESTS, "How many requests may be under way.", least=1, reloads=True)
     max_connections: int = option(
         CONNECTIONS, "How many connections may be open, before idle ones are closed.", least=1
     )
-    stop_seconds: float = option(STOP_SECONDS, "How long a stopping bridge lets transfers finish.", least=0)
+    stop_seconds: float = option(
+        STOP_SECONDS, "How long a stopping bridge lets transfers finish.", least=0, reloads=True
+    )
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from .extras import needs_bridge
 from .operation import check, explained
 from .users import users
 
-__all__ = ["bridge"]
+__all__ = ["bridge", "read_settings"]
+
+_TYPED = "pymdc.typed"
 
 
 def _type_of(option: Option) -> Any:
@@ -59,7 +62,26 @@ def _with_options(command: Any) -> Any:
     )(command)
 
 
+class _Bridge(click.Group):
+    """A group that keeps what was typed, so that the settings can be read again."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        typed = list(args)
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[_TYPED] = typed
+        return context
+
+
+def read_settings(typed: list[str]) -> Settings:
+    """Return the settings that a command line means, with its file and the environment as they are now."""
+    with bridge.make_context("bridge", list(typed)) as context:
+        return Settings(**context.params)
+
+
 @click.group(
+    cls=_Bridge,
     invoke_without_command=True,
     context_settings={"auto_envvar_prefix": PREFIX, "show_default": True},
     subcommand_metavar="[COMMAND]...",
@@ -80,7 +102,7 @@ def bridge(context: click.Context, /, **options: Any) -> None:
         from ..bridge.server import serve
     with explained():
         try:
-            serve(Settings(**options), echo=click.echo)
+            serve(Settings(**options), click.echo, partial(read_settings, context.meta[_TYPED]))
         except KeyboardInterrupt:
             click.echo("Stopped.")
 

@@ -26,7 +26,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """What the command serves, which here ends at once, as by Ctrl+C."""
     settings: list[Settings] = []
 
-    def serve(given: Settings, echo: Any) -> None:
+    def serve(given: Settings, echo: Any, reread: Any) -> None:
         settings.append(given)
         raise KeyboardInterrupt
 

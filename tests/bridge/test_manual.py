@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from pymdc.bridge import server
+from pymdc.bridge.options import options_of
 from pymdc.bridge.settings import Settings
 from pymdc.cli.bridge import bridge
 
@@ -25,7 +26,7 @@ def test_the_table_holds_every_option_as_it_is_declared() -> None:
 
 def test_the_file_that_is_shown_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Settings] = []
-    monkeypatch.setattr(server, "serve", lambda settings, echo: served.append(settings))
+    monkeypatch.setattr(server, "serve", lambda settings, echo, reread: served.append(settings))
     (text,) = re.findall(r"```toml\n(.*?)```", section("docs/bridge.md", HEADING), re.DOTALL)
     (tmp_path / "bridge.toml").write_text(text, encoding="utf-8")
     result = CliRunner().invoke(bridge, ["--config", str(tmp_path / "bridge.toml")])
@@ -40,3 +41,13 @@ def test_the_commands_that_are_shown_exist() -> None:
     assert isinstance(users, click.Group)
     assert {name for name, _ in shown} == bridge.commands.keys()
     assert {command for name, command in shown if name == "users"} == users.commands.keys()
+
+
+def test_the_options_that_are_read_again_are_listed() -> None:
+    (listed,) = re.findall(
+        r"connections and requests:\n(.*?)\. The log says", section("docs/bridge.md", HEADING), re.DOTALL
+    )
+    again = [option.name for option in options_of(Settings) if option.reloads]
+    assert re.findall("`--([a-z-]+)`", listed) == [
+        name for name in again if not name.startswith("tls-") and name != "log-level"
+    ]

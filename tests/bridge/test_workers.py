@@ -183,7 +183,7 @@ def test_a_worker_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     user = threading.Thread(target=use)
     user.start()
     with pytest.raises(KeyboardInterrupt):
-        server._work(0, listener, settings, serving)  # type: ignore[arg-type]
+        server._work(0, listener, settings, lambda: settings, serving)  # type: ignore[arg-type]
     user.join(LONG)
 
 

@@ -1,0 +1,81 @@
+"""Reading settings again while a bridge serves: its certificate, what it logs, and its limits."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+
+from .context import Bridge
+from .options import Option, options_of
+from .settings import Settings
+
+__all__ = ["Reloader", "check_certificate"]
+
+_log = logging.getLogger("pymdc.bridge")
+
+
+def check_certificate(settings: Settings) -> None:
+    """Try the TLS certificate and its key.
+
+    Raises:
+        ValueError: they cannot be used.
+    """
+    if settings.tls_certificate is not None:
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), settings)
+
+
+class Reloader:
+    """Reads settings again, and lets those hold at once that can. No error ends the bridge.
+
+    The log says what was read, what needs a new start, and what cannot be used: then all stays as it was.
+
+    Arguments:
+        tls: what the bridge takes new connections with, if it speaks TLS. Those that are open stay as they are.
+        started: the settings as they were read at the start.
+        reread: reads them again.
+    """
+
+    def __init__(
+        self, bridge: Bridge, tls: ssl.SSLContext | None, started: Settings, reread: Callable[[], Settings]
+    ) -> None:
+        self._bridge = bridge
+        self._tls = tls
+        self._last = started
+        self._reread = reread
+
+    def __call__(self) -> None:
+        """Read them now. It blocks for as long as that takes."""
+        try:
+            settings = self._reread()
+            if self._tls is not None:
+                check_certificate(settings)
+                _load(self._tls, settings)
+        except Exception as error:  # noqa: BLE001 -- whatever is wrong with them, the bridge goes on
+            _log.error("the settings stay as they were: %s", error)
+            return
+        last, self._last = self._last, settings
+        names = {option: option.attribute for option in options_of(Settings)}
+        changed = {option for option, name in names.items() if getattr(settings, name) != getattr(last, name)}
+        again = {option for option in changed if option.reloads}
+        values = {option.attribute: getattr(settings, option.attribute) for option in again}
+        self._bridge.reconfigure(replace(self._bridge.settings, **values))
+        _log.setLevel(settings.log_level.upper())
+        _log.info("the settings were read again; changed: %s", _listed(again) or "nothing")
+        if changed - again:
+            _log.warning("what has changed but needs a new start: %s", _listed(changed - again))
+
+
+def _listed(options: set[Option]) -> str:
+    return ", ".join(sorted(option.name for option in options))
+
+
+def _load(context: ssl.SSLContext, settings: Settings) -> None:
+    if settings.tls_certificate is None:
+        raise ValueError("the TLS certificate is missing")
+    try:
+        # Where a password is asked for, this is it: nobody is there to type another.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except OSError as error:
+        raise ValueError(f"the TLS certificate or its key cannot be used: {error}") from error
