@@ -22,6 +22,7 @@ __all__ = ["Pool", "Task", "make_room", "user_code"]
 _PATIENCE = (
     0.02  # seconds: how long a callback may hold its place while work is queued; one that waits never gives it up
 )
+_LINGER = 0.01  # seconds: how long a worker waits for more work; the end of the process waits for it no longer
 
 _numbers = itertools.count(1)
 _here = threading.local()  # `place`: that of the worker which runs in this thread
@@ -40,10 +41,12 @@ class _Place:
         held: whether the bound counts it.
         since: when the worker began to run a function of the program; `None` while it runs none.
         lost: whether a fork took the pool away from it.
+        called: told when its worker waits for work, and is given its place back because there is some.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, lock: threading.Lock) -> None:
         self.pool = pool
+        self.called = threading.Condition(lock)
         self.held = True
         self.since: float | None = None
         self.lost = False
@@ -69,6 +72,7 @@ class Pool:
         self._waiting: deque[Task] = deque()
         self._urgent: set[Task] = set()
         self._places = set()
+        self._idle: list[_Place] = []  # their workers wait for work a little; a new thread would cost far more
         self._working = 0  # how many places are held
         self._watching = False
 
@@ -96,6 +100,9 @@ class Pool:
         with self._lock:
             full = self._working >= self._capacity
             if not self._waiting or (full and self._watching):
+                return True
+            if self._idle and not full:
+                self._call(self._idle.pop())
                 return True
             place = None if full else self._new_place()
             self._watching = self._watching or full
@@ -132,7 +139,9 @@ class Pool:
             if place.lost:
                 return None
             self._take_back(place)
-            if not self._waiting or self._working > self._capacity:
+            while not self._waiting and self._working <= self._capacity and self._linger(place):
+                pass
+            if not self._waiting or self._working > self._capacity or not place.held:
                 self._leave(place)
                 return None
             task = self._waiting.popleft()
@@ -163,8 +172,23 @@ class Pool:
     def _capacity(self) -> int:
         return self._workers + bool(self._urgent)
 
+    def _linger(self, place: _Place) -> bool:
+        """Wait a little for more work, without a place. Return whether the place was given back."""
+        if not threading.main_thread().is_alive():  # the process is about to end
+            return False
+        self._give_up(place)
+        self._idle.append(place)
+        place.called.wait(_LINGER)
+        if not place.held and not place.lost:
+            self._idle.remove(place)
+        return place.held
+
+    def _call(self, place: _Place) -> None:
+        self._take_back(place)
+        place.called.notify()
+
     def _new_place(self) -> _Place:
-        place = _Place(self)
+        place = _Place(self, self._lock)
         self._places.add(place)
         self._working += 1
         return place
@@ -179,7 +203,8 @@ class Pool:
             self._working += 1
 
     def _leave(self, place: _Place) -> None:
-        self._give_up(place)
+        if place.held:
+            self._give_up(place)
         self._places.discard(place)
 
     def went_on(self, place: _Place) -> None:

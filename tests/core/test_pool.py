@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
 import pytest
 
+from pymdc.core import pool
 from pymdc.core.dispatch import Dispatcher
 from pymdc.core.job import Job
 
@@ -54,3 +57,30 @@ def test_in_a_handler_of_atexit_a_call_runs_in_the_thread_that_makes_it(monkeypa
     handle = Dispatcher(1).run(lambda _: None, lambda _: threads.append(threading.get_ident()), None)
     assert not handle.is_alive()
     assert threads == [threading.get_ident()]
+
+
+def test_a_worker_waits_a_little_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_LINGER", 0.3)
+    dispatcher, names = Dispatcher(1), set()
+    for _ in range(20):
+        dispatcher.run(lambda _: None, lambda _: names.add(threading.current_thread().name), None).join(LONG)
+    assert len(names) == 1
+
+
+def test_a_worker_that_waits_for_calls_when_its_pool_begins_anew_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_LINGER", 0.3)
+    dispatcher, names = Dispatcher(1), []
+    for _ in range(2):
+        dispatcher.run(lambda _: None, lambda _: names.append(threading.current_thread().name), None).join(LONG)
+        dispatcher.start_anew()
+    assert len(set(names)) == 2
+    for thread in threading.enumerate():
+        if thread.name in names:
+            thread.join(LONG)
+            assert not thread.is_alive()
+
+
+def test_a_process_ends_though_workers_wait_for_calls() -> None:
+    script = "from pymdc.core.dispatch import Dispatcher\nDispatcher(4).run(lambda _: 'value', print, None).join()"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LONG, check=False)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("value\n", "", 0)
