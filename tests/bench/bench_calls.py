@@ -1,23 +1,21 @@
-"""How long a call takes beside bare httpx, requests and http.client: `python -m tests.bench.bench_calls`.
+"""Calls beside bare httpx, requests and http.client, and the import.
 
 A server of sockets alone, in a process of its own, answers every request with the same few bytes.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import http.client
 import json
 import multiprocessing
 import socket
-import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection as Pipe
 
 import httpx
@@ -28,11 +26,15 @@ from pymdc import Client
 from pymdc.api import ECDSA, REST
 from pymdc.core import curve
 
+from .racing import Line, Race, Way, memory_line, milliseconds, per_call
+
 REPLY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"fine": true}'
 PARAMS = {"name": "photos", "storage": 10, "transfer": 30}
+JSON = {"Content-Type": "application/json"}
 THREADS = 16
+CALLS = 320  # of a run
 
-Way = Callable[[], object]
+Call = Callable[[], object]
 
 
 def serve(pipe: Pipe) -> None:
@@ -61,123 +63,186 @@ def answer(sock: socket.socket) -> None:
             data += received
 
 
+@contextmanager
+def server() -> Iterator[int]:
+    """Run the server, and give its port."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
 def body() -> bytes:
     return json.dumps({**PARAMS, "__nonce": time.time_ns() // 1_000_000}, separators=(",", ":")).encode()
 
 
-def ways(port: int) -> dict[str, Way]:
-    url, origin = f"http://127.0.0.1:{port}/buckets", f"http://127.0.0.1:{port}"
-    bare, client, pair = httpx.Client(), Client(origin), ECDSA()
-    number = pair.private_key
-    assert number is not None
-    key = SigningKey.from_string(number, SECP256k1)
-    kind = {"Content-Type": "application/json"}
-    connection = http.client.HTTPConnection("127.0.0.1", port)
+class Rivals:
+    """The same call, made without pymdc."""
 
-    def signed_httpx() -> object:
+    def __init__(self, port: int, pair: ECDSA) -> None:
+        self._url, self._port, self._pair = f"http://127.0.0.1:{port}/buckets", port, pair
+        self._httpx = httpx.Client()
+        self._connections = threading.local()
+        number = pair.private_key
+        assert number is not None
+        self._key = SigningKey.from_string(number, SECP256k1)
+
+    def by_httpx(self) -> object:
+        return self._httpx.post(self._url, content=body(), headers=JSON).json()
+
+    def by_httpx_signed(self) -> object:
         payload = body()
         digest = hashlib.sha256(b"POST\n/buckets\n" + payload).digest()
-        signature = key.sign_digest_deterministic(digest, hashfunc=hashlib.sha256, sigencode=sigencode_der_canonize)
-        headers = {**kind, "x-signature": signature.hex(), "x-pubkey": pair.get_public_key()}
-        return bare.post(url, content=payload, headers=headers).json()
+        signature = self._key.sign_digest_deterministic(
+            digest, hashfunc=hashlib.sha256, sigencode=sigencode_der_canonize
+        )
+        headers = {**JSON, "x-signature": signature.hex(), "x-pubkey": self._pair.get_public_key()}
+        return self._httpx.post(self._url, content=payload, headers=headers).json()
 
-    def standard() -> object:
-        connection.request("POST", "/buckets", body(), kind)
+    def by_http_client(self) -> object:
+        connection = getattr(self._connections, "connection", None)
+        if connection is None:
+            connection = self._connections.connection = http.client.HTTPConnection("127.0.0.1", self._port)
+        connection.request("POST", "/buckets", body(), JSON)
         return json.loads(connection.getresponse().read())
 
-    def slowly_signed() -> object:
-        fast, pair._signer._fast = pair._signer._fast, None  # type: ignore[union-attr]
-        try:
-            return REST("POST", "/buckets", PARAMS, pair, client=client)
-        finally:
-            pair._signer._fast = fast  # type: ignore[union-attr]
-
-    made: dict[str, Way] = {
-        "httpx": lambda: bare.post(url, content=body(), headers=kind).json(),
-        "pymdc, unsigned": lambda: REST("POST", "/buckets", PARAMS, client=client),
-        "pymdc, unsigned, callback": lambda: REST("POST", "/buckets", PARAMS, client=client, callback=ignore).join(),
-        "http.client": standard,
-        "httpx + ecdsa": signed_httpx,
-        "pymdc, signed by ecdsa": slowly_signed,
-    }
-    if curve.coincurve:
-        made["pymdc[fast], signed"] = lambda: REST("POST", "/buckets", PARAMS, pair, client=client)
-    with suppress(ImportError):
+    def by_requests(self) -> object:
         import requests
 
-        session = requests.Session()
-        made["requests"] = lambda: session.post(url, data=body(), headers=kind).json()
-    return made
+        session = getattr(self._connections, "session", None)
+        if session is None:
+            session = self._connections.session = requests.Session()
+        return session.post(self._url, data=body(), headers=JSON).json()
+
+
+class Ours:
+    """The call, made by pymdc."""
+
+    def __init__(self, port: int, pair: ECDSA) -> None:
+        self._client, self._pair = Client(f"http://127.0.0.1:{port}", workers=THREADS), pair
+
+    def unsigned(self) -> object:
+        return REST("POST", "/buckets", PARAMS, client=self._client)
+
+    def signed(self) -> object:
+        return REST("POST", "/buckets", PARAMS, self._pair, client=self._client)
+
+    def signed_slowly(self) -> object:
+        """Sign by ecdsa, as where coincurve is not installed."""
+        signer = self._pair._signer
+        assert signer is not None
+        fast, signer._fast = signer._fast, None
+        try:
+            return self.signed()
+        finally:
+            signer._fast = fast
+
+    def by_callbacks(self, signed: bool, at_once: int) -> Callable[[object], object]:
+        """Return what makes all calls of a run with callbacks, so many under way at a time."""
+        auth = self._pair if signed else ()
+
+        def run(_: object) -> None:
+            for _ in range(CALLS // at_once):
+                handles = [
+                    REST("POST", "/buckets", PARAMS, auth, client=self._client, callback=ignore) for _ in range(at_once)
+                ]
+                for handle in handles:
+                    handle.join()
+
+        return run
 
 
 def ignore(_value: object) -> None:
     """Take a value and do nothing with it."""
 
 
-def threaded(way: Way, calls: int) -> float:
-    """Return the seconds that a call takes, of so many by 16 threads."""
+def alone(call: Call) -> Callable[[object], object]:
+    """Return what makes all calls of a run, one after the other."""
+
+    def run(_: object) -> None:
+        for _ in range(CALLS):
+            call()
+
+    return run
+
+
+def together(call: Call) -> Callable[[object], object]:
+    """Return what makes all calls of a run, in 16 threads."""
 
     def work() -> None:
-        for _ in range(calls // THREADS):
-            way()
+        for _ in range(CALLS // THREADS):
+            call()
 
-    threads = [threading.Thread(target=work) for _ in range(THREADS)]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return (time.perf_counter() - begun) / (calls // THREADS * THREADS)
+    def run(_: object) -> None:
+        threads = [threading.Thread(target=work) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-
-def single(way: Way, calls: int) -> float:
-    begun = time.perf_counter()
-    for _ in range(calls):
-        way()
-    return (time.perf_counter() - begun) / calls
+    return run
 
 
-def show(title: str, times: dict[str, list[float]], against: dict[str, str]) -> None:
-    print(f"\n{title}")
-    for name, taken in times.items():
-        median = statistics.median(taken)
-        ratio = statistics.median(a / b for a, b in zip(taken, times[against.get(name, "httpx")], strict=True))
-        spread = f"({min(taken) * 1e6:.0f} to {max(taken) * 1e6:.0f})"
-        print(f"  {name:28} {median * 1e6:7.0f} us {spread:20} {ratio:5.2f} x {against.get(name, 'httpx')}")
+def calls(seconds: float) -> Iterator[Line]:
+    """Signed and unsigned calls, blocking and with callbacks, by one thread and by 16."""
+    pair = ECDSA()
+    with server() as port:
+        yield from _compared("1 thread", Rivals(port, pair), Ours(port, pair), alone, 1, seconds / 2)
+        yield from _compared("16 threads", Rivals(port, pair), Ours(port, pair), together, THREADS, seconds / 2)
 
 
-def imports(runs: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {"httpx": [], "pymdc": []}
-    for _ in range(runs):
-        for name, taken in times.items():
-            begun = time.perf_counter()
-            subprocess.run([sys.executable, "-c", f"import {name}"], check=True)
-            taken.append(time.perf_counter() - begun)
-    return times
+def _compared(
+    threads: str,
+    rivals: Rivals,
+    ours: Ours,
+    how: Callable[[Call], Callable[[object], object]],
+    many: int,
+    seconds: float,
+) -> Iterator[Line]:
+    runs = {
+        "httpx": how(rivals.by_httpx),
+        "requests": how(rivals.by_requests),
+        "http.client": how(rivals.by_http_client),
+        "httpx + ecdsa": how(rivals.by_httpx_signed),
+        "unsigned": how(ours.unsigned),
+        "unsigned, callbacks": ours.by_callbacks(False, many),
+        "signed": how(ours.signed),
+        "signed, callbacks": ours.by_callbacks(True, many),
+    }
+    if many == 1:  # the signer is shared, so other threads would see the change
+        runs["signed by ecdsa"] = how(ours.signed_slowly)
+    race = Race([Way(name, run, per_call(CALLS)) for name, run in runs.items()], seconds)
+    yield race.line(f"unsigned call, {threads}", "unsigned", "httpx", 0.8)
+    yield race.line(f"unsigned call, {threads}", "unsigned", "requests")
+    yield race.line(f"unsigned call, {threads}", "unsigned", "http.client")
+    yield race.line(f"unsigned call with a callback, {threads}", "unsigned, callbacks", "httpx")
+    if many == 1:
+        yield race.line(f"signed call by ecdsa, {threads}", "signed by ecdsa", "httpx + ecdsa", 1 / 1.15)
+    if curve.coincurve:
+        yield race.line(f"signed call by `pymdc[fast]`, {threads}", "signed", "httpx + ecdsa", 1 / 0.75)
+        yield race.line(f"the same with a callback, {threads}", "signed, callbacks", "httpx + ecdsa")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=300, help="how many calls a run has")
-    parser.add_argument("--runs", type=int, default=7, help="how often each way is taken, in turn")
-    arguments = parser.parse_args()
-    here, there = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
-    server.start()
-    made = ways(here.recv())
-    against = dict.fromkeys(["pymdc, signed by ecdsa", "pymdc[fast], signed"], "httpx + ecdsa")
-    for title, time_of in [("one thread", single), (f"{THREADS} threads", threaded)]:
-        chosen = made if time_of is single else {name: made[name] for name in ["httpx", "pymdc, unsigned"]}
-        times: dict[str, list[float]] = {name: [] for name in chosen}
-        for way in chosen.values():
-            time_of(way, arguments.calls // 4)
-        for _ in range(arguments.runs):
-            for name, way in chosen.items():
-                times[name].append(time_of(way, arguments.calls))
-        show(title, times, against)
-    show("import", imports(arguments.runs), {})
-    server.terminate()
+PEAK = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
 
 
-if __name__ == "__main__":
-    main()
+def imports(seconds: float) -> Iterator[Line]:
+    """The import beside that of httpx, and its memory."""
+    race = Race(
+        [
+            Way(f"import {name}", lambda _, name=name: _python(f"import {name}"), milliseconds)  # type: ignore[misc]
+            for name in ("pymdc", "httpx")
+        ],
+        seconds,
+    )
+    yield race.line("`import pymdc`", "import pymdc", "import httpx", 1 / 0.9)
+    ours, other = (int(_python(f"import {name}\n{PEAK}")) * 1024 for name in ("pymdc", "httpx"))
+    yield memory_line("`import pymdc`", f"import httpx: {other >> 20} MiB", ours, other)
+
+
+def _python(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout

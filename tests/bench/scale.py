@@ -30,11 +30,11 @@ from typing import Any
 from .. import engines
 from ..bridge.chaos.processes import Process, people, visited
 from ..bridge.harness import Person, run_sql, settings_for
-from .bench_bridge import Connection, signed, spread, syncs
+from .load import Connection, signed, spread, syncs
+from .racing import processor_seconds
 
 BATCH = 128  # as in `pymdc/bridge/writer.py`
 CLIENTS = 16
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -195,15 +195,6 @@ def _serves(result: Result, rate: float) -> bool:
 
 
 # Measuring.
-
-
-def processor_seconds(pids: Sequence[int]) -> float:
-    """What processes have used of the processors, their ended children included."""
-    total = 0
-    for pid in pids:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(int(word) for word in words[11:15])
-    return total / TICKS
 
 
 def family(pid: int) -> list[int]:
