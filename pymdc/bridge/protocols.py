@@ -14,6 +14,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from .connections import Connections
+from .output import ReplyOutput
 from .requests import GONE
 from .settings import HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, READ_BYTES, SEND_SECONDS
 
@@ -106,7 +107,10 @@ class Http(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             self.transport.abort()
             raise ValueError("too many requests at once")  # the parser stops at it
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and self.scope["method"] != "HEAD":
+            self.cycle.transport = cast("asyncio.Transport", ReplyOutput(self.transport))
 
     def on_body(self, body: bytes) -> None:
         self._pending_bytes = 0

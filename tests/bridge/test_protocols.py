@@ -217,3 +217,20 @@ def test_what_is_known_of_the_inside_of_uvicorn_was_read_in_this_version() -> No
     source = inspect.getsource(HttpToolsProtocol)
     for name in ("self.cycle", "self.pipeline", "def handle_websocket_upgrade", "def send_400_response", "def on_body"):
         assert name in source
+
+
+def test_a_short_reply_comes_in_one_piece(bridge: Running) -> None:
+    with connected(bridge) as connection:
+        for _ in range(20):
+            connection.sendall(GET + b"\r\n")
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert body
+
+
+def test_the_head_alone_goes_out_where_it_is_asked_for(bridge: Running) -> None:
+    with connected(bridge) as connection:
+        connection.sendall(GET.replace(b"GET", b"HEAD") + b"\r\n")
+        reply = connection.recv(65536)
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert reply.endswith(b"\r\n\r\n")
