@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.datastructures import Headers
@@ -11,6 +12,7 @@ from starlette.types import Scope
 __all__ = ["Addresses", "neighbourhood"]
 
 _HOPS = 32  # no chain of proxies is longer; a header of 32 KB could name ten thousand
+_REMEMBERED = 4096  # addresses of connections, which come again with each request
 _HOME_BITS = 64  # a provider gives each of its customers at least so many IPv6 addresses: they count as one
 
 
@@ -26,7 +28,10 @@ class Addresses:
 
     def of(self, scope: Scope) -> str:
         """Return the address of the client of a request: the last one that no trusted proxy has."""
-        peer = _parsed(scope["client"][0] if scope.get("client") else "")
+        said = scope["client"][0] if scope.get("client") else ""
+        if not self._proxies:
+            return _shown(said)
+        peer = _parsed(said)
         named = ",".join(Headers(scope=scope).getlist("x-forwarded-for")).rsplit(",", _HOPS)[-_HOPS:]
         while peer is not None and self._trusts(peer) and named:
             before = _parsed(named.pop())
@@ -44,10 +49,17 @@ class Addresses:
         return any(address in proxy for proxy in self._proxies)
 
 
+@lru_cache(_REMEMBERED)
 def neighbourhood(address: str) -> str:
     """Return what stands for an address where clients are counted: of IPv6, the network that is one customer's."""
     parsed = _parsed(address)
     return str(ip_network((parsed, _HOME_BITS), strict=False)) if isinstance(parsed, IPv6Address) else address
+
+
+@lru_cache(_REMEMBERED)
+def _shown(text: str) -> str:
+    address = _parsed(text)
+    return "unknown" if address is None else str(address)
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

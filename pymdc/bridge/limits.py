@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,7 +32,7 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self.stopping = False
         self.settings = settings
-        self.channels = 0
+        self.requests = self.channels = 0
         self.uploads = Queues()
         self._requests: Counter[str] = Counter()
 
@@ -40,11 +40,6 @@ class Limits:
     def busy(self) -> bool:
         """Whether anything is under way."""
         return self.requests + self.channels > 0
-
-    @property
-    def requests(self) -> int:
-        """How many requests are under way."""
-        return self._requests.total()
 
     @contextmanager
     def request(self, address: str) -> Iterator[None]:
@@ -56,14 +51,16 @@ class Limits:
         """
         self._refuse_when_stopping()
         group = neighbourhood(address)
-        if self._requests.total() >= self.settings.max_requests:
+        if self.requests >= self.settings.max_requests:
             raise Unavailable("The bridge is too busy, try again later")
         if self._requests[group] >= share(self.settings.max_requests):
             raise Refused(429, "Too many requests at once from this address, try again later")
+        self.requests += 1
         self._requests[group] += 1
         try:
             yield
         finally:
+            self.requests -= 1
             self._requests[group] -= 1
             if not self._requests[group]:
                 del self._requests[group]
@@ -125,13 +122,15 @@ class Gate:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with ExitStack() as under_way:
-            try:
-                under_way.enter_context(self._counted(scope))
-            except Refused as refused:
-                await _refuse(refused, scope, receive, send)
-            else:
+        passed = False
+        try:
+            with self._counted(scope):
+                passed = True
                 await self._app(scope, receive, send)
+        except Refused as refused:
+            if passed:
+                raise
+            await _refuse(refused, scope, receive, send)
 
     def _counted(self, scope: Scope) -> AbstractContextManager[None]:
         if scope["type"] == "websocket":

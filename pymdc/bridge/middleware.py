@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import anyio
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import Refused
@@ -71,8 +72,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._add_headers(MutableHeaders(scope=message))
-            await self._send(message)
+            await self._send({**message, "headers": self._with_ours(message["headers"])})
         elif self._draining and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._drain()
@@ -88,15 +88,17 @@ class _Exchange:
         await self.send({"type": "http.response.start", "status": 204, "headers": headers})
         await self.send({"type": "http.response.body"})
 
-    def _add_headers(self, headers: MutableHeaders) -> None:
-        headers.setdefault("Vary", "Origin")
-        headers["Access-Control-Allow-Credentials"] = "true"
+    def _with_ours(self, theirs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        headers = [*theirs, (b"access-control-allow-credentials", b"true")]
+        if all(name != b"vary" for name, _ in headers):
+            headers.append((b"vary", b"Origin"))
         origin = self._request.get("origin")
         if origin and origin.isprintable():  # no header can be made of anything else
-            headers["Access-Control-Allow-Origin"] = origin
+            headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
         if self._unread:
             self._draining = True
-            headers["Connection"] = "close"
+            headers.append((b"connection", b"close"))
+        return headers
 
     async def _drain(self) -> None:
         drained = 0

@@ -14,6 +14,9 @@ from .settings import JSON_BYTES
 
 __all__ = ["GONE", "Reply", "client", "is_gone", "read_body", "read_object"]
 
+# Made once: `json.dumps` would make an encoder for each reply.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 GONE = "pymdc.gone"
 """The name of the extension of ASGI by which a connection tells whether its peer has closed it."""
 
@@ -24,7 +27,7 @@ class Reply(Response):
     media_type = "application/json; charset=utf-8"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        return _encode(content).encode("utf-8")
 
 
 def client(request: Request) -> str:

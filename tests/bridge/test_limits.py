@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import anyio
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from pymdc.bridge.errors import Refused, Unavailable
-from pymdc.bridge.limits import Limits
+from pymdc.bridge.limits import Gate, Limits
 from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
@@ -189,3 +191,20 @@ def test_a_second_interrupt_does_not_wait_for_transfers(tmp_path: Path) -> None:
                 pass
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
+
+
+def test_a_gate_answers_for_itself_alone(tmp_path: Path) -> None:
+    async def refuses(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise Refused(400, "behind the gate")
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(_: Message) -> None:
+        pass
+
+    limits = Limits(Settings(tmp_path))
+    scope = {"type": "http", "path": "/", "client": ("192.0.2.1", 0)}
+    with pytest.raises(Refused, match=r"^behind the gate$"):
+        anyio.run(Gate(refuses, limits), scope, receive, send)
+    assert not limits.busy
