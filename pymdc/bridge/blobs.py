@@ -25,12 +25,11 @@ from ..core.hashes import content_hash
 from .engine import Engine
 from .errors import Damaged, Full, Unavailable
 from .folder import Folder
-from .objects import Objects
+from .objects import IDENTITY, Objects
 
 __all__ = ["Blobs", "Writing"]
 
 _log = logging.getLogger("pymdc.bridge")
-_IDENTITY = "identity"  # the name of what tells whose store this is
 _OWN = re.compile(r"[0-9a-f]{32}/\d+(#1)?", re.ASCII)  # the names that uploads give, and those of half-written files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -55,7 +54,7 @@ class Blobs:
         self.engine = Engine("the store")
         self._engine: Folder | Objects
         self._store: ObjectStore
-        with _translated(self.engine):
+        with _translated(Engine("the store")):  # nobody is asked yet: no answer, then, of the store's own
             if "://" in location:
                 self._engine = Objects(location)
                 self._store = self._engine.store
@@ -151,7 +150,7 @@ class Blobs:
         with _translated(self.engine):
             for page in self._engine.pages():
                 own = [(name, written) for name, written in page if written is not None and _OWN.fullmatch(name)]
-                for name in {name for name, _ in page} - {name for name, _ in own} - {_IDENTITY}:
+                for name in {name for name, _ in page} - {name for name, _ in own} - {IDENTITY}:
                     skip(name)
                 yield own
 
@@ -164,14 +163,14 @@ class Blobs:
         """Return the identity of the database that the store belongs to, or `None` where it has none yet."""
         with _translated(self.engine):
             try:
-                return bytes(obstore.get(self._store, _IDENTITY).bytes()).decode("ascii", "replace")
+                return bytes(obstore.get(self._store, IDENTITY).bytes()).decode("ascii", "replace")
             except FileNotFoundError:
                 return None
 
     def mark(self, identity: str) -> None:
         """Write the identity of its database into the store."""
         with _translated(self.engine):
-            obstore.put(self._store, _IDENTITY, identity.encode(), use_multipart=False)
+            obstore.put(self._store, IDENTITY, identity.encode(), use_multipart=False)
 
     def size(self, name: str) -> int | None:
         """Return how many bytes a blob has, or `None` where there is none."""

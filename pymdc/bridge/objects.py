@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store, from_url
 
 from .settings import BLOB_BYTES
@@ -16,7 +18,18 @@ if TYPE_CHECKING:
     from obstore import GetOptions
     from obstore.store import ClientConfig, RetryConfig
 
-__all__ = ["Objects"]
+__all__ = ["IDENTITY", "Objects"]
+
+IDENTITY = "identity"  # the name of what tells whose store this is
+# What obstore finds credentials for S3 by. Without any, it asks the service that machines of Amazon have for it.
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+)
+_NO_CREDENTIALS = "S3 wants credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 # Silence of an S3 server is bounded; a whole reply is not, since a slow reader of the data channel holds it back.
 _CLIENT: ClientConfig = {
@@ -33,6 +46,9 @@ class Objects:
     """The object store at a URL. Every method but `read` blocks, and may raise what obstore raises."""
 
     def __init__(self, url: str) -> None:
+        self._lacks_credentials = url.startswith("s3://") and not any(os.environ.get(name) for name in _CREDENTIALS)
+        if self._lacks_credentials and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+            raise PermissionError(_NO_CREDENTIALS)  # obstore does not know this variable, and would ask all the same
         self.store: ObjectStore = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
 
     def writer(self, name: str) -> _WritingObject:
@@ -77,8 +93,19 @@ class Objects:
             yield [(item["path"], item["last_modified"]) for item in page]
 
     def check(self) -> None:
-        """Raise an error where the store does not answer."""
-        obstore.list_with_delimiter(self.store)
+        """Raise an error where the store does not answer. It costs one short request, however full the store is."""
+        try:
+            self._ask()
+        except BaseError as error:
+            if self._lacks_credentials:
+                raise PermissionError(_NO_CREDENTIALS) from error
+            raise
+
+    def _ask(self) -> None:
+        try:
+            obstore.head(self.store, IDENTITY)
+        except FileNotFoundError:  # no bridge has begun here, or there is no such bucket: the first page tells
+            next(iter(obstore.list(self.store, chunk_size=1)), None)
 
     def urls(self, names: Sequence[str], seconds: int) -> list[str] | None:
         """Return a URL for each blob that gives it to anybody for some time; `None` where the store has no such."""

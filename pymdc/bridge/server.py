@@ -107,6 +107,9 @@ def serve(
         echo(f"Data: {bound.data.resolve()}")
         echo(f"Mail: {bound.outbox.resolve() if bound.smtp_host is None else bound.smtp_host}")
         echo(f"export STORJ_BRIDGE={bound.base_url}")
+        if bound.listens_everywhere and bound.public_url is None:
+            echo(f"Warning: mails and downloads name {bound.base_url}, which other machines cannot reach.")
+            echo("Set --public-url to the address that they reach this bridge by, such as https://bridge.example.")
 
     with listener:
         if bound.workers == 1:

@@ -81,6 +81,9 @@ ACTIVATION_DAYS = 30  # a mail that was not followed in a month was not meant to
 STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: most do, and an operator still waits for it
 
 
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- compared, not bound
+
+
 def _default_data() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "pymdc-bridge"
@@ -226,6 +229,10 @@ class Settings:
             raise ValueError("a TLS certificate and its key are given together, or neither")
         if self.public_url is not None:
             _check_url(self.public_url, "the public URL")
+            if "?" in self.public_url or "#" in self.public_url:
+                raise ValueError(
+                    f"the public URL has neither a query (?) nor a fragment (#), unlike {self.public_url!r}"
+                )
         for origin in self.redirect_origins:
             _check_url(origin, "a redirect origin")
         for proxy in self.trusted_proxies:
@@ -253,11 +260,16 @@ class Settings:
         return self.data / "outbox"
 
     @property
+    def listens_everywhere(self) -> bool:
+        """Whether the bridge listens on all addresses, of which none is its name."""
+        return self.host in _LOOPBACK
+
+    @property
     def base_url(self) -> str:
         """How clients reach the bridge, without a slash at the end."""
         if self.public_url is not None:
             return self.public_url.rstrip("/")
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 -- compared, not bound
+        host = _LOOPBACK.get(self.host, self.host)
         scheme = "http" if self.tls_certificate is None else "https"
         return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 

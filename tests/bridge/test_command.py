@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -239,6 +240,43 @@ def test_the_command_serves_until_interrupted(tmp_path: Path) -> None:
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0
         assert running.stdout.read() == "Stopped.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("--host", "0.0.0.0"), True),
+        (("--host", "127.0.0.1"), False),
+        (("--host", "0.0.0.0", "--public-url", "https://bridge.example"), False),
+    ],
+)
+def test_a_bridge_for_others_without_a_name_says_what_to_set(
+    tmp_path: Path, options: tuple[str, ...], warned: bool
+) -> None:
+    command = [sys.executable, "-c", "from pymdc.cli.bridge import bridge; bridge()", "--port", "0", *options]
+    command += ["--data", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONUNBUFFERED": "1"}) as running:
+        assert running.stdout is not None
+        assert any("STORJ_BRIDGE" in line for line in running.stdout)
+        running.send_signal(signal.SIGINT)
+        said = running.stdout.read()
+    assert ("which other machines cannot reach" in said) is warned
+    assert ("Set --public-url" in said) is warned
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["the machine is asked", "the machine is not asked"])
+def test_an_s3_store_without_credentials_is_one_line_that_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks: bool
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false" if asks else "true")
+        result = run("--port", "0", "--data", str(tmp_path), "--store", "s3://bucket/prefix")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in result.output
 
 
 def look_after(tmp_path: Path, *arguments: str, typed: str | None = None) -> Result:

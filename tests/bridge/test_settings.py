@@ -28,6 +28,7 @@ def test_a_database_and_a_store_can_be_elsewhere() -> None:
         ("0.0.0.0", None, "http://127.0.0.1:6382"),
         ("::1", None, "http://[::1]:6382"),
         ("::", None, "http://[::1]:6382"),
+        ("", None, "http://127.0.0.1:6382"),
         ("0.0.0.0", "https://bridge.example/", "https://bridge.example"),
     ],
 )
@@ -47,6 +48,8 @@ def test_links_lead_to_tls_where_the_bridge_speaks_it(host: str, expected: str) 
         ({"tls_key": Path("k")}, "a TLS certificate and its key"),
         ({"public_url": "bridge.example"}, "the public URL begins with http:// or https:// and a host"),
         ({"public_url": "https://"}, "the public URL begins"),
+        ({"public_url": "https://b.example/?a=b"}, "the public URL has neither a query"),
+        ({"public_url": "https://b.example/#a"}, "the public URL has neither a query"),
         ({"redirect_origins": ("https://a", "ftp://b")}, "a redirect origin begins .* unlike 'ftp://b'"),
         ({"trusted_proxies": ("10.0.0.0/8", "nginx")}, "a trusted proxy is an address or a network: 'nginx'"),
         ({"smtp_security": "ssl"}, "one of starttls, tls, none, not 'ssl'"),
