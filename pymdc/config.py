@@ -44,7 +44,7 @@ MAX_INTERIM_REPLIES = 100
 """How many replies of the kind "100 Continue" may come before the real one. Honest servers send one or two."""
 
 ATTEMPT_SECONDS = 0.25
-"""How long after an attempt to connect the next address of a host is tried beside it: RFC 8305's own figure."""
+"""How long one address of a host may take to answer before the next one is tried as well. The figure is RFC 8305's."""
 
 ORDER_SECONDS = 60.0
 """How long signed requests go one at a time after the bridge refused one that was overtaken."""
@@ -71,13 +71,13 @@ class Timeout:
         read: for the next bytes of a reply. The bridges of 2016 gave up on a silent farmer after 5.5 s, and on a
             request of their own after a minute.
         write: for the bridge to take more bytes.
-        pool: for a free connection of the client's pool. It has no bound, so that nothing ever waits; the limit only
-            guards against a defect.
+        pool: for a free connection of the client's pool. The pool has no bound, so nothing waits for it; the limit is
+            there in case of a defect.
         transfer: for the reply to an upload, which a bridge may give only after it has stored the file. The bridges of
             2016 closed a connection that they could not answer after 120 s.
         channel: for the next bytes of a shard, from a farmer or a store. v0.6.6 farmers never answer a bad token.
-        total: for a whole call, transfers included, from when it begins to when its value is there. There is none by
-            default: how long an upload may take, only its caller knows.
+        total: for a whole call, transfers included, from when it begins to when its value is there. By default there is
+            none: only the caller knows how long an upload may take.
     """
 
     connect: float | None = 10.0

@@ -35,13 +35,13 @@ _T = TypeVar("_T")
 
 @final
 class Refusal(TypedDict):
-    """What a bridge answers when it refuses: its words."""
+    """The answer of a bridge that refuses."""
 
     error: str
 
 
 class IntegrityError(Exception):
-    """Content whose hash is not the one that it is known by."""
+    """Content that does not match its hash."""
 
 
 class ChannelError(Exception):
@@ -86,7 +86,7 @@ def caused_by(value: _E, cause: BaseException) -> _E:
 
 
 def at_host(value: _E, host: str) -> _E:
-    """Return an exception value that knows which host it is about: one that knows already keeps what it knows."""
+    """Note on an exception value which host it is about, unless it says so already, and return it."""
     if getattr(value, "host", None) is None:
         value.host = host  # type: ignore[attr-defined]  # every exception takes attributes, and pickles them
     return value

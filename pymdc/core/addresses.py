@@ -16,14 +16,14 @@ from typing import Any
 from .. import config
 from .job import Job
 
-__all__ = ["connected"]
+__all__ = ["connect"]
 
 _Address = tuple[Any, Any, int, str, Any]  # as socket.getaddrinfo gives it
 
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", None))
 
 
-def connected(host: str, port: int, end: float | None, job: Job) -> socket.socket:
+def connect(host: str, port: int, end: float | None, job: Job) -> socket.socket:
     """Connect to the first address of the host that answers.
 
     Arguments:
@@ -36,7 +36,7 @@ def connected(host: str, port: int, end: float | None, job: Job) -> socket.socke
         CancelledError: the job was cancelled.
     """
     try:
-        with closing(_Race(_by_turns(_resolved(host, port, end, job)))) as race:
+        with closing(_Race(_alternating(_look_up(host, port, end, job)))) as race:
             sock = race.winner(end, job)
     except OSError as error:
         error.filename = f"{host}:{port}"
@@ -45,8 +45,8 @@ def connected(host: str, port: int, end: float | None, job: Job) -> socket.socke
     return sock
 
 
-def _resolved(host: str, port: int, end: float | None, job: Job) -> list[_Address]:
-    """Ask for the addresses. A name is asked for in a thread, since nothing can stop the system's function."""
+def _look_up(host: str, port: int, end: float | None, job: Job) -> list[_Address]:
+    """Look up the host's addresses. The system's function cannot be interrupted, so it runs in a thread."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:  # a name, then
@@ -78,7 +78,7 @@ def _in_background(function: Callable[[], None]) -> None:
         function()
 
 
-def _by_turns(addresses: list[_Address]) -> list[_Address]:
+def _alternating(addresses: list[_Address]) -> list[_Address]:
     """Order the addresses so that the families alternate, beginning with the one that the system prefers."""
     families: dict[int, deque[_Address]] = {}
     for address in addresses:
@@ -90,7 +90,7 @@ def _by_turns(addresses: list[_Address]) -> list[_Address]:
 
 
 class _Race:
-    """Attempts to connect side by side: each begins `ATTEMPT_SECONDS` after the one before, or when that failed."""
+    """Attempts to connect, side by side: each begins `ATTEMPT_SECONDS` after the one before, or when that one fails."""
 
     def __init__(self, addresses: list[_Address]) -> None:
         self._waiting = deque(addresses)

@@ -1,4 +1,4 @@
-"""What httpcore sends and receives on: streams that can be cancelled, and that hear a reply while they still send.
+"""The connections under httpcore: they can be cancelled, and they notice a reply while they still send.
 
 httpcore's public seam for that is `NetworkBackend` and `NetworkStream`.
 """
@@ -16,19 +16,19 @@ from http.client import HTTPException
 import httpcore
 
 from .. import config
-from .addresses import connected
+from .addresses import connect
 from .job import Job
-from .network import Link, after, patiently, secured, wait
+from .network import Link, deadline, patiently, start_tls, wait
 from .replies import ReplyStart
 
 __all__ = ["Backend", "DisconnectedError", "is_sending", "sending_for"]
 
 _Options = typing.Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
-_UNSAID = -1.0  # no limit of httpcore's: where it speaks with a SOCKS proxy, it names none
+_NOT_GIVEN = -1.0  # httpcore gives no limit where it speaks with a SOCKS proxy
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-_current = threading.local()  # the job that this thread sends for, and its limit: httpx lets nothing through to here
+_current = threading.local()  # the job that this thread sends for, and its limit: httpx cannot pass them on to here
 
 
 class DisconnectedError(httpcore.RemoteProtocolError):
@@ -68,7 +68,7 @@ class Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect. The last two arguments are httpcore's, and not used."""
         with _connecting():
-            return _Stream(connected(host, port, after(timeout), _current.job))
+            return _Stream(connect(host, port, deadline(timeout), _current.job))
 
 
 @contextmanager
@@ -85,11 +85,11 @@ class _Stream(httpcore.NetworkStream):
     """A connection for one exchange after another.
 
     A write ends in `httpcore.WriteError` as soon as the other side has begun to reply, or has closed; httpcore answers
-    that by reading the reply. The bridges of 2016 refuse a large upload at once and then stop reading: a client that
-    only writes would hang until its write times out, with the refusal unread.
+    that by reading the reply. The bridges of 2016 refuse a large upload at once and then stop reading. A client that
+    only writes would hang until its write times out, and would never read the refusal.
 
-    The last byte that has come is held back until httpcore asks for it. If it never does, the reply ended before that
-    byte: there is more than the reply, and the connection must not be used again.
+    The last byte that has come is held back until httpcore asks for more. If httpcore never does, that byte came after
+    the end of the reply, and the connection must not be used again.
     """
 
     def __init__(self, link: Link) -> None:
@@ -101,13 +101,13 @@ class _Stream(httpcore.NetworkStream):
         self._limit: float | None = None  # of the last write
         self._failure: OSError | None = None  # what the last write met
 
-    def read(self, max_bytes: int, timeout: float | None = _UNSAID) -> bytes:
+    def read(self, max_bytes: int, timeout: float | None = _NOT_GIVEN) -> bytes:
         """Return the next bytes, or `b""` where the other side has closed. Without `timeout` the job's limit holds."""
         if self._writing:
             self._writing = False
             self._flush()
         if not self._received:
-            limit = _current.limit if timeout == _UNSAID else timeout
+            limit = _current.limit if timeout == _NOT_GIVEN else timeout
             with _reading():
                 self._received = self._receive(max_bytes, limit)
         count = min(len(self._received), max_bytes)
@@ -139,7 +139,7 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Return a stream with TLS over this connection."""
         with _connecting():
-            return _Stream(secured(self._link, ssl_context, server_hostname, after(timeout), _current.job))
+            return _Stream(start_tls(self._link, ssl_context, server_hostname, deadline(timeout), _current.job))
 
     def get_extra_info(self, info: str) -> typing.Any:
         """Return what httpcore asks for: whether an idle connection is of no use any more.
@@ -178,41 +178,41 @@ class _Stream(httpcore.NetworkStream):
         try:
             while rest:
                 self._link.settimeout(0)
-                self._hear()
+                self._look_for_reply()
                 try:
                     rest = rest[self._link.send(rest) :]
                 except _WOULD_BLOCK:
-                    wait(self._link, selectors.EVENT_READ | selectors.EVENT_WRITE, after(self._limit), _current.job)
+                    wait(self._link, selectors.EVENT_READ | selectors.EVENT_WRITE, deadline(self._limit), _current.job)
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
             self._failure = error
             raise httpcore.WriteError(str(error)) from error
 
-    def _hear(self) -> None:
+    def _look_for_reply(self) -> None:
         """Look whether the other side has begun to reply.
 
-        That the socket is readable would not tell: under TLS 1.3 session tickets come unasked, and so may interim
-        replies, after which a server still wants the rest.
+        A readable socket is not enough: under TLS 1.3 session tickets come unasked, and so may interim replies, after
+        which a server still wants the rest.
         """
         try:
             data = self._link.recv(config.CHUNK_BYTES)
         except _WOULD_BLOCK:
             return
         if data:
-            self._received += self._fed(data)
+            self._received += self._feed(data)
         if self._received or not data:
             raise httpcore.WriteError("the other side has already replied")
 
     def _receive(self, max_bytes: int, limit: float | None) -> bytes:
         while True:
-            data = patiently(lambda: self._link.recv(max_bytes), self._link, after(limit), _current.job)
+            data = patiently(lambda: self._link.recv(max_bytes), self._link, deadline(limit), _current.job)
             if not data:
                 return self._ended()
-            if received := self._fed(data):
+            if received := self._feed(data):
                 return received
 
-    def _fed(self, data: bytes) -> bytes:
+    def _feed(self, data: bytes) -> bytes:
         try:
             return self._reply.feed(data)
         except HTTPException as error:

@@ -1,4 +1,4 @@
-"""What the views of one client share: the bridge, the connections to it, and the threads."""
+"""The core of a client, which its views with other schedulers share: the bridge, the connections, the threads."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class ClientCore:
         if transport is not None:
             transport.close()
 
-    def start_anew(self) -> None:
-        """Begin anew in the child of a fork: the connections, the threads and the calls under way are the parent's."""
+    def reset_after_fork(self) -> None:
+        """Begin anew in the child of a fork: connections, threads and calls under way belong to the parent."""
         self._lock = threading.Lock()  # another thread of the parent may have held it
         transport, self._transport, self._exchange = self._transport, None, None
         if transport is not None:
-            transport.disown()
-        self.dispatcher.start_anew()
+            transport.leave_to_parent()
+        self.dispatcher.reset_after_fork()
 
     def _opened(self) -> Exchange:
         with self._lock:
@@ -115,7 +115,7 @@ def _release_all() -> None:
 
 def _start_anew_in_child() -> None:
     for core in list(_cores):
-        core.start_anew()
+        core.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork

@@ -1,6 +1,9 @@
 """The curve secp256k1: signing and verifying, by python-ecdsa, or by libsecp256k1 where `coincurve` is installed.
 
 Both give the same bytes; the second one is twenty times as fast. Loaded when the first key is made.
+
+DER, the form of a signature, is read and written by `ecdsa.util` alone. Its reader is strict, and a second one of our
+own would be a second place for mistakes.
 """
 
 from __future__ import annotations
@@ -93,5 +96,5 @@ class Verifier:
             return False
         if not (0 < r < _ORDER and 0 < s < _ORDER):
             return False
-        # libsecp256k1 takes the lower of the two equivalent values of s only.
+        # libsecp256k1 accepts only the lower of the two good values of s. Other clients may send the higher one.
         return bool(self._fast.verify(sigencode_der(r, min(s, _ORDER - s), _ORDER), digest, hasher=None))

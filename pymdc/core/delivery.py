@@ -1,4 +1,4 @@
-"""How a function of the program is called: where callbacks belong, and so that nothing it raises does harm."""
+"""Calling functions of the program: in the thread where callbacks belong, and reporting what they raise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ It may have a method `report(error)`, which is then called there with what a cal
 
 
 def check_callable(function: object, what: str) -> None:
-    """Raise a `TypeError` for what cannot be called, and for a coroutine function, which a call would not run."""
+    """Raise a `TypeError` for what cannot be called, and for a coroutine function: calling one does not run it."""
     if not callable(function):
         raise TypeError(f"the {what} must be callable, not {type(function).__name__}")
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
@@ -34,7 +34,11 @@ def check_callable(function: object, what: str) -> None:
 def delivery(
     scheduler: Scheduler | None, reported: type[BaseException] = BaseException
 ) -> Callable[[Callable[[], object]], None]:
-    """Return what runs a function where callbacks belong, and reports what it raises of that kind."""
+    """Return a function that runs another one where callbacks belong, and reports what that one raises.
+
+    Arguments:
+        reported: which exceptions are reported; others are raised.
+    """
     if scheduler is None:
         return lambda function: reporting(function, reported)
     report: Callable[[BaseException], object] = getattr(scheduler, "report", _to_the_hook)

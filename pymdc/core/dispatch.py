@@ -14,14 +14,14 @@ from .under_way import UnderWay
 
 __all__ = ["Callback", "Dispatcher", "Handle", "Scheduler"]
 
-_CLOSE_SECONDS = 1.0  # how long the end of calls that were told to stop is waited for
+_CLOSE_SECONDS = 1.0  # how long to wait for calls that were told to stop
 
 
 class Dispatcher:
     """Runs calls: at once in the caller's thread, or on at most `workers` threads.
 
-    The process does not end before all calls are done, and what callbacks start after the main thread has ended is done
-    as well.
+    The process does not end before all calls are done. Callbacks may start calls after the main thread has ended, and
+    these are done as well.
     """
 
     def __init__(self, workers: int) -> None:
@@ -49,27 +49,29 @@ class Dispatcher:
         """Wait for the calls under way and their callbacks, but not for those of this thread.
 
         Arguments:
-            cancel: end them first. Then the wait is a second at most: a callback may take longer.
+            cancel: end the calls first, and wait a second at most, even if a callback takes longer.
         """
         if cancel:
             self._calls.abandon(_CLOSE_SECONDS)
         else:
             self._calls.finish()
 
-    def start_anew(self) -> None:
-        """Begin anew in the child of a fork: the calls under way are the parent's."""
+    def reset_after_fork(self) -> None:
+        """Begin anew in the child of a fork: the calls under way belong to the parent."""
         calls = self._calls.calls
-        self._pool.start_anew()
-        self._calls.start_anew()
+        self._pool.reset_after_fork()
+        self._calls.reset_after_fork()
         for call in calls:
             if isinstance(call, Handle):
-                call.disown()
+                call.leave_to_parent()
 
     def _block(self, call: Callable[[Job], Any], scheduler: Scheduler | None) -> Any:
         blocking = _Blocking(Job(delivery(scheduler, Exception)))
         self._calls.began(blocking)
         try:
-            return value_of(call, blocking.job, Exception)  # Ctrl-C, in a progress callback too, is the program's
+            return value_of(
+                call, blocking.job, Exception
+            )  # Ctrl-C is raised to the program, from a progress callback too
         finally:
             self._calls.ended(blocking)
 
@@ -82,4 +84,4 @@ class _Blocking:
         self.thread: int | None = threading.get_ident()
 
     def end_soon(self) -> None:
-        """Do nothing: it runs."""
+        """Do nothing: the call is running already."""

@@ -1,4 +1,4 @@
-"""Which bridge to call, and by way of which proxy: the argument, the environment, and what a URL must be like."""
+"""Choose the bridge to call and the proxy on the way, and check that the bridge's URL can be used."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def parse_endpoint(endpoint: str) -> SplitResult:
 
 
 def proxy_for(address: str, scheme: str) -> str | None:
-    """Return the proxy that the environment names, as a URL, by the rules of urllib, which the original went by.
+    """Return the proxy that the environment names, as a URL, by the rules of urllib, as the original did.
 
     Arguments:
         address: the host that is to be reached, with its port where `NO_PROXY` may name one.

@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 class Exchange:
-    """What one client says to its bridge, whatever the thread.
+    """Makes the calls of one client to its bridge. All threads share it.
 
     Arguments:
         endpoint: the bridge's URL, split.
@@ -100,16 +100,17 @@ class Exchange:
 
 
 class _SignedOrder:
-    """Lets signed requests go side by side, until the bridge turns out to want them in order.
+    """Sends signed requests side by side, or one at a time once the bridge has refused one for its nonce.
 
-    A bridge of 2016 keeps one nonce per user and refuses a lower one, so of requests sent side by side those fail that
-    are overtaken. After the first such refusal this client sends signed requests one at a time: nothing overtakes, and
-    each is signed when its turn comes. Uploads and downloads carry tokens and are not signed: they are not held up.
+    A bridge of 2016 keeps one nonce per user and refuses a lower one, so a request fails if one that was signed
+    later arrives before it. After the first such refusal this client sends signed requests one at a time: nothing
+    overtakes, and each is signed when its turn comes. Uploads and downloads carry tokens and are not signed, so they do
+    not wait.
     """
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._until = 0.0  # when the order is given up again: what was in the way may have gone
+        self._until = 0.0  # when requests may go side by side again: the other program may have ended
 
     def keep(self) -> None:
         """Send signed requests one at a time from here on, for `ORDER_SECONDS`."""
@@ -156,7 +157,7 @@ def _may_repeat(call: wire.Call, error: Exception) -> bool:
 
 
 def back_off(attempt: int, job: Job) -> None:
-    """Wait before the attempt that follows the given one: each time longer, and never in step with others.
+    """Wait before the next attempt: longer each time, and by a random share, so that clients do not retry in step.
 
     Raises:
         CancelledError, TimeoutError: the job was cancelled meanwhile, or its time is up.

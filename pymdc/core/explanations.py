@@ -1,4 +1,4 @@
-"""What a value means, in one plain sentence for a person."""
+"""`pymdc.explain`: say in one plain sentence what a value means."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _FILES = [
     (FileExistsError, "There is a file {} already"),
 ]
 
-# From the particular to the general: the first kind that fits is taken.
+# The first kind that fits is taken, so subclasses stand before their bases.
 _WORDS: list[tuple[type[BaseException], Callable[[Any], str]]] = [
     (MetadiskError, lambda error: f"The bridge refused: {error}"),
     (HTTPError, _http_error),

@@ -126,31 +126,31 @@ class Handle(Future[Any]):
         return self.done() and isinstance(super().result(), CancelledError)
 
     def run(self) -> None:
-        """Make the call and deliver its value, unless somebody has begun to."""
+        """Make the call and deliver its value, unless another thread has begun to."""
         if self._begun.acquire(blocking=False):
             self.thread = threading.get_ident()
             self.set_running_or_notify_cancel()
             self._finish(value_of(self._call, self.job))
 
-    def disown(self) -> None:
-        """End here, in the child of a fork: the parent makes the call, and calls the callback."""
+    def leave_to_parent(self) -> None:
+        """End this handle in the child of a fork: the parent makes the call, and calls the callback."""
         cancelled = CancelledError("the call belongs to the process that made it")
         value = self._outcome[0] if self._outcome else cancelled
         self._begun.acquire(blocking=False)
-        super().__init__()  # the locks anew: any of them may be held for ever
+        super().__init__()  # makes new locks: another thread of the parent may have held the old ones
         self._delivered = threading.Event()
         self._delivered.set()
         self.set_result(value)
 
     def end_soon(self) -> None:
-        """Run the call now, if it still waits for its turn: it was told to stop, and has only to say so."""
+        """Run a cancelled call now if it still waits for its turn: running it only delivers that it was cancelled."""
         if not self._begun.locked():
             self._pool.submit(self, urgent=True)
 
     def _wait(self, wait: Callable[[float | None], object], timeout: float | None) -> None:
         if self.thread == threading.get_ident():
             raise RuntimeError("cannot join a call in its own callback or progress")
-        if timeout is None or timeout > 0:  # to look whether it has ended starts nothing
+        if timeout is None or timeout > 0:  # a timeout of 0 only looks whether the call has ended
             with self._calls.joining(self):
                 if not make_room():
                     self.run()
@@ -159,10 +159,10 @@ class Handle(Future[Any]):
             wait(timeout)
 
     def _finish(self, value: Any) -> None:
-        if self._delivered.is_set():  # a function of the program forked in the midst of the call, and this is the child
+        if self._delivered.is_set():  # the program forked within this call, and this is the child
             return
-        # A scheduler may be wrong and call twice: whoever takes this is the one who calls. They are also the ones who
-        # let go of what a callback holds: a window's things must be freed in the window's thread.
+        # A scheduler may call `deliver` twice by mistake: only the first one finds something here. And what a callback
+        # holds is freed by the thread that takes this out: widgets must be freed in the window's thread.
         once = [(self._callback, self._call, value)]
         del self._callback, self._call
 

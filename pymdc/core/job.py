@@ -1,4 +1,4 @@
-"""What running work knows of whoever asked for it: whether they still want it, and how to tell them how far it is."""
+"""A job: one running call. It can be cancelled, it may have a time limit, and it tells its progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROGRESS_SECONDS = 0.05  # twenty reports a second: smooth to the eye, and no b
 
 
 class Job:
-    """One piece of running work: whether it is still wanted, and whether it can still be stopped.
+    """One running call, or a part of one: whether it was cancelled, and whether it can still be stopped.
 
     Whichever comes first decides, and for good: `cancel()`, or the work's own `commit()`. So whoever cancelled is told
     the truth about the value. Both may be called from any thread, from a signal handler too.
@@ -29,7 +29,7 @@ class Job:
     def __init__(self, deliver: Callable[[Callable[[], object]], None], whole: Job | None = None) -> None:
         self.deliver = deliver
         self._whole = whole
-        self._fate: dict[str, bool] = {}  # "cancelled": decided by setdefault(), which no other thread can interrupt
+        self._fate: dict[str, bool] = {}  # {"cancelled": True or False}: set once, by setdefault(), which is atomic
         self._abandoned = False
         self._end: float | None = None
 
@@ -55,7 +55,7 @@ class Job:
         self._end = None if seconds is None else time.monotonic() + seconds
 
     def check(self) -> None:
-        """Go on, or stop where that was asked for, or where the time for the whole is up.
+        """Raise if the work was cancelled, or if its time is up.
 
         Raises:
             concurrent.futures.CancelledError: stop.
@@ -71,9 +71,8 @@ class Job:
     def commit(self) -> None:
         """Say that from here on the work cannot be stopped any more; `cancel` returns `False` from then on.
 
-        The work calls it just before the step that has an effect which cannot be taken back and whose result is still
-        awaited: before the last byte of an upload is sent, before a finished file gets its name. To call it again does
-        nothing. What a part commits, the whole commits.
+        The work calls it just before a step that cannot be taken back: before the last byte of an upload is sent, or
+        before a finished file gets its name. A second call does nothing. When a part commits itself, so does the whole.
 
         Raises:
             concurrent.futures.CancelledError: it was cancelled before: stop, without that step.
@@ -98,7 +97,7 @@ class Progress:
         """Tell that `done` bytes are done; `last` says that these are all."""
         callback, now, total = self._callback, time.monotonic(), self._total
         if total is not None and not last:
-            done = min(done, total - 1)  # what is there may yet turn out to be too much, or wrong
+            done = min(done, total - 1)  # the bytes may still turn out to be too many, or wrong
         if callback is None or (not last and (done <= self._told or now < self._next)):
             return
         self._told, self._next = done, now + _PROGRESS_SECONDS

@@ -1,4 +1,4 @@
-"""Sockets whose waits end: at a deadline, or when the call is cancelled. Over TCP or TLS, and through proxies."""
+"""Sockets whose waits end at a deadline or when the call is cancelled. Over TCP or TLS, and through proxies."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Protocol, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from .. import config
-from .addresses import connected
+from .addresses import connect
 from .endpoints import proxy_for
 from .job import Job
 
-__all__ = ["Link", "Stream", "after", "patiently", "secured", "wait"]
+__all__ = ["Link", "Stream", "deadline", "patiently", "start_tls", "wait"]
 
 _T = TypeVar("_T")
 
@@ -36,18 +36,19 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
-def after(seconds: float | None) -> float | None:
-    """Return when so many seconds will have passed, by `time.monotonic()`; `None` for never."""
+def deadline(seconds: float | None) -> float | None:
+    """Return the time so many seconds from now, by `time.monotonic()`; `None` for never."""
     return None if seconds is None else time.monotonic() + seconds
 
 
 def patiently(attempt: Callable[[], _T], link: Link, end: float | None, job: Job) -> _T:
-    """Return what `attempt` gives. It works on `link`, and is made again as long as it ends with a `TimeoutError`.
+    """Call `attempt` again and again until it does not end with a `TimeoutError`, and return what it gives.
 
     A blocking call with a short timeout costs less than a selector beside it, and TLS needs it: only the attempt itself
     can tell whether a whole record has come.
 
     Arguments:
+        attempt: receives or sends on `link`.
         end: when to give up, by `time.monotonic()`; `None` for never.
         job: looked at every `POLL_SECONDS`.
 
@@ -85,8 +86,8 @@ def wait(link: Link, events: int, end: float | None, job: Job) -> None:
                 return
 
 
-def secured(link: Link, tls: ssl.SSLContext, host: str | None, end: float | None, job: Job) -> Link:
-    """Begin TLS on a connection, which is closed where that fails.
+def start_tls(link: Link, tls: ssl.SSLContext, host: str | None, end: float | None, job: Job) -> Link:
+    """Begin TLS on a connection. The connection is closed if that fails.
 
     Raises:
         OSError: the handshake failed; `TimeoutError`: it took too long. A `ssl.SSLError` names the host.
@@ -111,7 +112,7 @@ def secured(link: Link, tls: ssl.SSLContext, host: str | None, end: float | None
 
 
 class _TlsWithinTls:
-    """TLS to the bridge inside of TLS to a proxy: no socket of the system can do that."""
+    """TLS to the bridge inside of TLS to a proxy, which `ssl.SSLSocket` cannot do."""
 
     def __init__(self, outer: ssl.SSLSocket, tls: ssl.SSLContext, host: str | None) -> None:
         self._outer = outer
@@ -133,7 +134,7 @@ class _TlsWithinTls:
             return b""
 
     def send(self, data: memoryview | bytes, /) -> int:
-        self._flush()  # before more is taken: what waits is bounded by one piece
+        self._flush()  # before more is taken, so that no more than one piece waits
         return self._run(lambda: self._tls.write(data))
 
     def _run(self, operation: Callable[[], _T]) -> _T:
@@ -182,15 +183,15 @@ class Stream:
         """
         proxy = _proxy_for(f"{host}:{port}", "https" if tls else "http")
         if proxy is None:
-            stream = cls(connected(host, port, end, job), job)
+            stream = cls(connect(host, port, end, job), job)
         else:
-            stream = cls(connected(proxy.hostname or "", proxy.port or 80, end, job), job)
+            stream = cls(connect(proxy.hostname or "", proxy.port or 80, end, job), job)
         with ExitStack() as stack:
             stack.callback(stream.close)
             if proxy is not None:
                 stream._tunnel(proxy, host, port, end)
             if tls is not None:
-                stream._link = secured(stream._link, tls, host, end, job)
+                stream._link = start_tls(stream._link, tls, host, end, job)
             stack.pop_all()
         return stream
 

@@ -1,4 +1,9 @@
-"""The counter of nonces, one for the whole process."""
+"""The counter of nonces, one for the whole process.
+
+Why milliseconds: a bridge of 2016 keeps the highest nonce of each user, and refuses a request with no higher one.
+The original counted seconds, so the second request within a second was refused. And why not microseconds: all programs
+of one user must count in one unit, or the program with the larger numbers locks the others out.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The pool: a bounded number of threads that come with the work and go with it.
+"""The pool: a bounded number of threads, started when there is work and ended when there is none.
 
-Why not `ThreadPoolExecutor`: it refuses work once the main thread has ended, though programs of 2016 chain their calls
-from callback to callback until long after that; and it stands still for ever when work waits for work that is queued.
+Why not `ThreadPoolExecutor`: it refuses work once the main thread has ended, though programs of 2016 start calls from
+callbacks until long after that. And it stops for ever when all its workers wait for work that is still queued.
 
 The bound counts calls under way. A worker whose callback waits for another call, or takes long while work is queued,
-does not count: another worker takes its place. So a callback may wait in whatever way, and the bound still holds.
+does not count: another worker takes its place. So a callback may wait for calls in any way, and the bound
+still holds.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Protocol
 
 __all__ = ["Pool", "Task", "make_room", "user_code"]
 
-_PATIENCE = (
-    0.02  # seconds: how long a callback may hold its place while work is queued; one that waits never gives it up
-)
-_LINGER = 0.01  # seconds: how long a worker waits for more work; the end of the process waits for it no longer
+# How long a callback may run, while work is queued, before another worker takes its place.
+_HOLD_SECONDS = 0.02
+
+# How long a worker without work waits for more. The end of the process waits for it no longer than that.
+_LINGER_SECONDS = 0.01
 
 _numbers = itertools.count(1)
-_here = threading.local()  # `place`: that of the worker which runs in this thread
+_this_thread = threading.local()  # `place`: the place of the worker that runs in this thread
 
 
 class Task(Protocol):
@@ -61,10 +63,10 @@ class Pool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._places: set[_Place] = set()
-        self.start_anew()
+        self.reset_after_fork()
 
-    def start_anew(self) -> None:
-        """Forget the work and the workers: in the child of a fork there are none, and any lock may be held for ever."""
+    def reset_after_fork(self) -> None:
+        """Forget the work and the workers. The child of a fork has none, and a lock may be held there for ever."""
         for place in self._places:
             place.lost = True  # one of them may be that of the thread that forked
         self._lock = threading.Lock()  # guards all of the below
@@ -77,26 +79,26 @@ class Pool:
         self._watching = False
 
     def submit(self, task: Task, *, urgent: bool = False) -> None:
-        """Run a task when its turn comes. An urgent one does not wait: it runs at once, one more than the bound."""
+        """Run a task when its turn comes. An urgent one runs at once, beside those that the bound allows."""
         with self._lock:
             if urgent:
                 self._urgent.add(task)
                 self._waiting.appendleft(task)  # it may be in the queue already; run twice, it does nothing
             else:
                 self._waiting.append(task)
-        self._staff()
+        self._ensure_worker()
 
     def release(self, place: _Place) -> bool:
-        """Give up a place until its worker goes on. Return `False` where no thread can be started to take it."""
+        """Give up a place until its worker goes on. Return `False` if no thread can be started to take the place."""
         with self._lock:
             if place.lost:
                 return True  # the work is the parent's, or the new pool's
             if place.held:
                 self._give_up(place)
-        return self._staff()
+        return self._ensure_worker()
 
-    def _staff(self) -> bool:
-        """Start a worker if there is work and a place; else see that somebody watches. `False`: no thread is left."""
+    def _ensure_worker(self) -> bool:
+        """Start a worker if there is work and a place, else a watcher. Return `False` if no thread can be started."""
         with self._lock:
             full = self._working >= self._capacity
             if not self._waiting or (full and self._watching):
@@ -114,7 +116,7 @@ class Pool:
         return True
 
     def _without_a_thread(self, place: _Place | None) -> None:
-        mine = getattr(_here, "place", None)
+        mine = getattr(_this_thread, "place", None)
         with self._lock:
             if place is None:
                 self._watching = False
@@ -125,14 +127,14 @@ class Pool:
         self._serve(place)
 
     def _serve(self, place: _Place) -> None:
-        before = getattr(_here, "place", None)
-        _here.place = place
+        before = getattr(_this_thread, "place", None)
+        _this_thread.place = place
         try:
             while (task := self._next(place)) is not None:
                 task.run()
                 del task  # or an idle worker would keep the last value alive
         finally:
-            _here.place = before
+            _this_thread.place = before
 
     def _next(self, place: _Place) -> Task | None:
         with self._lock:
@@ -151,20 +153,20 @@ class Pool:
             return task
 
     def _watch(self) -> None:
-        """While work is queued, take the places of workers whose callbacks take long: they may wait for that work."""
+        """While work is queued, free the places of workers whose callbacks take long: they may wait for that work."""
         while True:
             with self._changed:
                 if self._waiting:
-                    self._changed.wait(_PATIENCE)
+                    self._changed.wait(_HOLD_SECONDS)
                 if not self._waiting:
                     self._watching = False
                     return
-                late = time.monotonic() - _PATIENCE
+                late = time.monotonic() - _HOLD_SECONDS
                 slow = [each for each in self._places if each.held and (each.since or late) < late]
                 for place in slow:
                     self._give_up(place)
             for _ in slow:
-                self._staff()
+                self._ensure_worker()
 
     # The following are called with the lock held.
 
@@ -178,7 +180,7 @@ class Pool:
             return False
         self._give_up(place)
         self._idle.append(place)
-        place.called.wait(_LINGER)
+        place.called.wait(_LINGER_SECONDS)
         if not place.held and not place.lost:
             self._idle.remove(place)
         return place.held
@@ -208,7 +210,7 @@ class Pool:
         self._places.discard(place)
 
     def went_on(self, place: _Place) -> None:
-        """Count a worker again that goes on with its call after a function of the program has returned."""
+        """Count a worker again: a function of the program has returned, and the worker goes on with its call."""
         with self._lock:
             if not place.lost:
                 self._take_back(place)
@@ -216,8 +218,8 @@ class Pool:
 
 @contextmanager
 def user_code() -> Iterator[None]:
-    """Say that this thread runs a function of the program, which may wait for calls in ways that nobody sees."""
-    place: _Place | None = getattr(_here, "place", None)
+    """Note that this thread runs a function of the program, which may wait for other calls without telling us."""
+    place: _Place | None = getattr(_this_thread, "place", None)
     if place is None or place.since is not None:
         yield
         return
@@ -231,12 +233,12 @@ def user_code() -> Iterator[None]:
 
 
 def make_room() -> bool:
-    """Give up this thread's place, if it is a worker's: it is about to wait for a call.
+    """Give up this thread's place before it waits for a call, if it is a worker.
 
     Returns:
-        `False` where nobody but this thread is left to run that call.
+        `False` if only this thread is left to run that call.
     """
-    place: _Place | None = getattr(_here, "place", None)
+    place: _Place | None = getattr(_this_thread, "place", None)
     return threading.main_thread().is_alive() if place is None else place.pool.release(place)
 
 

@@ -1,4 +1,4 @@
-"""How the bytes of a reply are taken: interim replies before it, and its content's encoding. No input or output."""
+"""Read a reply's bytes: skip interim replies ("100 Continue"), unpack the content, bound its size. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_LINE = len("HTTP/1.1 200")  # what tells an interim reply from a final one
 
 
 class ReplyStart:
-    """Follows the bytes of one reply up to the end of its head, and leaves interim replies out.
+    """Reads the bytes of one reply up to the end of its head, and drops interim replies.
 
     Attributes:
         begun: whether a byte of the final reply has come, or a byte that is no HTTP.
@@ -96,7 +96,7 @@ class Content:
 
     def __init__(self, encoding: str) -> None:
         self.data = bytearray()
-        self._came = 0
+        self._received = 0
         self._unpacker = None
         encoding = encoding.strip().lower()
         if encoding in ("gzip", "x-gzip"):
@@ -111,11 +111,11 @@ class Content:
             HTTPException: the reply is too large, or is not what its encoding says.
         """
         limit = config.MAX_REPLY_BYTES
-        self._came += len(piece)
+        self._received += len(piece)
         if self._unpacker is not None and len(self.data) <= limit:
             piece = self._unpacked(self._unpacker, piece, limit + 1 - len(self.data))
         self.data += piece
-        if max(len(self.data), self._came) > limit:
+        if max(len(self.data), self._received) > limit:
             raise HTTPException(f"the reply is larger than {limit} bytes")
 
     def finish(self) -> bytes:
@@ -124,7 +124,7 @@ class Content:
         Raises:
             IncompleteRead: its encoding says that more should have come.
         """
-        if self._unpacker is not None and self._came and not self._unpacker.eof:
+        if self._unpacker is not None and self._received and not self._unpacker.eof:
             raise IncompleteRead(bytes(self.data))
         return bytes(self.data)
 
@@ -139,7 +139,7 @@ class Content:
 
 
 def decoding_is_bounded(body: bytes) -> bool:
-    """Tell whether decoding this JSON takes memory in a sane proportion: 64 MiB, and eight times its size.
+    """Tell whether decoding this JSON takes no more memory than 64 MiB and eight times its size.
 
     `[],[],[],...` takes 27 times its size, a listing of files about five times. Other text is no JSON: it is bounded.
     """
@@ -150,7 +150,7 @@ def decoding_is_bounded(body: bytes) -> bool:
 
 
 def _outside_of_strings(body: bytes) -> Iterator[bytes]:
-    """Give what does not stand in JSON's strings, some of it at a time: as many small pieces it would take memory."""
+    """Give the bytes outside of JSON's strings, a chunk at a time: split at once, they would take too much memory."""
     body = body.replace(rb"\\", b"").replace(rb"\"", b"")  # no quote is left that does not begin or end a string
     within = 0
     for place in range(0, len(body), config.CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""Functions that wait for the thread of a loop, which runs them in slices of 10 ms.
+"""The base of the schedulers: functions wait in a queue, and a loop's thread runs them in slices of 10 ms.
 
 The loop answers its own events between two slices. So a thousand callbacks at once do not freeze a window.
 """

@@ -68,8 +68,8 @@ class Transport:
         self._closer.detach()  # it does nothing any more once the process ends
         self._http.close()
 
-    def disown(self) -> None:
-        """Leave the connections to the parent, in the child of a fork: to close them may wait for a lock for ever."""
+    def leave_to_parent(self) -> None:
+        """Leave the connections to the parent, in the child of a fork: closing them might wait for ever for a lock."""
         self._closer.detach()
         _inherited.append(self)
 
@@ -112,7 +112,7 @@ class Transport:
         )
 
 
-_inherited: list[Transport] = []  # what must not be freed in the child of a fork: to free it would close it
+_inherited: list[Transport] = []  # those of the parent, in the child of a fork: freeing one would close it
 
 
 class _Tunnel:
@@ -171,7 +171,7 @@ class _Body(httpx.SyncByteStream):
 class _FinalResponse(httpx.Response):
     """A response that httpx does not take for a redirect.
 
-    It would prepare the next request though it is not to send it, and raise where the location is no URL.
+    httpx prepares the request of a redirect even where it must not follow it, and raises if the location is no URL.
     """
 
     @property
@@ -219,7 +219,7 @@ def _before_the_body(error: Exception, origin: str, *, in_a_tunnel: bool) -> Exc
     """Turn what went wrong before a reply's body began into the documented value.
 
     Arguments:
-        in_a_tunnel: it was with a proxy, before anything was sent to the bridge.
+        in_a_tunnel: it went wrong between here and a proxy, before anything was sent to the bridge.
     """
     if (in_a_tunnel and isinstance(error, _TIMEOUT)) or isinstance(error, _CONNECT_TIMEOUT):
         return caused_by(URLError(os_error_under(error) or TimeoutError("timed out"), origin), error)
@@ -229,7 +229,7 @@ def _before_the_body(error: Exception, origin: str, *, in_a_tunnel: bool) -> Exc
         return caused_by(RemoteDisconnected("the bridge closed the connection without a reply"), error)
     if isinstance(error, _PROTOCOL):
         return caused_by(BadStatusLine(str(error)), error)
-    return _anywhere(error)
+    return _at_any_time(error)
 
 
 def _in_the_body(error: Exception, partial: bytes, received: int, length: str | None) -> Exception:
@@ -237,10 +237,10 @@ def _in_the_body(error: Exception, partial: bytes, received: int, length: str | 
     if isinstance(error, _PROTOCOL):
         missing = int(length) - received if length and length.isdecimal() else None
         return caused_by(IncompleteRead(partial, missing), error)
-    return _anywhere(error)
+    return _at_any_time(error)
 
 
-def _anywhere(error: Exception) -> Exception:
+def _at_any_time(error: Exception) -> Exception:
     if isinstance(error, _TIMEOUT):
         return caused_by(TimeoutError("timed out"), error)
     if isinstance(error, _NETWORK):
@@ -277,12 +277,12 @@ def _proxy_for(endpoint: SplitResult) -> httpcore.Proxy | None:
 
 # httpx logs each request's URL, and the URL of an activation holds its token; httpcore logs the headers of replies,
 # cookies and redirects of an activation among them, and the password of a SOCKS proxy. The filter keeps these records
-# of our requests out of the logs, and leaves alone those of requests that the program makes by itself.
-_TELLING = ("receive_response_headers", "setup_socks5_connection")
+# of our requests out of the logs. It leaves alone the requests that the program itself makes with httpx.
+_TELLS_SECRETS = ("receive_response_headers", "setup_socks5_connection")
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    tells = record.name == "httpx" or str(record.msg).startswith(_TELLING)
+    tells = record.name == "httpx" or str(record.msg).startswith(_TELLS_SECRETS)
     return not (tells and is_sending())
 
 

@@ -1,4 +1,4 @@
-"""The calls of one client that are under way: who waits for their end, and who ends them."""
+"""The calls of one client that are under way: wait until they end, or end them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Call(Protocol):
     thread: int | None
 
     def end_soon(self) -> None:
-        """Run the call now, if it still waits for its turn: it was told to stop, and has only to say so."""
+        """Run a cancelled call now if it still waits for its turn: running it only delivers that it was cancelled."""
 
 
 class UnderWay:
     """The calls under way, blocking ones and those with a callback."""
 
     def __init__(self) -> None:
-        self.start_anew()
+        self.reset_after_fork()
 
-    def start_anew(self) -> None:
-        """Forget the calls: in the child of a fork nobody runs them, and the lock may be held for ever."""
+    def reset_after_fork(self) -> None:
+        """Forget the calls. In the child of a fork no thread runs them, and the lock may be held for ever."""
         self._changed = threading.Condition(threading.Lock())  # guards the three below
         self.calls: set[Call] = set()
         self._closing: list[int] = []  # the threads that wait here for the end of the calls
@@ -53,7 +53,7 @@ class UnderWay:
 
     @contextmanager
     def joining(self, call: Call) -> Iterator[None]:
-        """Say that this thread waits for a call: whoever waits for the end of all calls must not wait for this one."""
+        """Note that this thread waits for a call: a thread that waits for all calls must not wait for this one."""
         me = threading.get_ident()
         with self._changed:
             self._joined[me] = call
@@ -65,13 +65,13 @@ class UnderWay:
                 self._joined.pop(me, None)
 
     def finish(self) -> None:
-        """Wait until no call is under way, but for this thread's own and those that wait for them."""
+        """Wait until no call is under way, except those of this thread and those that wait for them."""
         with self._waiting():
             while self._others():
                 self._changed.wait()
 
     def abandon(self, seconds: float) -> None:
-        """End the calls that are under way, but for this thread's own, and wait for them so long at most."""
+        """End the calls under way, except those of this thread, and wait for them: `seconds` at most."""
         end = time.monotonic() + seconds
         told: set[Call] = set()
         with self._waiting():
@@ -80,7 +80,9 @@ class UnderWay:
                     self._changed.wait(max(end - time.monotonic(), 0))
                     continue
                 fresh = sorted(others - told, key=lambda call: call.thread is not None)
-                for call in fresh:  # those that wait for their turn come first, or they would get it
+                for (
+                    call
+                ) in fresh:  # first those that wait for their turn: else the end of another call would start them
                     call.job.abandon()
                 self._changed.release()  # a call takes locks of its own when it ends, and comes back here
                 try:
@@ -102,7 +104,7 @@ class UnderWay:
                 self._closing.remove(me)
 
     def _others(self) -> set[Call]:
-        """Return the calls that may end without this thread: none of threads that wait here, directly or for one."""
+        """Return the calls that can end without this thread: not those of threads that wait here or for such a call."""
         stuck = set(self._closing)
         while True:
             more = {thread for thread, call in self._joined.items() if call.thread in stuck} - stuck

@@ -45,7 +45,7 @@ _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 @runtime_checkable
 class Account(Protocol):
-    """What gives HTTP Basic: a user name, and the hex of the SHA-256 of the password."""
+    """Credentials for HTTP Basic: a user name, and the hex of the SHA-256 of the password."""
 
     username: str
 
@@ -123,7 +123,7 @@ def _without_secrets(url: str) -> str:
 
 
 def path(*segments: str) -> str:
-    """Return the path of these segments, each percent-encoded whole: whatever an id holds, it stays one segment."""
+    """Return the path of these segments. Each is percent-encoded, so an id with a "/" in it stays one segment."""
     return "".join("/" + _undotted(quote(segment, safe="")) for segment in segments)
 
 
@@ -133,7 +133,7 @@ def _quote_path(path: str) -> str:
 
 def _undotted(segment: str) -> str:
     if segment in (".", ".."):
-        return segment.replace(".", "%2E")  # else URL libraries resolve them away, and the signature with them
+        return segment.replace(".", "%2E")  # else URL libraries remove them, and the signature no longer fits
     return segment
 
 

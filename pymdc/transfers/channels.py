@@ -22,7 +22,7 @@ from websockets.uri import parse_uri
 
 from .. import config
 from ..core.job import Job
-from ..core.network import Stream, after
+from ..core.network import Stream, deadline
 from ..errors import ChannelError
 from .forms import ClosedError, Form, NoAnswerError, earlier_form, later_form
 from .shards import Pointer, ShardBuffer, text_in
@@ -99,7 +99,7 @@ class DataChannels:
         except (InvalidURI, ValueError) as error:
             raise ChannelError("the bridge gave a pointer to no channel") from error
         tls = self._tls if address.secure else None
-        end = after(self._timeout.connect)
+        end = deadline(self._timeout.connect)
         with ExitStack() as stack:
             try:
                 stream = stack.enter_context(closing(Stream.open(address.host, address.port, tls, end, job)))
@@ -147,7 +147,7 @@ class _Channel:
             self._protocol.send_text(message.encode())
         else:
             self._protocol.send_binary(message)
-        self._end = after(self._silence)
+        self._end = deadline(self._silence)
         self._flush(self._end)
 
     def receive(self) -> str | bytes:
@@ -163,7 +163,7 @@ class _Channel:
         text = frame.opcode is Opcode.TEXT
         while True:
             if frame.data and not text:
-                self._end = after(self._silence)
+                self._end = deadline(self._silence)
             if frame.fin:
                 break
             frame = self._next_frame()
@@ -218,7 +218,7 @@ class _Channel:
         events = self._protocol.events_received()
         self._partial = 0 if events else self._partial + len(data)
         if self._partial > _MOST_CONTROL_BYTES:  # so these are bytes of the shard: its frame is only not whole yet
-            self._end = after(self._silence)
+            self._end = deadline(self._silence)
         self._events += events
         self._flush(end)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from .. import config
 from ..core.job import Job
-from ..core.network import Stream, after
+from ..core.network import Stream, deadline
 from ..errors import ChannelError
 from .shards import ShardBuffer
 
@@ -91,19 +91,19 @@ class DirectDownloads:
         return self._get(address, job, buffer)
 
     def _get(self, address: _Address, job: Job, buffer: ShardBuffer) -> None:
-        end = after(self._timeout.connect)
+        end = deadline(self._timeout.connect)
         tls = self._tls if address.secure else None
         with closing(Stream.open(address.host, address.port, tls, end, job)) as stream:
             asked = [f"GET {address.target} HTTP/1.1", f"Host: {address.authority}", "Accept-Encoding: identity"]
             asked += ["Connection: close"] + [f"Range: bytes={buffer.size}-"] * (buffer.size > 0)
-            stream.send("\r\n".join([*asked, "", ""]).encode("ascii"), after(self._timeout.channel))
+            stream.send("\r\n".join([*asked, "", ""]).encode("ascii"), deadline(self._timeout.channel))
             head = self._head(stream)
             missing = _length(head, buffer)
             buffer.add(head.rest[:missing])
             self._receive(stream, missing - len(head.rest), buffer)
 
     def _head(self, stream: Stream) -> _Head:
-        end = after(self._timeout.channel)
+        end = deadline(self._timeout.channel)
         data = bytearray()
         while (at := data.find(b"\r\n\r\n")) < 0:
             received = stream.receive(end)
@@ -130,7 +130,7 @@ class DirectDownloads:
         """Fill a piece, and return how many bytes came before the other side closed."""
         came = 0
         while came < len(room):
-            size = stream.receive_into(room[came:], after(self._timeout.channel))
+            size = stream.receive_into(room[came:], deadline(self._timeout.channel))
             if not size:
                 break
             came += size

@@ -16,7 +16,7 @@ import pytest
 from pymdc import Client, config
 from pymdc.api import REST
 from pymdc.core import addresses
-from pymdc.core.addresses import connected
+from pymdc.core.addresses import connect
 from pymdc.core.job import Job
 from tests.hostile import HOST, Connection, Server, answering, full_backlog, refusing_port, reply_bytes, server_context
 
@@ -54,7 +54,7 @@ def test_an_address_that_does_not_answer_holds_up_the_next_one_for_a_moment_only
     with Server(Connection.wait) as server, full_backlog() as dead:
         found(tcp(dead), tcp(server.port))
         begun = time.monotonic()
-        sock = connected("bridge.example", 80, soon(), job())
+        sock = connect("bridge.example", 80, soon(), job())
         assert sock.getpeername() == (HOST, server.port)
         assert config.ATTEMPT_SECONDS <= time.monotonic() - begun < 2
         sock.close()
@@ -65,7 +65,7 @@ def test_the_first_address_wins_where_it_answers_late(found: Found, monkeypatch:
     monkeypatch.setattr(config, "ATTEMPT_SECONDS", 0.01)
     with Server(Connection.wait) as server, full_backlog() as dead, full_backlog() as other:
         found(tcp(dead), tcp(other), tcp(server.port))
-        connected("bridge.example", 80, soon(), job()).close()
+        connect("bridge.example", 80, soon(), job()).close()
 
 
 def test_the_next_address_follows_at_once_where_one_refuses(found: Found) -> None:
@@ -73,19 +73,19 @@ def test_the_next_address_follows_at_once_where_one_refuses(found: Found) -> Non
         ports = [stack.enter_context(refusing_port()) for _ in range(8)]
         found(*[tcp(port) for port in ports], tcp(server.port))
         begun = time.monotonic()
-        connected("bridge.example", 80, soon(), job()).close()
+        connect("bridge.example", 80, soon(), job()).close()
         assert time.monotonic() - begun < 4 * config.ATTEMPT_SECONDS
 
 
 def test_a_family_that_the_system_lacks_does_not_end_the_search(found: Found) -> None:
     with Server(Connection.wait) as server:
         found(tcp(1, 12345), tcp(server.port))
-        connected("bridge.example", 80, soon(), job()).close()
+        connect("bridge.example", 80, soon(), job()).close()
         found(tcp(server.port), tcp(1, 12345))
-        connected("bridge.example", 80, soon(), job()).close()
+        connect("bridge.example", 80, soon(), job()).close()
         found(tcp(1, 12345))
         with pytest.raises(OSError, match=r"bridge\.example:80") as caught:
-            connected("bridge.example", 80, soon(), job())
+            connect("bridge.example", 80, soon(), job())
         assert caught.value.errno == errno.EAFNOSUPPORT
 
 
@@ -93,20 +93,20 @@ def test_an_address_that_cannot_be_reached_does_not_end_the_search(found: Found)
     unreachable = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("255.255.255.255", 9))
     with Server(Connection.wait) as server:
         found(unreachable, tcp(server.port))
-        connected("bridge.example", 80, soon(), job()).close()
+        connect("bridge.example", 80, soon(), job()).close()
 
 
 def test_the_families_take_turns() -> None:
     six, four = socket.AF_INET6, socket.AF_INET
     entries: list[Any] = [(six, 1), (six, 2), (six, 3), (four, 4), (four, 5)]
-    assert [entry[1] for entry in addresses._by_turns(entries)] == [1, 4, 2, 5, 3]
+    assert [entry[1] for entry in addresses._alternating(entries)] == [1, 4, 2, 5, 3]
 
 
 def test_dead_addresses_end_with_the_limit(found: Found) -> None:
     with full_backlog() as dead:
         found(tcp(dead), tcp(dead))
         with pytest.raises(TimeoutError, match=r"bridge\.example:80"):
-            connected("bridge.example", 80, soon(0.3), job())
+            connect("bridge.example", 80, soon(0.3), job())
 
 
 def test_no_socket_is_left_behind(found: Found) -> None:
@@ -116,7 +116,7 @@ def test_no_socket_is_left_behind(found: Found) -> None:
         wanted = job()
         threading.Timer(2 * config.ATTEMPT_SECONDS, wanted.cancel).start()
         with pytest.raises(CancelledError):
-            connected("bridge.example", 80, soon(), wanted)
+            connect("bridge.example", 80, soon(), wanted)
 
 
 # Names
@@ -133,7 +133,7 @@ def test_a_name_that_is_looked_up_for_too_long_ends_with_the_limit(monkeypatch: 
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     with pytest.raises(TimeoutError, match=r"bridge\.example:80"):
-        connected("bridge.example", 80, soon(0.05), job())
+        connect("bridge.example", 80, soon(0.05), job())
     answered.set()
 
 
@@ -149,7 +149,7 @@ def test_a_name_that_is_looked_up_slowly_is_waited_for(monkeypatch: pytest.Monke
     with Server(Connection.wait) as server, monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", slow)
         threading.Timer(0.1, answered.set).start()
-        connected("localhost", server.port, soon(), job()).close()
+        connect("localhost", server.port, soon(), job()).close()
 
 
 def test_a_name_is_looked_up_in_this_thread_where_no_other_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_a_name_is_looked_up_in_this_thread_where_no_other_can_be_had(monkeypatc
 
     with Server(Connection.wait) as server:
         monkeypatch.setattr(threading.Thread, "start", refuse)
-        connected("localhost", server.port, soon(), job()).close()
+        connect("localhost", server.port, soon(), job()).close()
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", HOST])

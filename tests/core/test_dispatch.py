@@ -828,7 +828,7 @@ def test_in_the_child_of_a_fork_the_parents_calls_are_ended_and_new_ones_run() -
     assert waiting_for_delivery.wait(LONG)
     queued = dispatcher.run(giving(2), values.append, None)
     assert gate.begun.wait(LONG)
-    dispatcher.start_anew()
+    dispatcher.reset_after_fork()
     assert [handle.is_alive() for handle in (first, queued)] == [False, False]
     assert first.result() == 1
     assert isinstance(queued.result(), concurrent.futures.CancelledError)
@@ -846,14 +846,14 @@ def test_a_worker_that_forked_in_its_callback_leaves_the_new_pool_alone() -> Non
     dispatcher = Dispatcher(1)
 
     def fork(_: Any) -> None:
-        dispatcher.start_anew()
+        dispatcher.reset_after_fork()
         dispatcher.run(giving(1), values.append, None).join(LONG)
 
     handle = dispatcher.run(giving(0), fork, None)
     handle.join(LONG)
 
     def progress_forks(job: Job) -> int:
-        job.deliver(dispatcher.start_anew)
+        job.deliver(dispatcher.reset_after_fork)
         return 2
 
     forked = dispatcher.run(progress_forks, values.append, None)

@@ -29,7 +29,7 @@ def test_a_callback_that_forked_waits_for_calls_of_the_new_pool_and_leaves_it_al
 
     def callback(_: Any) -> None:
         dispatcher.run(lambda _: "before", values.append, None).join(LONG)  # it gives up its place
-        dispatcher.start_anew()
+        dispatcher.reset_after_fork()
         handle = dispatcher.run(call, values.append, None)
         assert begun.wait(LONG)
         threading.Timer(0.01, go.set).start()
@@ -60,7 +60,7 @@ def test_in_a_handler_of_atexit_a_call_runs_in_the_thread_that_makes_it(monkeypa
 
 
 def test_a_worker_waits_a_little_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_LINGER", 0.3)
+    monkeypatch.setattr(pool, "_LINGER_SECONDS", 0.3)
     dispatcher, names = Dispatcher(1), set()
     for _ in range(20):
         dispatcher.run(lambda _: None, lambda _: names.add(threading.current_thread().name), None).join(LONG)
@@ -68,11 +68,11 @@ def test_a_worker_waits_a_little_for_the_next_call(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_worker_that_waits_for_calls_when_its_pool_begins_anew_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_LINGER", 0.3)
+    monkeypatch.setattr(pool, "_LINGER_SECONDS", 0.3)
     dispatcher, names = Dispatcher(1), []
     for _ in range(2):
         dispatcher.run(lambda _: None, lambda _: names.append(threading.current_thread().name), None).join(LONG)
-        dispatcher.start_anew()
+        dispatcher.reset_after_fork()
     assert len(set(names)) == 2
     for thread in threading.enumerate():
         if thread.name in names:
