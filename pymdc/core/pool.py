@@ -4,8 +4,7 @@ Why not `ThreadPoolExecutor`: it refuses work once the main thread has ended, th
 callbacks until long after that. And it stops for ever when all its workers wait for work that is still queued.
 
 The bound counts calls under way. A worker whose callback waits for another call, or takes long while work is queued,
-does not count: another worker takes its place. So a callback may wait for calls in any way, and the bound
-still holds.
+does not count: another worker takes its place. So a callback may wait for calls in any way, and the bound still holds.
 """
 
 from __future__ import annotations

@@ -82,6 +82,9 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
     ],
     "an answer cut short": [(IncompleteRead(b"x", 5), f"The answer of the bridge at {PLACE} was cut short.")],
     "not HTTP": [(BadStatusLine("SSH"), f"The bridge at {PLACE} does not answer in HTTP: it may be no bridge.")],
+    "an answer that is too large": [
+        (HTTPException("too large"), f"The answer of the bridge at {PLACE} cannot be used: too large."),
+    ],
     "an answer that is no JSON, with status 400": [
         (http_error(502, "Bad Gateway"), f"The bridge at {PLACE} answered with an error: 502 Bad Gateway."),
         (
@@ -95,11 +98,13 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         (os_error(errno.EISDIR, "photos"), "photos is a folder, not a file."),
         (os_error(errno.ENOTDIR, "a.txt/b"), "a.txt/b is not in a folder."),
         (os_error(errno.EACCES, "a.txt"), "There is no permission to use the file a.txt."),
-        (os_error(errno.EEXIST, "a.txt"), "There is a file a.txt already."),
-        (os_error(errno.ENOSPC, "a.txt"), "The file a.txt cannot be used: No space left on device."),
         (os_error(errno.ENOSPC), "No space left on device."),
         (OSError("the file changed while it was sent"), "The file changed while it was sent."),
         (OSError(), "The system reports an error."),
+    ],
+    "the download cannot be written": [
+        (os_error(errno.EEXIST, "a.txt"), "There is a file a.txt already."),
+        (os_error(errno.ENOSPC, "a.txt"), "The file a.txt cannot be used: No space left on device."),
     ],
     "content that is not": [
         (IntegrityError("the shard ff came with other content"), "The content is not what its hash says: the shard"),
@@ -110,7 +115,6 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
     "the call was cancelled": [(CancelledError(), "The call was cancelled.")],
     "anything else": [
         (ZeroDivisionError("a defect"), "Something went wrong: ZeroDivisionError: a defect."),
-        (HTTPException("too large"), f"The answer of the bridge at {PLACE} cannot be used: too large."),
     ],
 }
 
