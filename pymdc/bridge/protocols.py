@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from .connections import Connections
 from .output import ReplyOutput
 from .requests import GONE
-from .settings import HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, READ_BYTES, SEND_SECONDS
+from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, READ_BYTES, SEND_SECONDS
 
 __all__ = ["Channel", "Http"]
 
@@ -181,10 +181,23 @@ class Channel(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, but a peer that does not read cannot keep the connection, and what waits in it, for ever.
 
     While the peer does not take what was sent, nothing more is read from it: a ping asks for an answer. A binary
-    message of any length is sent as messages of up to `MESSAGE_BYTES`.
+    message of any length is sent as messages of up to `MESSAGE_BYTES`. Who sends more than `CHANNEL_BYTES` in all is
+    dropped: a flood of small frames would take everybody's time.
     """
 
+    _left = CHANNEL_BYTES
     _stalled: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if not self.handshake_initiated:  # the head of the request, which was bounded before
+            super().data_received(data)
+            return
+        if self.transport.is_closing():
+            return
+        allowed, self._left = data[: self._left], self._left - len(data)
+        super().data_received(allowed)
+        if self._left < 0 and not self.close_sent:
+            _reset(self.transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -31,6 +31,7 @@ JSON_BYTES = 1024 * 1024  # the largest JSON body; a bucket with ten thousand ke
 JSON_PARTS = 32 * 1024  # how many commas, colons and brackets it may hold: each costs a microsecond of everybody's time
 MULTIPART_BYTES = 1024 * 1024  # what an upload may hold besides its file: other fields, boundaries, headers
 CHANNEL_REQUEST_BYTES = 16 * 1024  # the one message a channel's client sends holds about 150 bytes
+CHANNEL_BYTES = 24 * 1024  # what the client of a channel may send in all: its request, and pongs for hours
 HEAD_BYTES = 32 * 1024  # the head of a request, or what else comes without being a body; tools of the time send 1 KiB
 PIPELINED = 16  # requests that wait on a connection for the reply to the one before; programs of the time send none
 HANDSHAKE_SECONDS = 20.0  # how long a TLS handshake may take: a few packets each way

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -23,6 +24,7 @@ from pymdc.bridge.routes import channel
 from pymdc.bridge.settings import Settings
 
 from ..harness import Person, Running, fetch, file_hash, object_store
+from ..loop import visited, watched_loop
 
 DATA = Path(__file__).parent.parent.parent / "data"
 HELLO = b"Hello MetaDisk API!"
@@ -238,6 +240,39 @@ def test_who_pings_and_never_reads_is_not_read_from_and_dropped(
         except ConnectionError:
             return
     pytest.fail("the bridge goes on reading")
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+FLOODS = {"pings": b"\x89\x80\0\0\0\0", "pongs": b"\x8a\x80\0\0\0\0", "fragments": b"\0\x80\0\0\0\0"}
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_of_small_frames_holds_nobody_up_and_is_dropped(bridge: Running, kind: str) -> None:
+    url = httpx.URL(bridge.thread.url)
+    with visited(bridge.thread.url) as others, watched_loop(bridge.thread) as stalls:
+        for _ in range(3):
+            with socket.create_connection((url.host, url.port), 30) as raw:
+                raw.sendall(UPGRADE)
+                assert raw.recv(12) == b"HTTP/1.1 101"
+                with contextlib.suppress(ConnectionError):
+                    raw.sendall((b"\x01\x80\0\0\0\0" if kind == "fragments" else b"") + FLOODS[kind] * (2 << 20))
+                    while raw.recv(65536):  # a bridge that goes on listening lets this time out
+                        pass
+    assert stalls.longest < 0.2, "what a program beside it may add included; without a bound it is a second"
+    assert max(others.seconds) < 5
+
+
+def test_who_has_closed_the_channel_is_not_listened_to(person: tuple[Person, str]) -> None:
+    url = httpx.URL(person[0].bridge.thread.url)
+    with socket.create_connection((url.host, url.port), 30) as raw:
+        raw.sendall(UPGRADE)
+        assert raw.recv(12) == b"HTTP/1.1 101"
+        raw.sendall(b"\x88\x80\0\0\0\0" + FLOODS["pings"] * 100)
+        while raw.recv(65536):
+            pass
 
 
 def test_a_defect_is_logged_and_answered(
