@@ -19,6 +19,7 @@ from .bench_bridge import on_postgresql, on_sqlite
 from .bench_calls import calls, imports
 from .bench_store import in_folder, in_s3
 from .bench_transfers import transfers
+from .bench_window import windows
 from .racing import Line
 
 PARTS: dict[str, tuple[Callable[[float], Iterator[Line]], float]] = {  # and its share of the time
@@ -29,6 +30,7 @@ PARTS: dict[str, tuple[Callable[[float], Iterator[Line]], float]] = {  # and its
     "postgresql": (on_postgresql, 1.0),
     "folder": (in_folder, 2.0),
     "s3": (in_s3, 1.5),
+    "windows": (windows, 1.0),
 }
 SECONDS = 540.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from .racing import Line
 
 COLUMNS = ("what", "ours", "beside", "speed", "min to max", "processor", "aim")
-WIDTHS = (48, 9, 34, 5, 13, 9, 11)
+WIDTHS = (48, 11, 34, 5, 13, 9, 11)
 SHORT = (0, 2, 3, 4)  # the columns of the short table, which has the lines with an aim
 
 
