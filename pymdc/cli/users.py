@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .operation import opened
+from .operation import explained, opened
 
 if TYPE_CHECKING:
     from ..bridge.store import Account, Accounts
@@ -39,9 +39,9 @@ def list_users(options: dict[str, Any]) -> None:
 @_EMAIL
 @click.pass_obj
 def show(options: dict[str, Any], email: str) -> None:
-    """Show the account of EMAIL."""
+    """Show the account of EMAIL, with its public keys."""
     with opened(options) as (settings, store):
-        account = store.accounts.get(email.lower())
+        account, keys = store.accounts.get(email.lower()), store.accounts.keys_of(email.lower())
     if account is None:
         raise _nobody(email)
     storage, buckets = account.storage_limit, account.bucket_limit
@@ -53,6 +53,23 @@ def show(options: dict[str, Any], email: str) -> None:
     click.echo(f"keys:       {account.keys}")
     click.echo(f"buckets:    {account.buckets} of {'any number' if buckets is None else buckets}")
     click.echo(f"stored:     {account.stored:,} bytes of {'any number' if storage is None else f'{storage:g} GB'}")
+    for key in keys:
+        click.echo(f"key:        {key}")
+
+
+@users.command("find-key")
+@click.argument("key")
+@click.pass_obj
+def find_key(options: dict[str, Any], key: str) -> None:
+    """Print the e-mail of the account that holds the public key KEY, in hex, in any form."""
+    with opened(options) as (_, store):
+        from ..bridge import curve
+
+        with explained():
+            email = store.accounts.with_key(curve.point(key))
+    if email is None:
+        raise click.ClickException("no account holds this key")
+    click.echo(email)
 
 
 @users.command()

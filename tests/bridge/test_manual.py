@@ -36,7 +36,7 @@ def test_the_file_that_is_shown_can_be_used(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_commands_that_are_shown_exist() -> None:
     text = section("docs/bridge.md", HEADING)
-    shown = re.findall(r"pymdc bridge --(?:config|data) \S+ ([a-z]+) ?([a-z]*)", text)
+    shown = re.findall(r"pymdc bridge --(?:config|data) \S+ ([a-z]+) ?([a-z-]*)", text)
     users = bridge.commands["users"]
     assert isinstance(users, click.Group)
     assert {name for name, _ in shown} == bridge.commands.keys()

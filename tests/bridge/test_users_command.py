@@ -40,11 +40,23 @@ def test_an_account_is_shown_with_its_limits(own_bridge: Running) -> None:
         "keys": "1",
         "buckets": "1 of any number",
         "stored": "4 bytes of any number",
+        "key": alice.key.get_public_key(),
     }
     assert users(own_bridge, "limit", alice.email, "--storage", "1.5", "--buckets", "3")[0] == 0
     _, shown = users(own_bridge, "show", alice.email)
     assert "1 of 3" in shown
     assert "4 bytes of 1.5 GB" in shown
+
+
+def test_the_account_that_holds_a_key_is_found_and_its_removal_frees_the_key(own_bridge: Running) -> None:
+    alice, thief = own_bridge.person(), own_bridge.person()
+    key = thief.key.get_public_key()
+    assert own_bridge.http.post("/keys", json={"key": key}, auth=alice.basic).status_code == 400
+    assert users(own_bridge, "find-key", key.upper()) == (0, f"{thief.email}\n")
+    assert users(own_bridge, "remove", thief.email, "--yes")[0] == 0
+    assert users(own_bridge, "find-key", key) == (1, "Error: no account holds this key\n")
+    assert own_bridge.http.post("/keys", json={"key": key}, auth=alice.basic).status_code == 200
+    assert users(own_bridge, "find-key", "nonsense")[0] == 1
 
 
 def test_a_disabled_account_is_kept_out_until_it_is_enabled(own_bridge: Running) -> None:

@@ -70,6 +70,21 @@ class Accounts:
             row = connection.execute(_ACCOUNTS.where(users.c.email == email)).one_or_none()
         return None if row is None else Account(*row)
 
+    def keys_of(self, email: str) -> Sequence[str]:
+        """Return the public keys of an account as they were given, oldest first."""
+        mine = sa.select(keys.c.text).where(keys.c.email == email).order_by(keys.c.number)
+        with self._database.read() as connection:
+            return connection.execute(mine).scalars().all()
+
+    def with_key(self, point: str) -> str | None:
+        """Return the e-mail of the account that holds a public key, or `None`.
+
+        Arguments:
+            point: the key in its compressed form.
+        """
+        with self._database.read() as connection:
+            return connection.execute(sa.select(keys.c.email).where(keys.c.point == point)).scalar()
+
     def activate(self, email: str) -> bool:
         """Let an account in: one that waits for its activation, or one that was disabled."""
         with self._database.write() as connection:
