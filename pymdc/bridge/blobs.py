@@ -131,10 +131,7 @@ class Blobs:
     def delete(self, name: str) -> None:
         """Remove a blob. One that is not there is no error."""
         with _translated(self.engine):
-            try:
-                self._engine.delete(name)
-            except FileNotFoundError:
-                _log.debug("blob %s was removed before", name)
+            self._engine.delete(name)
 
     def delete_upload(self, upload: str) -> None:
         """Remove every blob of an upload, and in a folder what a killed process left half written."""

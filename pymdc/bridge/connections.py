@@ -116,7 +116,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         reuse = int(os.name == "posix")  # a port that was just left; elsewhere two bridges could share one
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # pragma: no branch - Windows has none
             # Accepted connections inherit it. With megabytes in the system a slow reader looks like one that is gone.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_BYTES)
         listener.bind((host, port))
@@ -182,7 +182,7 @@ class _Counted(socket.socket):
         super().close()
         self._tell()
 
-    def detach(self) -> int:
+    def detach(self) -> int:  # pragma: no cover - uvloop takes the file, asyncio's own loop does not
         number = super().detach()
         self._tell()
         return number

@@ -106,10 +106,6 @@ class Folder:
         if not os.access(f"{self.path}/.", os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(f"{self.path} cannot be written to")
 
-    def free(self) -> int:
-        """Return how many bytes may still be written."""
-        return shutil.disk_usage(self.path).free
-
 
 class WritingFile:
     """A blob that is being written."""

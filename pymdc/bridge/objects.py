@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,9 @@ class Objects:
             await asyncio.gather(ahead, return_exceptions=True)
 
     def delete(self, name: str) -> None:
-        """Remove a blob. One that is not there may be an error."""
-        obstore.delete(self.store, name)
+        """Remove a blob. A blob that is not there is no error."""
+        with suppress(FileNotFoundError):  # which some stores raise
+            obstore.delete(self.store, name)
 
     def delete_upload(self, upload: str) -> None:
         """Remove every blob of an upload."""

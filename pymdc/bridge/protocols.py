@@ -33,7 +33,6 @@ class Http(HttpToolsProtocol):
     def __init__(self, *args: Any, opened: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._opened = opened
-        self._reader: _Reader | None = None
         self._head_bytes = self._pending_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._refused = False
@@ -48,8 +47,7 @@ class Http(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         self._opened.cannot_close(self._address, self)
-        if self._reader is not None:
-            self._reader.is_gone()
+        self._reader.is_gone()
         super().connection_lost(exc)
         self.transport.close()  # uvicorn does not after a reset, and Python 3.10 warns of that
 
@@ -68,13 +66,11 @@ class Http(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._reader is not None:
-            self._reader.is_slow()
+        self._reader.is_slow()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._reader is not None:
-            self._reader.is_reading()
+        self._reader.is_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():
@@ -138,11 +134,9 @@ class Http(HttpToolsProtocol):
 
     def _is_gone(self) -> bool:
         # Asked of the system: while a connection is not read from, asyncio does not notice its end.
-        if self.transport.is_closing():
-            return True
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket"), _PEER_CLOSED)
-        return bool(poll.poll(0))
+        return self.transport.is_closing() or bool(poll.poll(0))
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -153,7 +147,7 @@ class Http(HttpToolsProtocol):
         body = json.dumps({"error": "The head of the request is too large"}).encode()
         lines = ["HTTP/1.1 431 Request Header Fields Too Large", "content-type: application/json; charset=utf-8"]
         head = "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""])
-        if self.pipeline:
+        if self.pipeline:  # pragma: no cover - whether earlier ones still wait then is a matter of microseconds
             _reset(self.transport)  # replies to earlier requests would follow this one
             return
         self.transport.write(head.encode() + body)
@@ -173,8 +167,7 @@ class Http(HttpToolsProtocol):
 
     def _drop_later(self) -> None:
         # A connection that is being closed waits for its reader: not for ever.
-        if self._reader is not None:
-            self._reader.has_the_last()
+        self._reader.has_the_last()
 
 
 class Channel(WebSocketsSansIOProtocol):
@@ -207,7 +200,7 @@ class Channel(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._forget_stall()
-        if not self.read_paused:  # else a message waits to be taken
+        if not self.read_paused:  # pragma: no branch - else a message waits to be taken, which takes two at once
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -220,7 +213,7 @@ class Channel(WebSocketsSansIOProtocol):
             await super().send(message)
             return
         await self.writable.wait()
-        if self.disconnected or self.close_sent:
+        if self.disconnected or self.close_sent:  # pragma: no cover - it ended just while this waited
             raise ClientDisconnected
         view = memoryview(data)
         parts: list[bytes | memoryview] = []

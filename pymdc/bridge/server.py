@@ -155,8 +155,7 @@ def _work(
 ) -> None:
     """Serve in a process of its own, until SIGTERM or the end of its parent."""
     end_with_parent()
-    if settings.metrics_port:
-        settings = replace(settings, metrics_port=settings.metrics_port + number)
+    settings = replace(settings, metrics_port=settings.metrics_port and settings.metrics_port + number)
     with listener:
         _serve_on(listener, settings, serving.set, partial(print, flush=True), reread)
 
@@ -208,7 +207,7 @@ class _Server(uvicorn.Server):
         end = time.monotonic() + self.bridge.settings.stop_seconds
         while self.bridge.limits.busy and time.monotonic() < end and not self.force_exit:
             await asyncio.sleep(_TICK_SECONDS)
-        if self._accepting is not None:
+        if self._accepting is not None:  # pragma: no branch - told to stop before it had begun
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
         self._listener.close()

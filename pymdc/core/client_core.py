@@ -107,7 +107,7 @@ _cores: weakref.WeakSet[ClientCore] = weakref.WeakSet()  # all of this process
 
 
 @atexit.register
-def _release_all() -> None:
+def _release_all() -> None:  # pragma: no cover - it runs when the process ends, as tests in processes of their own see
     # All threads have ended by now. Handlers of atexit that were registered before may still make calls.
     for core in list(_cores):
         core.release()

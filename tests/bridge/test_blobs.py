@@ -206,3 +206,14 @@ def test_a_store_that_fails_is_unavailable(tmp_path: Path) -> None:
         Blobs(str(tmp_path / "shards" / "below"))
     with pytest.raises(Unavailable):
         Blobs("nonsense://somewhere")
+
+
+def test_a_blob_that_is_not_there_is_removed_all_the_same(tmp_path: Path) -> None:
+    for location in (str(tmp_path), "memory:///"):
+        Blobs(location).delete("0123/0")
+
+
+def test_a_store_in_memory_answers_and_has_no_urls() -> None:
+    blobs = Blobs("memory:///")
+    blobs.check()
+    assert blobs.urls(["0123/0"], 60) is None

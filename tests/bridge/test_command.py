@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from pymdc.bridge import check, server
 from pymdc.bridge.settings import Settings
-from pymdc.cli.bridge import bridge
+from pymdc.cli.bridge import bridge, read_settings
 
 from ..engines import chosen_for
 from .harness import Running, file_hash, object_store, running
@@ -316,6 +316,25 @@ def test_a_check_removes_orphans_when_it_is_told_to(tmp_path: Path, monkeypatch:
         assert bridge.blobs() == ["01230123012301230123012301230123/0"]
         assert look_after(tmp_path, "check", "--repair", typed="y\n").output.endswith("1 orphans removed.\n")
         assert bridge.blobs() == []
+
+
+def test_a_check_says_what_it_cannot_mend(tmp_path: Path) -> None:
+    with running(tmp_path) as bridge:
+        alice = bridge.person()
+        alice.upload(alice.bucket(), b"data")
+        bridge.lose(str(bridge.sql("SELECT blob FROM shards")[0][0]))
+        result = look_after(tmp_path, "check", "--repair", typed="y\n")
+        assert result.exit_code == 1
+        assert "Mend what can be mended of 1 things?" in result.output
+
+
+def test_the_settings_of_a_command_line_can_be_read_again(tmp_path: Path) -> None:
+    config = tmp_path / "bridge.toml"
+    config.write_text("port = 1\n")
+    typed = ["--config", str(config), "--host", "::1", "check"]
+    assert (read_settings(typed).port, read_settings(typed).host) == (1, "::1")
+    config.write_text("port = 2\n")
+    assert read_settings(typed).port == 2
 
 
 def test_a_check_that_cannot_tell_says_so(tmp_path: Path) -> None:

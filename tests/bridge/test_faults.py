@@ -20,7 +20,10 @@ import pytest
 from websockets.sync.client import connect
 
 from pymdc.bridge import objects
+from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.room import check_room
 from pymdc.bridge.routes import files
+from pymdc.bridge.settings import Settings
 
 from ..engines import postgres_folder, shared_postgresql, shared_s3
 from .chaos.audit import audit
@@ -218,3 +221,8 @@ def channel_error(pointer: dict[str, str]) -> int:
     with connect(pointer["channel"], compression=None, proxy=None) as socket:
         socket.send(json.dumps(pointer))
         return int(json.loads(socket.recv(BOUND))["code"])
+
+
+def test_a_disk_that_is_away_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        check_room(Settings(tmp_path, store=str(tmp_path / "gone")), 1)

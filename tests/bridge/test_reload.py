@@ -66,6 +66,19 @@ def test_settings_that_cannot_be_read_change_nothing(tmp_path: Path, caplog: pyt
     assert caplog.messages == ["the settings stay as they were: there is no option prot"]
 
 
+def test_a_certificate_is_tried_before_it_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    issued, tls = trustme.CA().issue_cert("127.0.0.1"), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(tls)
+    (tmp_path / "nothing.pem").write_text("")
+    settings = Settings(tmp_path, port=0)
+    broken = replace(settings, tls_certificate=tmp_path / "nothing.pem", tls_key=tmp_path / "nothing.pem")
+    for again, words in [(broken, "its key cannot be used"), (settings, "the TLS certificate is missing")]:
+        with reloader(settings, again) as (bridge, _):
+            Reloader(bridge, tls, settings, lambda again=again: again)()  # type: ignore[misc]
+            assert bridge.settings == settings
+        assert words in caplog.messages[-1]
+
+
 @contextmanager
 def command(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `pymdc bridge` as a process, and tell its URL."""

@@ -150,6 +150,14 @@ def test_an_account_that_is_never_activated_expires(tmp_path: Path) -> None:
             assert store.accounts.get(alice.email) is not None
 
 
+def test_accounts_wait_for_ever_where_the_operator_says_so(tmp_path: Path) -> None:
+    with running(tmp_path, activation_days=0) as bridge:
+        email = waiting(bridge)
+        bridge.sql("UPDATE users SET created = 0")
+        anyio.run(cleaned, bridge.settings)
+        assert users(bridge, "show", email)[0] == 0
+
+
 async def cleaned(settings: Settings) -> None:
     """Clean up as another bridge of the same database does, once."""
     other = Bridge.open(settings)

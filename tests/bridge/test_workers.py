@@ -23,6 +23,7 @@ from pymdc.bridge.settings import Settings
 
 from .chaos.processes import people, visited
 from .harness import Person, settings_for
+from .test_metrics import free_port
 
 LONG = 60.0
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="workers are found by /proc")
@@ -172,18 +173,20 @@ def _same_signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_same_signals")
 def test_a_worker_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
-    listener, settings = server._bind(Settings(tmp_path, port=0))
+    metrics_port = free_port()
+    listener, settings = server._bind(Settings(tmp_path, port=0, metrics_port=metrics_port - 1))
     serving = threading.Event()
 
     def use() -> None:
         assert serving.wait(LONG)
+        assert "pymdc_bridge_requests_total" in httpx.get(f"http://127.0.0.1:{metrics_port}/metrics").text
         httpx.post(f"{settings.base_url}/users", json={"email": "a@example.com", "password": "ab" * 32}, timeout=LONG)
         os.kill(os.getpid(), signal.SIGINT)
 
     user = threading.Thread(target=use)
     user.start()
     with pytest.raises(KeyboardInterrupt):
-        server._work(0, listener, settings, lambda: settings, serving)  # type: ignore[arg-type]
+        server._work(1, listener, settings, lambda: settings, serving)  # type: ignore[arg-type]
     user.join(LONG)
 
 

@@ -70,10 +70,10 @@ class Acceptance:
         """
         try:
             return self._outcomes(claims, self._run(claims))
-        except Unavailable as refused:
-            return [Unavailable(refused.message) for _ in claims]
         except Full:
             return [Full() for _ in claims]
+        except Unavailable as refused:
+            return [Unavailable(refused.message) for _ in claims]
         except Exception:  # noqa: BLE001 -- the others are to be served, and this one to be answered
             if len(claims) == 1:
                 _log.exception("a signed request could not be looked at")

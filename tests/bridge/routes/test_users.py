@@ -28,7 +28,7 @@ def register(bridge: Running, password: str = PASSWORD) -> tuple[int, object]:
 
 def settled(bridge: Running) -> None:
     """Wait until nothing is under way any more: a mail follows after its reply."""
-    limits = bridge.thread._server._limits  # type: ignore[union-attr]
+    limits = bridge.thread._server.bridge.limits  # type: ignore[union-attr]
     until(bridge, lambda: not limits.busy)
 
 

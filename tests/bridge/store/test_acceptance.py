@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import pytest
 
-from pymdc.bridge.errors import Refused, Unavailable
+from pymdc.bridge.errors import Full, Refused, Unavailable
 from pymdc.bridge.store import Accepted, Claim, Store, comparable, database, statements
 from pymdc.bridge.store.acceptance import Acceptance
 from pymdc.bridge.store.statements import STATEMENTS
@@ -142,3 +144,15 @@ def test_a_database_that_gives_no_connection_is_told_as_away(
     monkeypatch.setattr(store._database, "driver_connection", refused)
     (outcome,) = acceptance.accept([claim()])
     assert isinstance(outcome, Unavailable)
+
+
+def test_a_full_disk_is_told_to_each_that_waits(
+    acceptance: Acceptance, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> AbstractContextManager[None]:
+        raise Full
+
+    monkeypatch.setattr(database.Database, "writing", lambda self: full())
+    outcomes = acceptance.accept([claim("one"), claim("two")])
+    assert [isinstance(outcome, Full) for outcome in outcomes] == [True, True]
+    acceptance.close()
