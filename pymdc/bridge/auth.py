@@ -1,4 +1,4 @@
-"""Who sent a request: HTTP Basic or a signature.
+"""Authenticate requests, by HTTP Basic or by a signature.
 
 The order of the checks and the words of each refusal are those of the bridge of April 2016 (v0.6.6).
 """
@@ -26,21 +26,21 @@ _NO_STRATEGY = "No authentication strategy detected"
 
 @dataclass(frozen=True)
 class Signed:
-    """A signature that holds: the key's point, the nonce as sent, and the hash that the signature is remembered by."""
+    """A valid signature: the point of its key, the nonce as sent, and the hash of the signature."""
 
     point: str
     nonce: Any
     signature: str
 
     def comparable(self) -> Nonce | Refused:
-        """Return the nonce in the form that it is compared in, or what the request is refused with."""
+        """Return the nonce in the form that the database compares, or the refusal if it is invalid."""
         try:
             return comparable(fields.nonce(self.nonce))
         except Refused as refused:
             return refused
 
     def pair(self) -> tuple[Nonce, str]:
-        """Return what a bucket remembers of the request. A key of its list needs no nonce, and may send anything."""
+        """Return the nonce and signature for a bucket to remember. A key in the bucket's list needs no valid nonce."""
         nonce = self.comparable()
         return (NO_NONCE if isinstance(nonce, Refused) else nonce), self.signature
 
@@ -61,7 +61,7 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
 
 
 async def user_and_buckets(bridge: Bridge, request: Request) -> Accepted:
-    """Return the user who sent a request without a body, and the user's buckets where they came with the answer.
+    """Return the user who sent a request without a body, and, if the database returned them at once, the buckets.
 
     Raises:
         Refused: there are no credentials, or they do not hold.
@@ -75,13 +75,12 @@ async def user_and_buckets(bridge: Bridge, request: Request) -> Accepted:
 async def token_access(
     bridge: Bridge, request: Request, body: bytes, bucket: str
 ) -> tuple[Bucket, tuple[Nonce, str] | None]:
-    """Return the bucket that a request for a token is for, and, if it is signed, what to remember it by.
+    """Check that a request may make a token for a bucket. Return the bucket, and the nonce and signature to remember.
 
-    A request that is signed validly, by whomever, is also good where the key is one of the bucket's list: so does an
-    owner let others in.
+    The owner may, and so may every key in the bucket's list: the owner puts keys there to share the bucket.
 
     Raises:
-        Refused: the request is neither by the bucket's owner nor by a key of its list.
+        Refused: the request comes neither from the bucket's owner nor from a key in its list.
     """
     basic = _basic(request)
     if basic is not None:

@@ -1,7 +1,7 @@
-"""Copying a bridge that is serving, and putting the copy in place elsewhere.
+"""Back up a bridge while it serves, and restore the copy.
 
 A copy is a folder with the SQLite file `bridge.sqlite` and the folder `shards`. The database is copied first, in one
-consistent look, and then the shards that this copy names. No bridge removes a shard meanwhile.
+transaction, and then the shards that the copied database names. No bridge removes a shard during a backup.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .store import Shard, Store
 __all__ = ["backup", "restore"]
 
 _DATABASE, _SHARDS = "bridge.sqlite", "shards"
-_HOLD_SECONDS = 600  # how long no shard is removed; asked for anew long before that is over
+_HOLD_SECONDS = 600  # how long bridges remove no shard; renewed after a tenth of it
 
 
 def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int:
-    """Copy a bridge's database and shards into a folder. What an earlier copy left there is used again.
+    """Copy a bridge's database and shards into a folder. Shards that an earlier backup copied are not copied again.
 
     Arguments:
         echo: called with a line for each shard that could not be copied whole.
@@ -57,7 +57,7 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
 
 
 def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int:
-    """Make a bridge of a copy, where there is none yet.
+    """Make a new bridge from a backup. It never replaces an existing database.
 
     Arguments:
         echo: called with a line for each shard that could not be copied whole.
@@ -97,7 +97,7 @@ def _copy_database(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
-        one.backup(other)  # all in one step: else each write of a bridge would make it begin anew
+        one.backup(other)  # all pages in one step: with several, a write by a bridge would restart the copy
         other.execute("PRAGMA journal_mode = DELETE")  # one file is the whole copy
     descriptor = os.open(target, os.O_RDONLY)
     try:
@@ -135,7 +135,7 @@ def _shards(database: Path) -> Iterator[Shard]:
 
 
 def _remove_others(database: Path, copies: Blobs) -> None:
-    """Remove what an earlier copy needed and this one does not."""
+    """Remove the shards that only an earlier backup needed."""
     with closing(sqlite3.connect(database)) as connection:
         for page in copies.pages():
             for name, _ in page:

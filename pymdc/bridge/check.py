@@ -1,6 +1,6 @@
-"""Looking whether all that was acknowledged is still there and whole, and what lies in the store for nobody.
+"""Check that every shard in the database is in the store and undamaged, and find blobs that nothing uses.
 
-It may run while bridges serve: whatever seems wrong is looked at again, since it may just have changed.
+It may run while bridges serve. What seems wrong is checked a second time, because a bridge may just have changed it.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from .store import Shard, Store
 
 __all__ = ["Findings", "check"]
 
-_AT_ONCE = 8  # shards being read at the same time: S3 answers late, but to many at once
+_AT_ONCE = 8  # shards read at the same time: S3 has a long delay, but serves many requests at once
 
 
 @dataclass
 class Findings:
-    """What was found.
+    """The result of a check.
 
     Attributes:
         shards: how many shards were read back.
         size: their size, in bytes.
-        wrong: what is wrong, a line each.
+        wrong: a line for each fault.
         broken: the shards whose blobs are missing or damaged.
-        orphans: the names of blobs that belong to nothing.
-        old: those of them that are old enough to be removed: whoever wrote them has stopped.
-        skipped: names of things in the store that no bridge has made.
+        orphans: the names of blobs that nothing uses.
+        old: the orphans that are old enough to be removed, because no upload writes them any more.
+        skipped: the names of objects in the store that are not a bridge's.
     """
 
     shards: int = 0
@@ -48,13 +48,13 @@ class Findings:
 
 
 def check(store: Store, blobs: Blobs, echo: Callable[[str], None], pace: float = float("inf")) -> Findings:
-    """Read every shard back, and look at whatever else lies in the store.
+    """Read every shard back, and look for other objects in the store.
 
-    A shard that is not whole is marked in the database: the next upload of the same bytes mends it.
+    A missing or damaged shard is marked in the database. The next upload of the same bytes replaces it.
 
     Arguments:
-        echo: called with a line for each thing that is wrong, orphaned or skipped, as it is found.
-        pace: how many bytes are read in a second at most.
+        echo: called with a line for each fault, orphan and skipped object, as soon as it is found.
+        pace: the most bytes to read in a second.
 
     Raises:
         Unavailable: the database or the store is away.
@@ -95,7 +95,7 @@ async def _examine(blobs: Blobs, shard: Shard) -> str:
             digest.update(piece)
             size += len(piece)
     except Unavailable as error:
-        await asyncio.to_thread(blobs.check)  # if all of the store is away, no shard is to blame
+        await asyncio.to_thread(blobs.check)  # raises if the whole store is down: then the shard is not at fault
         return "missing" if isinstance(error.__cause__, FileNotFoundError) else "unreadable"
     whole = size == shard.size and content_hash(digest.hexdigest()) == shard.hash
     return "" if whole else "damaged"

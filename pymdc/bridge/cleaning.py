@@ -1,7 +1,7 @@
-"""Cleaning up: what expired, what was deleted, and what processes that died left behind.
+"""Clean up: remove what has expired, what was deleted, and what dead processes left behind.
 
-It goes in small steps. After each that changed the database it pauses as long as the step took, so that requests get
-their turn, and it stops between two steps when the bridge stops.
+This runs in small steps. After each step that changed the database it pauses for as long as the step took, so that
+requests get their turn. It ends between two steps when the bridge stops.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _log = logging.getLogger("pymdc.bridge")
 
 
 async def run(bridge: Bridge) -> None:
-    """Clean up now, and from then on every `SWEEP_SECONDS`, until cancelled. No error ends it.
+    """Clean up now, and then every `SWEEP_SECONDS`, until cancelled. No error ends it.
 
-    What is wrong with it is noted in the bridge's condition, and logged when it begins and when it is over.
+    A failure is noted in the bridge's condition. The log says when failures begin and when they are over.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What the routes of one bridge share."""
+"""The bridge: its settings, database, store, limits and threads, which all routes share."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _T = TypeVar("_T")
 
 @dataclass
 class Condition:
-    """What is wrong with a bridge that goes on serving.
+    """The health of a bridge that is serving.
 
     Attributes:
-        cleaning: what is wrong with the last clean-up; empty where nothing is.
-        cleaned: when the last clean-up ended that went well, by the monotonic clock.
-        ready_until: until when, by the monotonic clock, the engines count as well without being asked again.
+        cleaning: the error of the last clean-up; empty if it succeeded.
+        cleaned: when a clean-up last succeeded, by the monotonic clock.
+        ready_until: until when, by the monotonic clock, the last good answer of the engines is still valid.
     """
 
     cleaning: str = ""
@@ -44,10 +44,9 @@ class Condition:
 
 @dataclass
 class Bridge:
-    """The engines of one bridge, and ways to run what blocks outside the event loop.
+    """One bridge: its engines (database and store), and the threads that run blocking calls.
 
-    Nothing here needs to be known to a second process that serves the same database and store: `logins` only
-    remembers what it can find out again.
+    Processes that serve the same database and store share nothing else: `logins` is only a cache.
     """
 
     settings: Settings
@@ -64,7 +63,7 @@ class Bridge:
 
     @classmethod
     def open(cls, settings: Settings) -> Bridge:
-        """Open the engines that `settings` name, and make what is missing.
+        """Open the database and the store, and make them if they are missing.
 
         Raises:
             Unavailable: the database or the store cannot be used. The message says which one, and why.
@@ -85,25 +84,25 @@ class Bridge:
         return cls(settings, store, writer, blobs, mailer(settings), Limits(settings))
 
     def reconfigure(self, settings: Settings) -> None:
-        """Let other settings hold from now on. Those of engines and addresses are not looked at any more."""
+        """Use other settings from now on. Those of engines and addresses take effect only at a start."""
         self.settings = settings
         self.limits.settings = settings
 
     def now(self) -> int:
-        """Return the time at the database, in milliseconds since 1970: the one clock that all bridges of it share."""
+        """Return the database's time, in milliseconds since 1970. All bridges on one database share this clock."""
         return self.store.now()
 
     @property
     def allowance(self) -> Allowance:
-        """What an account is allowed for which the operator has set nothing of its own."""
+        """The limits of accounts for which the operator has set no limits of their own."""
         return Allowance(self.settings.user_storage, self.settings.user_buckets)
 
     async def in_database(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a call to the database in a thread."""
+        """Run a call to the database in a thread, so that it does not block the event loop."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._database)
 
     async def in_store(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a call to the store in a thread."""
+        """Run a call to the store in a thread, so that it does not block the event loop."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._shards)
 
     async def post(self, mail: Mail) -> None:

@@ -1,7 +1,7 @@
-"""What the bridge asks of secp256k1: is this text a point, and is this signature good?
+"""Read public keys and check signatures, on the curve secp256k1.
 
-libsecp256k1 answers, by way of `coincurve`: it takes microseconds where pure Python takes milliseconds, and every
-signed request asks. The client signs with another library, so that each checks the other.
+`coincurve` (libsecp256k1) does it in microseconds where pure Python takes milliseconds, and every signed request
+needs it. The client signs with another library, so that each checks the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D03641
 
 @dataclass(frozen=True)
 class Signature:
-    """An ECDSA signature. `s` is the lower of its two equivalent values, so that equal signatures are equal values."""
+    """An ECDSA signature. Of the two values of `s` that are valid, it always holds the lower one."""
 
     r: int
     s: int
@@ -38,7 +38,7 @@ class Signature:
 
 
 def has_form(key: str) -> bool:
-    """Tell whether a text has a form that public keys have, whether or not it is a point."""
+    """Tell whether a text looks like a public key. It may still be no point of the curve."""
     return _FORMS.fullmatch(key) is not None
 
 
@@ -56,7 +56,7 @@ def point(key: str) -> str:
 
 
 def parse_signature(text: str) -> Signature | None:
-    """Read a DER signature in hex: `None` where it is none. High-S is normalised: both forms sign the same."""
+    """Read a DER signature in hex; return `None` if it is invalid. A high `s` is replaced by the low one."""
     try:
         der = bytes.fromhex(text)
         tag, length, body = der[0], der[1], der[2:]

@@ -1,4 +1,4 @@
-"""What a bridge knows of an engine that it stands on, the database or the store: whether it answers."""
+"""Whether an engine, the database or the store, answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Engine:
     """Notes the failures of an engine. Threads may share it.
 
     The log gets one line when an engine stops answering and one when it answers again, however many requests fail in
-    between. An engine that has never answered is no news: whoever starts the bridge is told.
+    between. Nothing is logged for an engine that has never answered: then the start of the bridge fails and says so.
 
     Attributes:
         errors: how many times it failed.
-        away: whether it failed the last time that it was asked.
+        away: whether its last call failed.
     """
 
     def __init__(self, name: str) -> None:
@@ -34,7 +34,7 @@ class Engine:
             _log.warning("%s does not answer: %s", self._name, why.partition("\n")[0].strip())
 
     def answered(self) -> None:
-        """Note that the engine did as it was asked."""
+        """Note that a call to the engine succeeded."""
         if self._answered and self.away:
             _log.warning("%s answers again", self._name)
         self._answered, self.away = True, False

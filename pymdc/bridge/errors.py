@@ -1,4 +1,4 @@
-"""What a request can be refused with. `app.py` turns it into a reply, in one place."""
+"""The errors that refuse a request. `app.py` turns each of them into a reply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Refused(Exception):  # noqa: N818 -- a refusal is an answer, not an error 
 
 
 class Unavailable(Refused):
-    """An engine that the bridge stands on, the database or the store, is away: 503, and nothing was changed."""
+    """The database, the store or the mail server is down, or the bridge is stopping: 503. Nothing was changed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(503, message)
@@ -33,7 +33,7 @@ class Full(Unavailable):
 
 
 class Damaged(Refused):
-    """A shard in the store is lost, or is not what it was."""
+    """A shard in the store is missing or damaged."""
 
     def __init__(self) -> None:
         super().__init__(500, "The shard is lost or damaged; another upload of its file mends it")

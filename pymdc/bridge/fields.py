@@ -1,6 +1,6 @@
-"""What a client sends, field by field, turned into values. Pure: no engine is asked.
+"""Check the fields that clients send, and turn them into values. Pure functions: no database, no store.
 
-The words of each refusal are those of the bridge of April 2016 (v0.6.6), odd ones included: clients compare them.
+The text of each refusal is that of the bridge of April 2016 (v0.6.6), even where it is odd: clients compare it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Key = tuple[str, str]
-"""A public key: the text that the client gave, and the point that counts."""
+"""A public key: the text as the client sent it, and its point in compressed hex, by which keys are compared."""
 
 _MISSING = object()
 _ATOM = r"[^\s@\"(),:;<>\[\]\\.\x00-\x1f\x7f]+"
@@ -44,7 +44,7 @@ _EMAIL = re.compile(
     rf"@(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9.]+\]|\[ipv6:[0-9a-f.:]+\])"
 )
 _EMAIL_CHARACTERS = 254  # RFC 5321, erratum 1690
-# Patterns take time in proportion to the text: no two neighbouring parts of one can match the same character.
+# These patterns run in linear time: no two neighbouring parts can match the same character.
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _INTEGER_DIGITS = 400  # the largest float has 309
 _NUMBER_CHARACTERS = 1024  # no number that a program writes is longer
@@ -52,10 +52,10 @@ _PASSWORD = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a JSON object. What is no JSON, or no object, counts as `{}`, as on the bridges of 2016.
+    """Decode a JSON object. Invalid JSON, or another type, counts as `{}`, as on the bridges of 2016.
 
     Raises:
-        Refused: it holds more values than any object of the API. Decoding it would hold up all other requests.
+        Refused: it holds more values than any object of the API. Decoding it would delay all other requests.
     """
     if sum(body.count(mark) for mark in b"[{,:") > JSON_PARTS:
         raise Refused(413, "Request body is too large")
@@ -71,22 +71,22 @@ def _no_constant(name: str) -> None:
 
 
 def _integer(text: str) -> float:
-    # Reading an integer takes the square of its length. Above all floats a number is infinite, as in JavaScript.
+    # Time grows with the square of the digits, so a long integer is read as a float: infinite, as in JavaScript.
     return int(text) if len(text) <= _INTEGER_DIGITS else float(text)
 
 
 def utf8(text: str) -> str:
-    """Return `text` with each half of a surrogate pair replaced: JSON can carry one alone, UTF-8 cannot."""
+    """Return `text` with each lone surrogate replaced: JSON can hold one, UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def storable(text: str) -> str:
-    """Return `text` with each NUL replaced: PostgreSQL knows none, not even in a question. No name here holds one."""
+    """Return `text` with each NUL replaced: PostgreSQL refuses them, even in a query. No stored name has one."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def email(value: Any = None) -> str:
-    """Return an e-mail address in lower case: any that RFC 5321 and RFC 6531 allow."""
+    """Return an e-mail address in lower case. All that RFC 5321 and RFC 6531 allow are valid."""
     if value is None:
         raise Refused(422, "User validation failed")
     if not isinstance(value, str):
@@ -171,7 +171,7 @@ def gigabytes(value: Any, default: float) -> float:
 
 
 def nonce(value: Any) -> float:
-    """Return a nonce. 0 and what is missing or below are refused here; what is too small, where nonces are kept."""
+    """Return a nonce. It must be above 0; whether it is high enough is checked in `store.acceptance`."""
     if value is None or value == "" or isinstance(value, bool):
         raise Refused(401, "Invalid nonce supplied")
     number = _number(value)
@@ -183,7 +183,7 @@ def nonce(value: Any) -> float:
 
 
 def file_size(header: str | None) -> float:
-    """Return what `x-filesize` declares, in bytes; like the old bridges, read as any number, empty as 0."""
+    """Return the size in bytes that `x-filesize` declares. As on the old bridges, empty is 0, and fractions count."""
     size = math.nan if header is None else _number(header or "0")
     if not math.isfinite(size):
         raise Refused(400, "Missing or invalid x-filesize header sent")
@@ -200,7 +200,7 @@ def _number(value: Any) -> float:
 
 
 def plain_number(number: float) -> float:
-    """Return `number` as JSON of the old bridges has it: 10, not 10.0."""
+    """Return `number` as the old bridges write it in JSON: 10, not 10.0."""
     whole = not isinstance(number, bool) and abs(number) < 2**53 and number == int(number)
     return int(number) if whole else number
 
