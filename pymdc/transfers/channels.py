@@ -36,7 +36,7 @@ _SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets wou
 
 
 class DataChannels:
-    """The channels of one client, and what has been learned about them.
+    """The data channels of one client, and which form each farmer speaks.
 
     Arguments:
         timeout: limits on silence; `connect` and `channel` serve here.
@@ -172,7 +172,7 @@ class _Channel:
         return str(message, "utf-8", "replace") if text else bytes(message)
 
     def pass_over(self) -> None:
-        """Take a message that is no part of the shard.
+        """Count a message that is no part of the shard, and ignore it.
 
         Raises:
             ChannelError: there are too many: a farmer could hold a download with them.

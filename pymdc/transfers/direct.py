@@ -121,7 +121,7 @@ class DirectDownloads:
         while missing > 0:
             room = buffer.room(min(missing, _PIECE_BYTES))[: min(missing, _PIECE_BYTES)]
             came = self._fill(stream, room)
-            buffer.came(came)
+            buffer.received(came)
             missing -= came
             if came < len(room):
                 raise IncompleteRead(b"", missing)

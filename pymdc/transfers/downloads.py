@@ -69,7 +69,7 @@ class Download:
             return refusal.value
 
     def _entry(self, exchange: Exchange, job: Job) -> Mapping[str, Any]:
-        """Return what is known of the file; the bridge is asked if more is needed: a name, or a size to tell."""
+        """Return what is known of the file. The bridge is asked for its entry if a name or a size is needed."""
         if "size" in self.known or (self.path is None and self.progress is None):
             return self.known
         try:
@@ -91,7 +91,7 @@ def _size(entry: Mapping[str, Any]) -> int | None:
 
 
 class _Fetching:
-    """The bytes of one download, on their way into a target, which is closed at the end.
+    """Fetches the bytes of one download into a target, and closes the target at the end.
 
     Arguments:
         size: the listed size of the file, if it is known.
@@ -107,8 +107,8 @@ class _Fetching:
         self._sizes: dict[int, int] = {}  # of the shards, by the numbers of their pointers
 
     def run(self) -> tuple[int, Any]:
-        """Return the size of the file, and what the target gives."""
-        from .sources import ShardSources  # whoever downloads nothing does not load websockets
+        """Fetch all. Return the size of the file, and what the target gives."""
+        from .sources import ShardSources  # a program that downloads nothing does not load websockets
 
         try:
             self._sources = self._exchange.shared(ShardSources)
@@ -152,7 +152,7 @@ class _Fetching:
         count = len(self._pointers.hashes)
         if count < 2:
             return None
-        self._target.part()
+        self._target.split()
         found = next((order for order in mixtures.strides(count) if self._matches(order)), None)
         if found is not None or self._size is None:
             return found
@@ -160,7 +160,7 @@ class _Fetching:
         return next((order for order in orders if self._matches(order)), None)
 
     def _matches(self, order: Sequence[int]) -> bool:
-        """Tell whether these shards are the file; those that are fetched for it are kept."""
+        """Tell whether these shards are the file. Those that are fetched to find out are kept."""
         if self._fetched_too_much():
             return False
         tally = _Tally(self._job, self._progress)
@@ -186,7 +186,7 @@ class _Fetching:
         self._sizes[index] = len(body)
 
     def _fetched_too_much(self) -> bool:
-        """Tell whether more has come than `MOST_UPLOADS` of the file can have left."""
+        """Tell whether more bytes were fetched than `MOST_UPLOADS` uploads of the file hold."""
         return self._size is not None and sum(self._sizes.values()) > mixtures.MOST_UPLOADS * self._size
 
     def _prefetch(self, order: Sequence[int], tally: _Tally) -> Prefetch:

@@ -1,6 +1,6 @@
-"""The hidden folder in which a download keeps what has come, until the file is whole: `.pymdc-HASH`, beside the file.
+"""The hidden folder `.pymdc-HASH` beside a file: a download keeps the shards there until the file is whole.
 
-One download at a time holds it, by a lock on a file in it; that is so between processes, too.
+One download at a time holds it, by a lock on a file in it. The lock holds between processes, too.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def kept_folder(parent: Path, file_hash: str) -> Path:
 
 
 def claim(folder: Path) -> tuple[BinaryIO, bool]:
-    """Return the lock of the folder, which is made if it is missing, and `True`; or of a new folder, and `False`.
+    """Lock the folder, which is made if it is missing, or a new one; return the lock and whether it is the first.
 
-    A new one serves where another download holds the folder, or another user has made it.
+    A new one is made if another download holds the folder, or if the folder belongs to another user.
 
     Raises:
         OSError: no folder can be made there.
@@ -63,7 +63,7 @@ def claim(folder: Path) -> tuple[BinaryIO, bool]:
             if not _is_ours(folder):
                 break
             lock = _locked(folder)
-        except FileNotFoundError:  # who held it has just removed it
+        except FileNotFoundError:  # the download that held it has just removed it
             continue
         if lock is None:
             break
@@ -88,7 +88,7 @@ def _made(folder: Path) -> bool:
 
 
 def remove(folder: Path, lock: BinaryIO) -> None:
-    """Remove the folder. Its lock goes last: who opens it before finds it held, who comes after makes a new one."""
+    """Remove the folder, its lock last: until then other downloads find it held, after that they make a new one."""
     for each in folder.iterdir():
         if each.name != "lock":
             with suppress(OSError):  # what is not ours may stay
@@ -98,7 +98,7 @@ def remove(folder: Path, lock: BinaryIO) -> None:
     except PermissionError:  # pragma: no cover - Windows removes no open file
         lock.close()
         (folder / "lock").unlink()
-    with suppress(OSError):  # or the next download has come, and holds it
+    with suppress(OSError):  # unless the next download has begun, and holds it
         folder.rmdir()
 
 
@@ -120,10 +120,10 @@ def discard_kept(parent: Path, file_hash: str) -> bool:
 
 
 def _locked(folder: Path) -> BinaryIO | None:
-    """Return the lock of a folder, or `None` where somebody holds it.
+    """Lock a folder and return the lock, or `None` if a download holds it.
 
     Raises:
-        FileNotFoundError: somebody has just removed the folder.
+        FileNotFoundError: another download has just removed the folder.
     """
     path = folder / "lock"
     with ExitStack() as opened:
@@ -139,12 +139,12 @@ def _locked(folder: Path) -> BinaryIO | None:
 
 
 def _strays(folder: Path) -> Iterator[Path]:
-    """Give the folders of second downloads at once, which go when these end, unless these were killed."""
+    """Give the folders of downloads that ran beside another one. Each download removes its own, unless killed."""
     return folder.parent.glob(f"{glob.escape(folder.name)}-*")
 
 
 def _remove_stray(folder: Path) -> bool:
-    """Remove a folder that nobody holds. Return `False` where somebody does."""
+    """Remove a folder, unless a download holds it: then return `False`."""
     with suppress(FileNotFoundError):
         if not _is_ours(folder):
             return True
@@ -157,6 +157,6 @@ def _remove_stray(folder: Path) -> bool:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether no other user can have put a link in there, for us to write through."""
+    """Tell whether the folder is ours: in another user's there could be a link, and we would write through it."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())

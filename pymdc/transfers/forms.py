@@ -48,7 +48,7 @@ class Channel(Protocol):
         """Return the next message; raise a `ClosedError` where there is none, or what the connection raises."""
 
     def pass_over(self) -> None:
-        """Take a message that is no part of the shard; raise a `ChannelError` where there are too many."""
+        """Ignore a message that is no part of the shard; raise a `ChannelError` if there are too many."""
 
 
 Form = Callable[[Channel, dict[str, str]], Iterator[bytes]]

@@ -1,4 +1,4 @@
-"""The guesses at a file's true shards where a bridge's pointers are a mixture of several uploads.
+"""Guess which shards are the file, where a bridge's pointers mix the shards of several uploads.
 
 Observed on the bridges of 2016: they cut a shard when 8 MiB have gathered, so two uploads of one file are cut at other
 places. After the second upload the pointers are those of both: the first shard of each, then the second of each, and

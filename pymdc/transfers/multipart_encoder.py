@@ -82,11 +82,11 @@ class Form:
 def _state(file: BinaryIO) -> tuple[int, int]:
     """Return the size of a file, and when it was changed, where that can be known."""
     position = file.tell()
-    size = file.seek(0, os.SEEK_END)  # what fstat() tells of a compressed file, opened as one, is another size
+    size = file.seek(0, os.SEEK_END)  # of a file from gzip.open(), fstat() gives the compressed size
     file.seek(position)
     try:
         status = os.fstat(file.fileno())
-    except (OSError, AttributeError):  # not a file of the system's, but of memory
+    except (OSError, AttributeError):  # a file in memory
         return size, 0
     if not stat.S_ISREG(status.st_mode):
         raise OSError("not a regular file")

@@ -1,4 +1,4 @@
-"""File names that came from elsewhere, made safe to write under."""
+"""Make file names that a bridge sent safe to write under."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def safe_name(name: object, otherwise: str) -> str:
     It does not begin with a dot: such a file is hidden, and may be a program's settings.
 
     Arguments:
-        name: what a bridge calls a file; v0.6.6 may send what is no text.
+        name: what a bridge calls a file; a bridge v0.6.6 may send something that is no text.
         otherwise: the name to take where nothing is left of it.
     """
     last = re.split(r"[/\\]", name)[-1] if isinstance(name, str) else ""

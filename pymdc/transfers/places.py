@@ -1,4 +1,4 @@
-"""Under which name a downloaded file goes, and what happens to a file that is there already."""
+"""Choose the name of a downloaded file, and say what happens to a file that is there already."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXISTS = ("replace", "rename", "error")
 
 
 def check_exists(exists: object, path: object) -> None:
-    """Raise for what is no `exists=`: in the thread of the caller, who wrote it.
+    """Check the argument `exists=`, in the caller's thread.
 
     Raises:
         ValueError: it is none of `EXISTS`, or there is no path that it could be about.
@@ -117,7 +117,7 @@ def _mode_of(path: Path) -> int:
 def _renamed_to_free_name(whole: Path, path: Path) -> bool:
     """Rename a file, unless the new name is taken. Return whether it is renamed."""
     try:
-        path.hardlink_to(whole)  # unlike a rename, it never replaces, whoever makes a file in this moment
+        path.hardlink_to(whole)  # unlike a rename, this never replaces a file that another program makes in this moment
     except FileExistsError:
         return False
     except OSError:  # a file system without hard links

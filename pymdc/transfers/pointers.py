@@ -1,4 +1,4 @@
-"""Where the shards of a file are, as the bridge says; it is asked again when a token is spent or a farmer fails."""
+"""The pointers of a download. The bridge is asked for new ones when a token is spent or a farmer fails."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Pointers:
             return self._current[index], self._answers
 
     def renew(self, answer: int, job: Job) -> bool:
-        """Ask again, unless somebody did since that answer. Return whether there are other pointers now."""
+        """Ask again, unless another thread did since that answer. Return whether there are other pointers now."""
         with self._lock:
             if self._answers == answer and self._again:
                 self._renew(job)

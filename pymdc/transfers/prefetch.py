@@ -1,4 +1,4 @@
-"""Shards in their order, a few of them fetched ahead of the one that is waited for."""
+"""Fetch a few shards ahead, and give them in their order."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ from .targets import Target
 __all__ = ["Prefetch", "Sources"]
 
 _TICK_SECONDS = 0.1  # how often progress is told, and a cancelled call noticed, while no shard is complete
-_MENDABLE = (OSError, HTTPException, ChannelError, IntegrityError)  # what another farmer or another token may mend
+_MENDABLE = (
+    OSError,
+    HTTPException,
+    ChannelError,
+    IntegrityError,
+)  # errors that another farmer or another token may not meet
 
 
 class Sources(Protocol):
-    """Gets shards from where pointers say that they are.
+    """Fetches shards by their pointers.
 
     Attributes:
         dispatcher: whose threads do that.
@@ -68,7 +73,7 @@ class Prefetch:
         self._part = job.part()
         self._tell = tell
         self._under_way: deque[tuple[int, Handle]] = deque()
-        # A shard is begun when the one so many places before it has been dealt with, so these serve in turn.
+        # At most so many shards are under way, so each buffer is free again when its next shard begins.
         self._buffers = [ShardBuffer(most) for _ in range(config.SHARDS_AHEAD)]
 
     def __enter__(self) -> Prefetch:
@@ -77,7 +82,7 @@ class Prefetch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop what is under way, and see it end; keep what had come before its turn."""
+        """Stop the fetches under way, wait for their end, and keep the shards that had come before their turn."""
         self._part.cancel()
         for place, handle in self._under_way:
             if not isinstance(body := handle.result(), BaseException):

@@ -1,4 +1,4 @@
-"""What a shard is, and the memory that it is gathered in."""
+"""Shards: their bytes, their pointers, and the memory for one of them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Pointer = Mapping[str, Any]
 """Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`, and perhaps `"url"`."""
 
 _USUAL_BYTES = 8 * 1024 * 1024 + 64 * 1024  # a shard is cut when 8 MiB have gathered, in pieces of up to 64 KiB
-_FEW_BYTES = 64 * 1024  # many a shard is one message
+_FEW_BYTES = 64 * 1024  # many shards are one message
 
 
 class ShardBuffer:
-    """What has come of a shard. It serves one shard after another: fresh memory is slow, and adds up.
+    """The bytes of a shard that have come so far. It is used for one shard after another: new memory is slow.
 
     The bytes are hashed as they come, while they are in the processor's cache.
 
@@ -47,10 +47,10 @@ class ShardBuffer:
             ChannelError: that is more than any shard of this file can be.
         """
         self.room(len(piece))[: len(piece)] = piece
-        self.came(len(piece))
+        self.received(len(piece))
 
     def room(self, size: int) -> memoryview:
-        """Return memory for the next bytes, at least `size` of them; `came` says how many there are.
+        """Return memory for the next bytes, at least `size` of them; `received` says how many there are.
 
         Raises:
             ChannelError: that is more than any shard of this file can be.
@@ -62,8 +62,8 @@ class ShardBuffer:
             self._grow(end)
         return memoryview(self._memory)[self.size :]
 
-    def came(self, size: int) -> None:
-        """Say that so many bytes have come into the room."""
+    def received(self, size: int) -> None:
+        """Note that so many bytes have come into what `room` gave."""
         end = self.size + size
         # hashlib lets other threads run meanwhile, a window's among them.
         self._digest.update(memoryview(self._memory)[self.size : end])
@@ -75,7 +75,7 @@ class ShardBuffer:
         self._digest = hashlib.sha256()
 
     def whole(self) -> memoryview:
-        """Return all that has come; it is good until more does."""
+        """Return all bytes that have come. The view is good until more come."""
         return memoryview(self._memory)[: self.size]
 
     def check(self, shard: str) -> None:

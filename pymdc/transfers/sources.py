@@ -24,17 +24,17 @@ class ShardSources:
         verify: as for `Client`.
 
     Attributes:
-        dispatcher: runs what fetches shards ahead of their turn. Whoever waits for one has it begun at once.
+        dispatcher: its threads fetch shards ahead of their turn. A shard that is waited for begins at once.
     """
 
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
         self._channels = DataChannels(timeout, verify)
         self._direct = DirectDownloads(timeout, verify)
-        # For all downloads together: many threads that compute hold up the one that has a window to draw.
+        # One for all downloads together: many busy threads would slow down the thread of a window.
         self.dispatcher = Dispatcher(config.SHARDS_AHEAD)
 
     def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
-        """Gather a shard, and verify it. Where the direct way fails, for whatever reason, the channel serves.
+        """Fetch a shard and verify it: from its URL, or over the channel if that fails for any reason.
 
         Raises:
             URLError, OSError, HTTPException: the channel failed, with the meaning that these have in `pymdc.errors`.

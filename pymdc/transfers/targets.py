@@ -1,4 +1,4 @@
-"""Where a download goes: into memory, or into a file that is whole or not there."""
+"""Where a download goes: into memory, or into a file that gets its name when it is whole."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Target(Protocol):
     def keep(self, shard: str, body: Body) -> None:
         """Take a shard out of turn: the download failed before its turn came, or its turn is not known yet."""
 
-    def part(self) -> None:
-        """Part what has been appended into its shards again, and keep these: they may make up the file otherwise."""
+    def split(self) -> None:
+        """Split what was appended into its shards again, and keep these: in another order they may be the file."""
 
     def finish(self) -> Any:
         """Make the file whole under its name, and return what the download gives."""
@@ -47,7 +47,7 @@ class Target(Protocol):
         """Forget all shards: together they are not the file."""
 
     def close(self) -> None:
-        """Let go, whole or not; what is there stays for a later download."""
+        """Close all files. What is not finished stays for a later download."""
 
 
 class MemoryTarget:
@@ -72,7 +72,7 @@ class MemoryTarget:
         if shard not in self._kept:
             self._kept[shard] = bytes(body)
 
-    def part(self) -> None:
+    def split(self) -> None:
         self._body.seek(0)
         self._kept |= {shard: self._body.read(size) for shard, size in self._notes}
         self._body, self._notes = io.BytesIO(), []
@@ -88,7 +88,7 @@ class MemoryTarget:
 
 
 class FileTarget:
-    """Writes a file by way of a folder beside it, so that it stands under its name when it is whole, and not before.
+    """Writes a file in a folder beside it, and gives it its name when it is whole, not before.
 
     The folder, `.pymdc-NAME`, holds the shards that came so far, joined in `whole`, a journal of their hashes and
     sizes, and shards whose turn had not come. A later download of the same file into the same place goes on from
@@ -108,7 +108,7 @@ class FileTarget:
         self._lock, self._shared = claim(kept_folder(place.path.parent, file_hash))
         self._folder = Path(self._lock.name).parent
         with ExitStack() as opened:
-            opened.callback(self._let_go)
+            opened.callback(self._release)
             self._whole = opened.enter_context((self._folder / "whole").open("a+b", buffering=0))
             self._journal = opened.enter_context((self._folder / "journal").open("a+b", buffering=0))
             self._opened = opened.pop_all()
@@ -134,14 +134,14 @@ class FileTarget:
         if note is None or note[1].decode("ascii") != shard:
             return None
         body = self._whole.read(min(int(note[2]), config.MAX_SHARD_BYTES))
-        return body if _is(shard, body) else None
+        return body if _matches(shard, body) else None
 
     def kept(self, shard: str) -> bytes | None:
         try:
             body = (self._folder / shard).read_bytes()
         except OSError:  # most shards are not there
             return None
-        return body if _is(shard, body) else None
+        return body if _matches(shard, body) else None
 
     def append(self, shard: str, body: Body) -> None:
         _write(self._whole, body)  # before the journal says so
@@ -153,7 +153,7 @@ class FileTarget:
             if not path.exists() or path.stat().st_size != len(body):
                 path.write_bytes(body)
 
-    def part(self) -> None:
+    def split(self) -> None:
         self._journal.seek(0)
         self._whole.seek(0)
         for line in self._journal.readlines():  # each is good: a new download leaves out what is not
@@ -176,7 +176,7 @@ class FileTarget:
     def close(self) -> None:
         self._opened.close()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if not self._shared or self._holds_nothing():
             remove(self._folder, self._lock)
         self._lock.close()
@@ -192,5 +192,5 @@ def _write(file: BinaryIO, body: Body) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _is(shard: str, body: Body) -> bool:
+def _matches(shard: str, body: Body) -> bool:
     return content_hash(hashlib.sha256(body).hexdigest()) == shard
