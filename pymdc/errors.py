@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import copyreg
 import io
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypedDict, TypeVar, cast, final
 from urllib.error import HTTPError
 
@@ -89,6 +91,30 @@ def at_host(value: _E, host: str) -> _E:
     """Note on an exception value which host it is about, unless it says so already, and return it."""
     if getattr(value, "host", None) is None:
         value.host = host  # type: ignore[attr-defined]  # every exception takes attributes, and pickles them
+    return value
+
+
+_LAYERS = ("pymdc", "httpx", "httpcore", "h11", "websockets")  # whose frames hold requests, with their credentials
+
+
+def without_locals(value: _E) -> _E:
+    """Return an exception value whose traceback, and its causes', hold no variables of ours: only files and lines.
+
+    Tools that print the variables of each frame would print passwords' hashes, tokens and signatures. Those of the
+    program's own functions stay.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [value]
+    while waiting:
+        error = waiting.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        waiting += [error.__cause__, error.__context__]
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get("__name__", "").partition(".")[0] in _LAYERS:
+                with suppress(RuntimeError):  # it still runs
+                    frame.clear()
     return value
 
 

@@ -11,6 +11,7 @@ import pickle
 import re
 import socket
 import ssl
+import traceback
 from concurrent.futures import CancelledError
 from email.message import Message
 from pathlib import Path
@@ -21,6 +22,8 @@ import pytest
 
 import pymdc
 from pymdc import errors
+
+from .hostile import Connection, Server
 
 
 @pytest.mark.parametrize(
@@ -186,3 +189,19 @@ def test_it_is_found_although_a_library_raised_again_from_none() -> None:
     above.__context__ = below
     above.__suppress_context__ = True
     assert errors.os_error_under(chain(RuntimeError("httpx"), above)) is below
+
+
+def test_the_variables_of_frames_that_hold_credentials_are_forgotten_and_the_programs_are_not() -> None:
+    class File(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            kept = "a variable of the program"
+            raise ValueError(len(kept))
+
+    token = "a-token-that-nobody-may-see"
+    with Server(Connection.wait) as server, pymdc.Client(server.url) as client:
+        value = pymdc.api.Files("id", None, client=client).upload(File(b"abc"), token, name="a")
+    assert isinstance(value, ValueError)
+    text = "".join(traceback.TracebackException.from_exception(value, capture_locals=True).format())
+    assert "a variable of the program" in text
+    assert "uploads.py" in text
+    assert token not in text

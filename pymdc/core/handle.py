@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
+from ..errors import without_locals
 from .delivery import Callback, Scheduler, delivery, reporting
 from .job import Job
 from .pool import Pool, make_room
@@ -194,5 +195,5 @@ def value_of(call: Callable[[Job], Any], job: Job, caught: type[BaseException] =
     try:
         job.commit()  # from here on cancel() is False, and what it promised before is kept
     except CancelledError as cancelled:
-        return cancelled
-    return value
+        value = cancelled
+    return without_locals(value) if isinstance(value, BaseException) else value
