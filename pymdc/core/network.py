@@ -221,7 +221,11 @@ class Stream:
         """
         rest = memoryview(data)
         while rest:
-            rest = rest[patiently(lambda rest=rest: self._link.send(rest), self._link, end, self._job) :]  # type: ignore[misc]
+            try:
+                sent = patiently(lambda rest=rest: self._link.send(rest), self._link, end, self._job)  # type: ignore[misc]
+            except ssl.SSLEOFError as error:  # OpenSSL's word for a reset that a write met
+                raise ConnectionResetError(errno.ECONNRESET, "the other side reset the connection") from error
+            rest = rest[sent:]
 
     def close(self) -> None:
         """Close the connection."""

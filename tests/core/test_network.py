@@ -260,3 +260,16 @@ def test_a_wait_without_an_end_ends_with_what_it_waits_for() -> None:
         threading.Timer(0.05, theirs.send, [b"x"]).start()
         wait(ours, selectors.EVENT_READ, None, job())
         assert ours.recv(1) == b"x"
+
+
+def test_a_reset_that_a_write_meets_is_a_connection_error_over_tls_too() -> None:
+    with Server(Connection.reset, context=server_context()) as server:
+        stream = Stream.open(HOST, server.port, client_context(), soon(), job())
+
+        def send_on() -> None:
+            while True:
+                stream.send(bytes(100_000), soon())
+
+        with pytest.raises(ConnectionError):
+            send_on()
+        stream.close()
