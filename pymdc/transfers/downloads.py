@@ -75,6 +75,7 @@ class Download:
         try:
             listed = ask(self.access.call("GET", "files"), exchange, job)
         except (MetadiskError, OSError, HTTPException):  # a token alone allows the download, but not to list the files
+            job.check()
             return {}
         entries = listed if isinstance(listed, list) else []
         ours = (each for each in entries if isinstance(each, dict) and each.get("hash") == self.file_hash)
