@@ -15,6 +15,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how large the part of the matrix was that ran, and what came of it."""
+    cells: dict[str, int] = {}
+    seeds: set[object] = set()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            told = dict(report.user_properties)
+            if "cells" in told and report.when == "call":
+                cells[outcome] = cells.get(outcome, 0) + told["cells"]
+                seeds.add(told["seed"])
+    if cells:
+        words = ", ".join(f"{count} {outcome}" for outcome, count in cells.items())
+        terminalreporter.write_line(f"cells of the matrix: {words}; PYMDC_SEED={', '.join(map(str, seeds))}")
+
+
 @pytest.fixture(autouse=True)
 def _clean_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts without a default client, without settings, and without what would name a bridge or a proxy."""

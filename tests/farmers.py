@@ -162,8 +162,7 @@ class Network:
         self._stack.callback(farmer.shutdown)
         self.channel = f"{'wss' if self._tls else 'ws'}://{HOST}:{farmer.socket.getsockname()[1]}"
         self.bridge = self._stack.enter_context(Server(self._script))
-        verify = client_context() if self._tls else True
-        self.client = self._stack.enter_context(Client(self.bridge.url, timeout=self._timeout, verify=verify))
+        self.client = self._stack.enter_context(Client(self.bridge.url, timeout=self._timeout, verify=client_context()))
         return self
 
     def __exit__(
