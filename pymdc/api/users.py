@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
@@ -15,6 +16,8 @@ from .results import check_text, text_of
 from .types import UserValue
 
 __all__ = ["Users"]
+
+_LINK = re.compile(r"https?://\S*/activations/([^/?#\s]+)(?:[?#]\S*)?", re.IGNORECASE)
 
 _RANDOM_PASSWORD_BYTES = 32
 
@@ -77,13 +80,17 @@ class Users:
     def activate(self, token: str, callback: Callback) -> Handle: ...
 
     def activate(self, token: str, callback: Callback | None = None) -> Any:
-        """Activate the account with the token at the end of the link in the mail. A token serves once.
+        """Activate the account. A token serves once.
+
+        Arguments:
+            token: the token at the end of the link in the mail, or the whole link.
 
         Returns:
             `{"activated": True, "created": ..., "email": ..., "id": ...}`, or `{"error": "Invalid activation token"}`,
             or an exception value. With a callback: a `Handle`.
         """
-        resource = path("activations", text_of(token, "token", "an activation token"))
+        text = _token_in(text_of(token, "token", "an activation token"))
+        resource = path("activations", text)
         return REST("GET", resource, callback=callback, client=self.client)
 
     def password_hash(self) -> str:
@@ -92,3 +99,9 @@ class Users:
 
     def __repr__(self) -> str:
         return f"Users({self.username!r})"
+
+
+def _token_in(text: str) -> str:
+    """Return the activation token in a link, or the text itself where it is no link."""
+    found = _LINK.fullmatch(text.strip())
+    return found[1] if found else text

@@ -93,6 +93,13 @@ def test_activating_asks_for_the_tokens_link(bridge: Scripted, client: Client, a
     assert not {"authorization", "x-signature", "x-pubkey"} & set(bridge.request.headers)
 
 
+@pytest.mark.parametrize("after", ["", "?redirect=https://app.example", "#top", "\n"])
+def test_the_whole_link_of_the_mail_serves_as_its_token(bridge: Scripted, client: Client, ask: Ask, after: str) -> None:
+    bridge.says({"activated": True})
+    ask(Users("a@b.c", client=client).activate, f"https://bridge.example/base/activations/{'ab' * 32}{after}")
+    assert bridge.line == ("GET", f"/base/activations/{'ab' * 32}")
+
+
 @pytest.mark.parametrize("token", [None, "", 5])
 def test_an_activation_token_that_is_none_raises_at_once(
     bridge: Scripted, client: Client, ask: Ask, token: Any

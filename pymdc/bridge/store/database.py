@@ -6,9 +6,11 @@ can be had once, change a row under a condition and look whether a row was chang
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -59,6 +61,7 @@ class Database:
             )
         except (exc.ArgumentError, ImportError) as error:
             raise ValueError(f"the database URL cannot be used: {error}") from error
+        _keep_private(self._engine.url)
         self.engine = Engine("the database")
         self._ahead: float | None = None
         self._turns = Turns()
@@ -182,6 +185,14 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
         connection.execute(statement)
     except exc.IntegrityError as error:
         raise taken from error
+
+
+def _keep_private(url: sa.URL) -> None:
+    """Let only its owner read an SQLite file, whatever the umask. SQLite gives the files beside it the same mode."""
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        with suppress(OSError):  # what is wrong with the place is told when it is opened
+            os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
+            Path(url.database).chmod(0o600)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
