@@ -180,12 +180,11 @@ class Channel(WebSocketsSansIOProtocol):
 
     _left = CHANNEL_BYTES
     _stalled: asyncio.TimerHandle | None = None
+    _dropping: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated:  # the head of the request, which was bounded before
             super().data_received(data)
-            return
-        if self.transport.is_closing():
             return
         allowed, self._left = data[: self._left], self._left - len(data)
         super().data_received(allowed)
@@ -205,6 +204,8 @@ class Channel(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_stall()
+        if self._dropping is not None:  # else the timer would keep what is gone in memory
+            self._dropping.cancel()
         super().connection_lost(exc)
 
     async def send(self, message: Any) -> None:
@@ -224,7 +225,8 @@ class Channel(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
-        self.loop.call_later(SEND_SECONDS, self._drop)
+        if not self.disconnected:
+            self._dropping = self.loop.call_later(SEND_SECONDS, self._drop)
 
     def _forget_stall(self) -> None:
         if self._stalled is not None:
@@ -232,8 +234,7 @@ class Channel(WebSocketsSansIOProtocol):
             self._stalled = None
 
     def _drop(self) -> None:
-        if not self.disconnected:
-            _reset(self.transport)
+        _reset(self.transport)
 
 
 def _frame_head(size: int) -> bytes:

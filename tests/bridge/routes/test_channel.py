@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
 import socket
-import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pymdc.bridge.context import Bridge
 from pymdc.bridge.routes import channel
 from pymdc.bridge.settings import Settings
 
-from ..harness import Person, Running, fetch, file_hash, object_store
+from ..harness import Person, Running, fetch, file_hash, object_store, until
 from ..loop import visited, watched_loop
 
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -161,18 +162,27 @@ def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: py
     assert received[-1] != 1000
 
 
-def test_a_channel_that_has_ended_is_left_alone(person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at, drop = threading.Event(), protocols.Channel._drop
+def test_a_channel_that_has_ended_is_not_kept_in_memory(
+    person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens and leaves thousands of them would fill the memory."""
+    begun: list[weakref.ref[protocols.Channel]] = []
+    connection_made = protocols.Channel.connection_made
 
-    def noted(self: protocols.Channel) -> None:
-        assert self.disconnected
-        drop(self)
-        looked_at.set()
+    def noted(self: protocols.Channel, transport: Any) -> None:
+        begun.append(weakref.ref(self))
+        connection_made(self, transport)
 
-    monkeypatch.setattr(protocols.Channel, "_drop", noted)
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(protocols.Channel, "connection_made", noted)
     assert fetch(pointer(person)) == HELLO
-    assert looked_at.wait(30)
+    with opened(person):
+        pass
+
+    def are_gone() -> bool:
+        gc.collect()
+        return len(begun) == 2 and all(channel() is None for channel in begun)
+
+    until(person[0].bridge, are_gone)
 
 
 DAMAGED = {"code": 500, "message": "The shard is lost or damaged; another upload of its file mends it"}
