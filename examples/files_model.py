@@ -6,17 +6,20 @@ has a callback, so nothing here ever waits. The window gets told what has change
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from pymdc.api import ECDSA, Bucket, Buckets, Files, Keys, Users
 
 AT_ONCE = 4  # transfers: more would only share the same line
 SPEED_SECONDS = 3.0  # over which the speed of a transfer is measured
+REFRESH_MS = 200  # a window shows each thing anew at most once in this time
+SLICE = 100  # rows that a table gets at once: more would keep a click waiting
 GB = 10**9
 NEW_BUCKET_GB = 10
 _rows = itertools.count(1)
@@ -50,6 +55,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+@functools.lru_cache(maxsize=4096)  # a refresh asks for the same names again
 def as_text(name: str) -> str:
     """Return a name on one line: tabs are spaces, and what would change the direction or the line is "�"."""
     odd = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
@@ -58,6 +64,12 @@ def as_text(name: str) -> str:
         " " if each in "\t\n\r" else "�" if unicodedata.category(each) in odd and each not in keep else each
         for each in name
     )
+
+
+def in_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:
+    """Return what sorts names as people do: "up2" comes before "up10"."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    return [(not each[0].isdigit(), int(each) if each[0].isdigit() else 0, each) for each in parts], name
 
 
 def shortened(text: str, fits: Callable[[str], bool]) -> str:
@@ -82,6 +94,83 @@ def open_file(path: str) -> None:
     else:
         process = subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path])  # noqa: S603
         threading.Thread(target=process.wait, daemon=True).start()  # somebody must, or it stays as a zombie
+
+
+Texts = tuple[str, ...]
+
+
+@dataclass
+class Changes:
+    """The least that a table must change to show other rows: drop, order, insert, write."""
+
+    rows: dict[str, Texts]
+    """What the table shows then."""
+    gone: list[str]
+    stay: list[str]
+    """Those that were there already, in their order of now."""
+    moved: bool
+    """Whether that is another order than before."""
+    new: list[tuple[int, str]]
+    """Where each new row goes, from the top to the bottom."""
+    written: list[str]
+    """Those that were there already, with other texts."""
+    more: bool
+    """Whether there are more new rows, for the next time."""
+
+
+def changes(shown: dict[str, Texts], wanted: dict[str, Texts]) -> Changes:
+    """Compare the rows that are shown with those that shall be; at most SLICE new ones at a time."""
+    later = set([row for row in wanted if row not in shown][SLICE:])
+    rows = {row: texts for row, texts in wanted.items() if row not in later}
+    stay = [row for row in rows if row in shown]
+    return Changes(
+        rows,
+        gone=[row for row in shown if row not in rows],
+        stay=stay,
+        moved=stay != [row for row in shown if row in rows],
+        new=[(index, row) for index, row in enumerate(rows) if row not in shown],
+        written=[row for row in stay if rows[row] != shown[row]],
+        more=bool(later),
+    )
+
+
+class Refreshes:
+    """Lets a window show each thing a few times a second, however often it changes.
+
+    Arguments:
+        shows: what shows each thing; it returns whether there is more to show soon.
+        later: called with milliseconds and a function; the loop of the window runs the function after that time.
+    """
+
+    def __init__(
+        self, shows: dict[str, Callable[[], bool]], later: Callable[[int, Callable[[], None]], object]
+    ) -> None:
+        self.shows, self.later = shows, later
+        self.shown_at: dict[str, float] = {}
+        self.planned: set[str] = set()
+
+    def ask(self, what: str) -> None:
+        """Show it now, or when enough time has gone by since the last time."""
+        wait = round(1000 * (self.shown_at.get(what, 0.0) - time.monotonic())) + REFRESH_MS
+        if wait <= 0:
+            self.now(what)
+        else:
+            self._plan(what, wait)
+
+    def now(self, what: str) -> None:
+        more = self.shows[what]()
+        self.shown_at[what] = time.monotonic()
+        if more:
+            self._plan(what, 10)
+
+    def _plan(self, what: str, milliseconds: int) -> None:
+        if what not in self.planned:
+            self.planned.add(what)
+            self.later(milliseconds, lambda: self._turn(what))
+
+    def _turn(self, what: str) -> None:
+        self.planned.discard(what)
+        self.now(what)
 
 
 class Memory:
@@ -351,7 +440,7 @@ class Model:
 
     def _buckets_came(self, value: Any) -> None:
         first, self.signed_in = not self.signed_in, True
-        self.buckets = sorted(value, key=lambda bucket: bucket["name"].casefold())
+        self.buckets = sorted(value, key=lambda bucket: in_order(bucket["name"]))
         chosen = self.bucket and next((each for each in self.buckets if each["id"] == self.bucket["id"]), None)
         if not chosen:
             message = self.message
@@ -435,7 +524,7 @@ class Model:
         self.sort_by = by
 
         def key(file: dict[str, Any]) -> Any:
-            return file[by].casefold() if isinstance(file[by], str) else file[by]
+            return in_order(file[by]) if isinstance(file[by], str) else file[by]
 
         self.files = sorted(self.files or [], key=key, reverse=self.backwards) if self.files is not None else None
         self.changed("files")
@@ -543,15 +632,16 @@ class Model:
         except OSError as error:
             self.say(pymdc.explain(error), problem=True)
 
-    def transfer_of(self, row: str) -> Transfer:
-        return next(each for each in self.transfers if each.row == row)
+    def chosen_transfers(self, rows: Collection[str]) -> list[Transfer]:
+        """Return the transfers of these rows; a row may still be shown when its transfer is gone."""
+        return [each for each in self.transfers if each.row in rows]
 
-    def file_of(self, row: str) -> dict[str, Any]:
-        """Return the file of a row: a bucket holds a content once, so the hash names the row."""
-        return next(each for each in self.files or [] if each["hash"] == row)
+    def chosen_files(self, rows: Collection[str]) -> list[dict[str, Any]]:
+        """Return the files of these rows: a bucket holds a content once, so the hash names the row."""
+        return [each for each in self.files or [] if each["hash"] in rows]
 
-    def bucket_of(self, row: str) -> dict[str, Any]:
-        return next(each for each in self.buckets if each["id"] == row)
+    def chosen_bucket(self, rows: Collection[str]) -> dict[str, Any] | None:
+        return next((each for each in self.buckets if each["id"] in rows), None)
 
     @property
     def unfinished(self) -> list[Transfer]:

@@ -17,8 +17,20 @@ from contextlib import ExitStack
 from typing import Any
 
 try:
-    from files_model import Memory, Model, Transfer, as_text, bridge, config_folder, in_words
-    from PySide6.QtCore import QSize, Qt, QTimer, QtMsgType, qInstallMessageHandler
+    from files_model import (
+        REFRESH_MS,
+        Memory,
+        Model,
+        Refreshes,
+        Texts,
+        Transfer,
+        as_text,
+        bridge,
+        changes,
+        config_folder,
+        in_words,
+    )
+    from PySide6.QtCore import QItemSelection, QSize, Qt, QTimer, QtMsgType, qInstallMessageHandler
     from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
     from PySide6.QtWidgets import (
         QAbstractItemView,
@@ -51,7 +63,6 @@ except ImportError as missing:
         f'This program needs Qt (pip install "PySide6<6.12", Debian: libegl1) and pymdc (pip install .): {missing}.'
     )
 
-LOOK_MS = 200  # how often the transfers under way are shown anew
 ROW = Qt.ItemDataRole.UserRole  # where an item keeps the name of its row
 FILE_COLUMNS = (("filename", "File"), ("size", "Size"), ("mimetype", "Type"))
 
@@ -129,6 +140,7 @@ class Table(QTreeWidget):
         self.header().setStretchLastSection(False)
         self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.items: dict[str, QTreeWidgetItem] = {}
+        self.shown: dict[str, Texts] = {}
         self.hint = label()
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         if hint:
@@ -138,34 +150,53 @@ class Table(QTreeWidget):
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         return QSize(100, 60)
 
-    def show_rows(self, rows: dict[str, tuple[tuple[str, ...], str]]) -> None:
-        """Show these rows, each with its texts and its tooltip. What is there already is not made anew."""
-        chosen = self.chosen()
-        if list(rows) != list(self.items):
-            self.clear()
-            self.items = {row: QTreeWidgetItem(list(texts)) for row, (texts, _) in rows.items()}
-            for row, item in self.items.items():
-                item.setData(0, ROW, row)
-            self.addTopLevelItems(list(self.items.values()))
-            self.select([row for row in chosen if row in rows])
-        for row, (texts, tip) in rows.items():
-            item = self.items[row]
-            for place, text in enumerate(texts):
-                if item.text(place) != text:
-                    item.setText(place, text)
-            if item.toolTip(0) != tip:
-                item.setToolTip(0, tip)
-                item.setToolTip(len(texts) - 1, tip)
+    def show_rows(self, rows: dict[str, Texts]) -> bool:
+        """Show these rows: the texts of each, and its tooltip behind them. Return whether more of them are to come."""
+        change = changes(self.shown, rows)
+        for row in change.gone:
+            self.takeTopLevelItem(self.indexOfTopLevelItem(self.items.pop(row)))
+        if change.moved:
+            chosen = self.chosen()
+            self.invisibleRootItem().takeChildren()
+            self.addTopLevelItems([self.items[row] for row in change.stay])
+            self.select(chosen)
+        for index, row in change.new:
+            self.items[row] = QTreeWidgetItem()
+            self.items[row].setData(0, ROW, row)
+            self.write(self.items[row], change.rows[row])
+            self.insertTopLevelItem(index, self.items[row])
+        for row in change.written:
+            self.write(self.items[row], change.rows[row])
+        self.shown = change.rows
+        return change.more
+
+    def write(self, item: QTreeWidgetItem, texts: Texts) -> None:
+        """Write into an item what it does not show yet."""
+        tip = plain(texts[-1])
+        for place, text in enumerate(texts[:-1]):
+            if item.text(place) != text:
+                item.setText(place, text)
+        if item.toolTip(0) != tip:
+            item.setToolTip(0, tip)
+            item.setToolTip(len(texts) - 2, tip)
 
     def chosen(self) -> list[str]:
         return [item.data(0, ROW) for item in self.selectedItems()]
 
     def select(self, rows: list[str]) -> None:
+        """Select these rows, all at once: one by one, each would be compared with all that are selected."""
+        model, flags = self.model(), self.selectionModel().SelectionFlag
+        places = sorted(self.indexOfTopLevelItem(self.items[row]) for row in rows)
+        selection = QItemSelection()
+        start = 0
+        for end, place in enumerate(places, 1):
+            if end == len(places) or places[end] != place + 1:  # the end of rows without a gap
+                selection.select(model.index(places[start], 0), model.index(place, self.columnCount() - 1))
+                start = end
         was = self.blockSignals(True)
-        self.clearSelection()
-        for row in rows:
-            self.items[row].setSelected(True)
-            self.setCurrentItem(self.items[row], 0, self.selectionModel().SelectionFlag.NoUpdate)
+        self.selectionModel().select(selection, flags.ClearAndSelect)
+        if places:
+            self.selectionModel().setCurrentIndex(model.index(places[-1], 0), flags.NoUpdate)
         self.blockSignals(was)
 
 
@@ -186,12 +217,14 @@ class Window(QMainWindow):
         room = self.screen().availableSize() - QSize(10, 40)  # for the frame
         self.resize(room.boundedTo(QSize(1000, 680)))
         self.setAcceptDrops(True)
+        shows = {"buckets": self.show_buckets, "files": self.show_files, "transfers": self.show_transfers}
+        self.refreshes = Refreshes(shows, lambda wait, show: QTimer.singleShot(wait, self, show))
         self.model = model_of(self.changed)
         self.email.setText(self.model.memory.here["email"])
         self.changed("account")
         self.model.start()
-        self.timer = QTimer(self, interval=LOOK_MS)
-        self.timer.timeout.connect(lambda: self.show_transfers() if self.model.unfinished else None)
+        self.timer = QTimer(self, interval=REFRESH_MS)
+        self.timer.timeout.connect(lambda: self.refreshes.ask("transfers") if self.model.unfinished else None)
         self.timer.start()
 
     # What it is made of
@@ -289,15 +322,14 @@ class Window(QMainWindow):
     # What it shows
 
     def changed(self, what: str) -> None:
-        shows = {
-            "account": self.show_account,
-            "buckets": self.show_buckets,
-            "files": self.show_files,
-            "transfers": self.show_transfers,
-            "message": self.show_message,
-        }
-        shows[what]()
-        self.enable()
+        if what == "message":
+            self.show_message()
+        elif what == "account":
+            self.show_account()
+        elif what == "files" and self.model.files is None:  # those of another bucket must not stay
+            self.refreshes.now(what)
+        else:
+            self.refreshes.ask(what)
 
     def show_message(self) -> None:
         self.message.setText(self.model.message)
@@ -311,23 +343,25 @@ class Window(QMainWindow):
             self.files.setFocus()
         else:
             for what in ("buckets", "files", "transfers"):
-                self.changed(what)
+                self.refreshes.now(what)
             (self.password if self.email.text() else self.email).setFocus()
 
-    def show_buckets(self) -> None:
-        self.buckets.show_rows(
-            {each["id"]: ((as_text(each["name"]),), plain(as_text(each["name"]))) for each in self.model.buckets}
-        )
+    def show_buckets(self) -> bool:
+        names = {each["id"]: as_text(each["name"]) for each in self.model.buckets}
+        more = self.buckets.show_rows({row: (name, name) for row, name in names.items()})
         chosen = self.model.bucket
         if chosen and chosen["id"] in self.buckets.items and self.buckets.chosen() != [chosen["id"]]:
             self.buckets.select([chosen["id"]])
+        self.enable()
+        return more
 
-    def show_files(self) -> None:
-        model, rows = self.model, {}
+    def show_files(self) -> bool:
+        model = self.model
+        rows: dict[str, Texts] = {}
         for each in model.files or []:
             name = as_text(each["filename"])
-            rows[each["hash"]] = ((name, in_words(each["size"]), as_text(each["mimetype"])), plain(name))
-        self.files.show_rows(rows)
+            rows[each["hash"]] = (name, in_words(each["size"]), as_text(each["mimetype"]), name)
+        more = self.files.show_rows(rows)
         place = [field for field, _ in FILE_COLUMNS].index(model.sort_by)
         order = Qt.SortOrder.DescendingOrder if model.backwards else Qt.SortOrder.AscendingOrder
         self.files.header().setSortIndicator(place, order)
@@ -336,19 +370,26 @@ class Window(QMainWindow):
         share, words = model.fullness
         self.full.setValue(round(1000 * share))
         self.full_words.setText(words)
+        self.enable()
+        return more
 
-    def show_transfers(self) -> None:
-        rows = {}
-        for each in self.model.transfers:
-            name = ("↑ " if each.up else "↓ ") + each.name
-            rows[each.row] = ((name, "", each.words), plain(f"{each.name}\n{each.words}"))
-        self.transfers.show_rows(rows)
-        for each in self.model.transfers:
-            self.transfers.items[each.row].setData(1, ROW, each.share)
+    def show_transfers(self) -> bool:
+        transfers = self.model.transfers
+        rows = {
+            each.row: (("↑ " if each.up else "↓ ") + each.name, "", each.words, f"{each.name}\n{each.words}")
+            for each in transfers
+        }
+        more = self.transfers.show_rows(dict(rows))
+        for each in transfers:
+            item = self.transfers.items.get(each.row)
+            if item is not None and item.data(1, ROW) != each.share:
+                item.setData(1, ROW, each.share)
         share, words = self.model.total
         self.total.setValue(round(1000 * share))
         self.total_words.setText(words)
         self.total_words.setVisible(bool(words))
+        self.enable()
+        return more
 
     def enable(self) -> None:
         """Let only those buttons be pressed that can do something now."""
@@ -412,17 +453,17 @@ class Window(QMainWindow):
             self.model.delete_bucket()
 
     def chooses_bucket(self) -> None:
-        for row in self.buckets.chosen():
-            if not self.model.bucket or self.model.bucket["id"] != row:
-                self.model.choose(self.model.bucket_of(row))
+        bucket = self.model.chosen_bucket(self.buckets.chosen())
+        if bucket and not (self.model.bucket and self.model.bucket["id"] == bucket["id"]):
+            self.model.choose(bucket)
 
     def chosen_files(self) -> list[dict[str, Any]]:
-        return [self.model.file_of(row) for row in self.files.chosen()]
+        return self.model.chosen_files(set(self.files.chosen()))
 
     def chosen_transfers(self) -> list[Transfer]:
         """Return the transfers that are selected; all of them where none is."""
-        rows = self.transfers.chosen()
-        return [each for each in self.model.transfers if not rows or each.row in rows]
+        rows = set(self.transfers.chosen())
+        return self.model.chosen_transfers(rows) if rows else self.model.transfers
 
     def uploads(self) -> None:
         self.model.upload(QFileDialog.getOpenFileNames(self, "Files to upload")[0])

@@ -18,13 +18,25 @@ try:
     import tkinter
     from tkinter import filedialog, font, messagebox, simpledialog, ttk
 
-    from files_model import Memory, Model, Transfer, as_text, bridge, config_folder, in_words, shortened
+    from files_model import (
+        REFRESH_MS,
+        Memory,
+        Model,
+        Refreshes,
+        Texts,
+        Transfer,
+        as_text,
+        bridge,
+        changes,
+        config_folder,
+        in_words,
+        shortened,
+    )
 
     import pymdc
 except ImportError as missing:
     sys.exit(f"This program needs Tk (Debian: python3-tk) and pymdc (pip install .): {missing}.")
 
-LOOK_MS = 200  # how often the transfers under way are shown anew
 FILE_COLUMNS = (("#0", "filename", "File"), ("size", "size", "Size"), ("mimetype", "mimetype", "Type"))
 TIP_MS = 500  # how long the mouse rests before the whole name is shown
 
@@ -86,6 +98,9 @@ class Window:
         width, height = self.letter * 125, self.line * 38  # which are more pixels where they are finer
         root.geometry(f"{min(width, root.winfo_screenwidth())}x{min(height, root.winfo_screenheight() - 40)}")
         root.protocol("WM_DELETE_WINDOW", self.close)
+        shows = {"buckets": self.show_buckets, "files": self.show_files, "transfers": self.show_transfers}
+        self.refreshes = Refreshes(shows, root.after)
+        self.shown: dict[str, tuple[list[int], dict[str, Texts]]] = {}  # the columns' widths and the rows, by table
         self.model = model_of(self.changed)
         self.email.insert(0, self.model.memory.here["email"])
         self.changed("account")
@@ -179,7 +194,7 @@ class Window:
         self.full.pack(side="bottom", fill="x", pady=(4, 0))
         self.buckets = self.table(frame, [("#0", "Bucket", 16)], "browse", 3)
         self.buckets.bind("<<TreeviewSelect>>", lambda _: self.chooses_bucket())
-        Tip(self.buckets, lambda row: as_text(self.model.bucket_of(row)["name"]))
+        Tip(self.buckets, lambda row: self.rows_of(self.buckets)[row][-1])
         return frame
 
     def build_browser(self, parent: tkinter.Misc) -> ttk.Frame:
@@ -210,10 +225,10 @@ class Window:
         self.files.bind("<Escape>", lambda _: self.files.selection_set(()))
         self.files.bind("<<TreeviewSelect>>", lambda _: self.enable())
         self.files.bind("<Button-3>", self.opens_menu)
-        self.files.bind("<Configure>", lambda _: self.show_files(), add=True)
-        self.files.bind("<ButtonRelease-1>", lambda _: self.show_files(), add=True)  # a column has another width
+        self.files.bind("<Configure>", lambda _: self.refreshes.ask("files"), add=True)
+        self.files.bind("<ButtonRelease-1>", lambda _: self.refreshes.ask("files"), add=True)  # a column is wider
         self.root.bind("<F5>", lambda _: self.refresh.invoke())
-        Tip(self.files, lambda row: as_text(self.model.file_of(row)["filename"]))
+        Tip(self.files, lambda row: self.rows_of(self.files)[row][-1])
         return frame
 
     def file_commands(self) -> list[tuple[str, Callable[[], object]]]:
@@ -241,9 +256,9 @@ class Window:
         self.transfers.bind("<Return>", lambda _: self.opens())
         self.transfers.bind("<Double-1>", lambda _: self.opens())
         self.transfers.bind("<Control-a>", lambda _: self.transfers.selection_set(self.transfers.get_children()))
-        self.transfers.bind("<Configure>", lambda _: self.show_transfers(), add=True)
+        self.transfers.bind("<Configure>", lambda _: self.refreshes.ask("transfers"), add=True)
         self.bars: list[ttk.Progressbar] = []  # one for each row that can be seen
-        Tip(self.transfers, self.tip_of_transfer)
+        Tip(self.transfers, lambda row: self.rows_of(self.transfers)[row][-1])
         return frame
 
     def table(self, parent: tkinter.Misc, columns: list[tuple[str, str, int]], mode: Any, height: int) -> ttk.Treeview:
@@ -262,15 +277,14 @@ class Window:
     # What it shows
 
     def changed(self, what: str) -> None:
-        shows = {
-            "account": self.show_account,
-            "buckets": self.show_buckets,
-            "files": self.show_files,
-            "transfers": self.show_transfers,
-            "message": self.show_message,
-        }
-        shows[what]()
-        self.enable()
+        if what == "message":
+            self.show_message()
+        elif what == "account":
+            self.show_account()
+        elif what == "files" and self.model.files is None:  # those of another bucket must not stay
+            self.refreshes.now(what)
+        else:
+            self.refreshes.ask(what)
 
     def show_message(self) -> None:
         self.message.configure(text=self.model.message, foreground="#a40000" if self.model.is_problem else "")
@@ -286,41 +300,54 @@ class Window:
             self.files.focus_set()
         else:
             for what in ("buckets", "files", "transfers"):
-                self.changed(what)
+                self.refreshes.now(what)
             (self.password if self.email.get() else self.email).focus_set()
 
-    def show_rows(self, tree: ttk.Treeview, rows: dict[str, tuple[str, ...]]) -> None:
-        """Show these rows: what was selected stays selected, and what is there already is not made anew."""
-        gone = [each for each in tree.get_children() if each not in rows]
-        tree.delete(*gone)
-        there = set(tree.get_children())
-        for index, (row, texts) in enumerate(rows.items()):
-            if row not in there:
-                tree.insert("", index, row, text=texts[0], values=texts[1:])
-            elif (tree.item(row, "text"), *map(str, tree.item(row, "values"))) != texts:
-                tree.item(row, text=texts[0], values=texts[1:])
-        if list(tree.get_children()) != list(rows):
-            tree.set_children("", *rows)
+    def rows_of(self, tree: ttk.Treeview) -> dict[str, Texts]:
+        """Return the rows that a table shows: the texts of each in full, and its tip behind them."""
+        return self.shown.get(str(tree), ([], {}))[1]
 
-    def fitted(self, tree: ttk.Treeview, name: str, column: str = "#0") -> str:
-        width = tree.column(column, "width") - 2 * self.letter
-        return shortened(as_text(name), lambda text: self.text.measure(text) <= width)
+    def show_rows(self, tree: ttk.Treeview, rows: dict[str, Texts]) -> bool:
+        """Show these rows; what was selected stays selected. Return whether more of them are to come."""
+        columns = ("#0", *tree.cget("columns"))
+        widths = [tree.column(each, "width") for each in columns]
+        before, shown = self.shown.get(str(tree), ([], {}))
+        change = changes(shown, rows)
+        if change.gone:
+            tree.delete(*change.gone)
+        if change.moved:
+            tree.set_children("", *change.stay)
+        for index, row in change.new:
+            tree.insert("", index, row)
+        written = change.written if widths == before else change.stay
+        for row in [*(row for _, row in change.new), *written]:
+            texts = [self.fitted(*each) for each in zip(change.rows[row], widths, strict=False)]
+            tree.item(row, text=texts[0], values=texts[1:])
+        self.shown[str(tree)] = widths, change.rows
+        return change.more
 
-    def show_buckets(self) -> None:
-        rows = {each["id"]: (self.fitted(self.buckets, each["name"]),) for each in self.model.buckets}
-        self.show_rows(self.buckets, rows)
+    def fitted(self, text: str, width: int) -> str:
+        """Return a text as a column of this width shows it."""
+        room = width - 2 * self.letter
+        return shortened(text, lambda text: self.text.measure(text) <= room)
+
+    def show_buckets(self) -> bool:
+        names = {each["id"]: as_text(each["name"]) for each in self.model.buckets}
+        more = self.show_rows(self.buckets, {row: (name, name) for row, name in names.items()})
         chosen = self.model.bucket
-        if chosen and chosen["id"] in rows and self.buckets.selection() != (chosen["id"],):
+        if chosen and self.buckets.exists(chosen["id"]) and self.buckets.selection() != (chosen["id"],):
             self.buckets.selection_set(chosen["id"])
             self.buckets.see(chosen["id"])
+        self.enable()
+        return more
 
-    def show_files(self) -> None:
+    def show_files(self) -> bool:
         model = self.model
-        rows = {
-            each["hash"]: (self.fitted(self.files, each["filename"]), in_words(each["size"]), as_text(each["mimetype"]))
-            for each in model.files or []
-        }
-        self.show_rows(self.files, rows)
+        rows: dict[str, Texts] = {}
+        for each in model.files or []:
+            name = as_text(each["filename"])
+            rows[each["hash"]] = (name, in_words(each["size"]), as_text(each["mimetype"]), name)
+        more = self.show_rows(self.files, rows)
         arrow = " ▼" if model.backwards else " ▲"
         for column, field, title in FILE_COLUMNS:
             self.files.heading(column, text=title + (arrow if field == model.sort_by else ""))
@@ -332,44 +359,51 @@ class Window:
         share, words = model.fullness
         self.full.configure(value=share)
         self.full_words.configure(text=words)
+        self.enable()
+        return more
 
-    def show_transfers(self) -> None:
-        rows = {}
-        for each in self.model.transfers:
-            name = self.fitted(self.transfers, ("↑ " if each.up else "↓ ") + each.name)
-            rows[each.row] = (name, "", self.fitted(self.transfers, each.words, "words"))
-        self.show_rows(self.transfers, rows)
+    def show_transfers(self) -> bool:
+        rows: dict[str, Texts] = {
+            each.row: (("↑ " if each.up else "↓ ") + each.name, "", each.words, f"{each.name}\n{each.words}")
+            for each in self.model.transfers
+        }
+        more = self.show_rows(self.transfers, rows)
         share, words = self.model.total
         self.total.configure(value=share)
         self.total_words.configure(text=words)
         self.look_at_bars()
+        self.enable()
+        return more
 
     def look_at_bars(self) -> None:
         """Put a bar over each row that can be seen: a table of Tk draws none, and two hundred would be slow."""
         used = 0
-        for row in self.transfers.get_children():
+        shares = {each.row: each.share for each in self.model.transfers}
+        for row in self.seen_rows(self.transfers):
             place = self.transfers.bbox(row, "share")
-            if place:
+            if place and row in shares:
                 if used == len(self.bars):
                     self.bars.append(ttk.Progressbar(self.transfers, maximum=1.0))
                 x, y, width, height = place
-                self.bars[used].configure(value=self.model.transfer_of(row).share)
+                self.bars[used].configure(value=shares[row])
                 self.bars[used].place(x=x + 2, y=y + 3, width=width - 4, height=height - 6)
                 used += 1
         for bar in self.bars[used:]:
             bar.place_forget()
 
+    def seen_rows(self, tree: ttk.Treeview) -> list[str]:
+        """Return the rows that the window shows, and one more on either side; to ask each one would be slow."""
+        rows = tree.get_children()
+        top, bottom = tree.yview()
+        return list(rows[max(0, int(top * len(rows)) - 1) : int(bottom * len(rows)) + 2])
+
     def look(self) -> None:
         """Show the transfers that are under way anew, a few times a second, however often they tell of progress."""
-        self.root.after(LOOK_MS, self.look)
+        self.root.after(REFRESH_MS, self.look)
         if self.model.unfinished:
-            self.show_transfers()
+            self.refreshes.ask("transfers")
         else:
             self.look_at_bars()
-
-    def tip_of_transfer(self, row: str) -> str:
-        transfer = self.model.transfer_of(row)
-        return f"{transfer.name}\n{transfer.words}"
 
     def enable(self) -> None:
         """Let only those buttons be pressed that can do something now."""
@@ -434,17 +468,17 @@ class Window:
         return bool(messagebox.askyesno(title, question, icon="warning", default="no", parent=self.root))
 
     def chooses_bucket(self) -> None:
-        for row in self.buckets.selection():
-            if not self.model.bucket or self.model.bucket["id"] != row:
-                self.model.choose(self.model.bucket_of(row))
+        bucket = self.model.chosen_bucket(self.buckets.selection())
+        if bucket and not (self.model.bucket and self.model.bucket["id"] == bucket["id"]):
+            self.model.choose(bucket)
 
     def chosen_files(self) -> list[dict[str, Any]]:
-        return [self.model.file_of(row) for row in self.files.selection()]
+        return self.model.chosen_files(set(self.files.selection()))
 
     def chosen_transfers(self) -> list[Transfer]:
         """Return the transfers that are selected; all of them where none is."""
-        rows = self.transfers.selection() or self.transfers.get_children()
-        return [each for each in self.model.transfers if each.row in rows]
+        rows = set(self.transfers.selection())
+        return self.model.chosen_transfers(rows) if rows else self.model.transfers
 
     def uploads(self) -> None:
         self.model.upload(list(filedialog.askopenfilenames(parent=self.root, title="Files to upload")))

@@ -42,15 +42,22 @@ class Person:
         return seen
 
     def wait(self, until: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        """Wait until what is seen is as it should be, and return it."""
+        """Wait until what is seen is as it should be, and the window shows all that it knows; return it."""
         end = time.monotonic() + LONG
         seen = self.see()
-        while not until(seen):
+        while seen["behind"] or not until(seen):
             if time.monotonic() > end:
                 self.photograph("waited-in-vain")
                 raise AssertionError(f"waited in vain: {str(seen)[:3000]}")
             seen = self.see()
         return seen
+
+    def wait_until_done(self, number: int) -> None:
+        """Wait until so many transfers are done, without a look at all that the window shows: that takes it time."""
+        end = time.monotonic() + 2 * LONG
+        while self.ask("done")[1] < number:
+            assert time.monotonic() < end, self.ask("done")
+            time.sleep(0.1)
 
     def wait_for(self, words: str) -> dict[str, Any]:
         return self.wait(lambda seen: words in seen["message"])

@@ -141,17 +141,17 @@ class Qt:
         return widgets.QApplication.focusWidget()
 
 
-beats: list[float] = []
-last = 0.0
+beats: list[tuple[float, float]] = []
+last = worked = 0.0
 
 
 def beat() -> None:
-    """Note how late the loop is."""
-    global last
-    now = time.perf_counter()
+    """Note how late the loop is, and how long its thread has worked since the last beat."""
+    global last, worked
+    now, work = time.perf_counter(), time.thread_time()
     if last:
-        beats.append(1000 * (now - last) - TICK_MS)
-    last = now
+        beats.append((1000 * (now - last) - TICK_MS, 1000 * (work - worked)))
+    last, worked = now, work
 
 
 class Probe:
@@ -179,8 +179,14 @@ class Probe:
             "states": [each.state for each in model.transfers],
             "shares": [each.share for each in model.transfers],
             "names": [each["filename"] for each in model.files or []],
+            "behind": self.behind(),
             "focus": names.get(id(eyes.focus()), ""),
         }
+
+    def behind(self) -> bool:
+        """Tell whether the window knows more than it shows; of transfers under way that is always so."""
+        planned = self.window.refreshes.planned
+        return "files" in planned or ("transfers" in planned and not self.window.model.unfinished)
 
     def where(self, name: str) -> list[int]:
         found: list[int] = self.eyes.rectangle(getattr(self.window, name))
@@ -198,11 +204,20 @@ class Probe:
         copied: str = self.eyes.clipboard()
         return copied
 
-    def late(self) -> list[float]:
-        """Return how late the loop's ticks have been since this was asked last, in milliseconds."""
-        noted = sorted(beats)
+    def late(self) -> list[list[float]]:
+        """Return how late the loop's ticks have been since this was asked last, and how long it worked for each.
+
+        Both are sorted, and in milliseconds. What the thread worked says how long the slowest handler was, however
+        busy the machine is.
+        """
+        noted = [sorted(late for late, _ in beats), sorted(work for _, work in beats)]
         beats.clear()
         return noted
+
+    def done(self) -> list[int]:
+        """Return how many transfers there are, how many are done, and how many files: a look that costs nothing."""
+        model = self.window.model
+        return [len(model.transfers), sum(each.state == "done" for each in model.transfers), len(model.files or [])]
 
 
 def answer(probe: Probe, schedule: Any) -> None:

@@ -100,6 +100,7 @@ def registers(person: Person, bridge: RunningBridge) -> None:
     person.wait_for("Paste the link from the mail")
     person.press("register")
     person.wait_for("There is an account of that name.")
+    bridge.mailed_token()  # the first mail, which was lost: who registers again gets another one
     person.type_in("link", bridge.mailed_token())
     person.screen.key("Return")
     person.wait_for("Signed in as somebody@example.com.")
@@ -394,16 +395,31 @@ def test_five_hundred_files_and_two_hundred_uploads_keep_no_click_waiting(
         person.screen.key("ctrl+a" if toolkit == "qt" else "ctrl+slash")
         quote = '"' if toolkit == "qt" else ""
         person.screen.type(" ".join(f"{quote}{number:03}{quote}" for number in range(200)))
+        person.ask("late")
         person.screen.key("Return")
-        person.wait(lambda seen: len(seen["states"]) == 200)
-        person.photograph("two hundred uploads")
-        person.wait(lambda seen: seen["states"] == ["done"] * 200 and len(seen["names"]) == 700)
-        person.photograph("two hundred files more")
+        person.screen.wait_for_window("Files")
+        uses_the_window(person)
+        person.wait_until_done(200)
         during = person.ask("late")
-        print(
-            f"{toolkit}: clicks {clicks[-1]:.0f} ms; 200 uploads: p95 {percentile(during, 95):.0f}, {during[-1]:.0f} ms"
-        )
-        assert clicks[-1] < 100
+        person.photograph("two hundred uploads")
+        person.wait(lambda seen: len(seen["names"]) == 700 == len(seen["rows"]["files"]))
+        person.photograph("two hundred files more")
+        for what, (late, work) in (("clicks", clicks), ("200 uploads", during)):
+            print(f"{toolkit}: {what}: p95 {percentile(late, 95):.0f}, {late[-1]:.0f} ms; at work {work[-1]:.0f} ms")
+            assert work[-1] < 100
+
+
+def uses_the_window(person: Person) -> None:
+    """Click on what is there while the uploads run."""
+    assert person.ask("done")[1] < 200
+    for _ in range(3):
+        person.click_heading(1)
+        person.click_heading(0)
+        person.click_row("files", 0)
+        person.screen.key("ctrl+a", "Escape")
+        person.click_row("transfers", 150)
+        person.screen.key("ctrl+a")
+    assert person.ask("done")[1] < 200
 
 
 def percentile(late: list[float], percent: float) -> float:

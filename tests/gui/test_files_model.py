@@ -49,6 +49,47 @@ def test_a_long_name_is_shortened_in_its_middle(width: int) -> None:
     assert "…" in short or short == "0123456789"
 
 
+def test_names_are_sorted_by_the_numbers_in_them() -> None:
+    names = ["up10.txt", "Up2.txt", "up2a.txt", "2", "10", "", "é"]
+    assert sorted(names, key=files_model.in_order) == ["", "2", "10", "Up2.txt", "up2a.txt", "up10.txt", "é"]
+
+
+def test_a_table_changes_only_what_is_other_and_takes_many_rows_in_slices() -> None:
+    shown = {"a": ("1",), "b": ("2",), "c": ("3",)}
+    change = files_model.changes(shown, {"n": ("0",), "c": ("3",), "a": ("9",)})
+    assert (change.gone, change.stay, change.moved) == (["b"], ["c", "a"], True)
+    assert (change.new, change.written, change.more) == ([(0, "n")], ["a"], False)
+    many = {str(number): ("",) for number in range(250)}
+    rows: dict[str, tuple[str, ...]] = {}
+    slices = []
+    more = True
+    while more:
+        change = files_model.changes(rows, many)
+        rows, more = change.rows, change.more
+        slices.append(len(change.new))
+    assert (slices, rows) == ([100, 100, 50], many)
+
+
+def test_what_changes_often_is_shown_at_once_and_then_a_few_times_a_second() -> None:
+    shown: list[str] = []
+    later: list[tuple[int, Callable[[], None]]] = []
+
+    def show_files() -> bool:
+        shown.append("files")
+        return False
+
+    refreshes = files_model.Refreshes({"files": show_files}, lambda wait, show: later.append((wait, show)))
+    for _ in range(5):
+        refreshes.ask("files")
+    ((wait, show),) = later
+    assert shown == ["files"]
+    assert 0 < wait <= files_model.REFRESH_MS
+    show()
+    assert shown == ["files"] * 2
+    refreshes.ask("files")
+    assert len(later) == 2
+
+
 def test_a_key_pair_is_kept_for_nobody_else_to_read_and_a_password_never(tmp_path: Path) -> None:
     pair = pymdc.keypair.ECDSA()
     memory = files_model.Memory(tmp_path / "config", "http://here")
