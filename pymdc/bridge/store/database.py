@@ -28,6 +28,7 @@ __all__ = ["Database", "insert_unique"]
 _Result = TypeVar("_Result")
 
 _BUSY_MILLISECONDS = 10_000  # how long a statement waits for another writer before it gives up
+_TURN_SECONDS = 30.0  # how long a write waits for its turn in this process: others before it wait for the disk
 _IDLE_MILLISECONDS = 60_000  # PostgreSQL frees the rows of a bridge that vanished in the middle of a transaction
 _POOL_SECONDS = 10.0  # how long a request waits for a free connection; there is one for each thread
 _CLOCK_SECONDS = 1.0  # an answer that took longer does not tell the time well enough
@@ -149,7 +150,7 @@ class Database:
         """Wait for a turn to write, where the engine lets one connection write at a time; failures are translated."""
         with self._translated():
             if self.dialect == "sqlite":
-                with self._turns.turn(_BUSY_MILLISECONDS / 1000):
+                with self._turns.turn(_TURN_SECONDS):
                     yield
             else:
                 yield
