@@ -1,8 +1,8 @@
-"""pymdc: a client of the Metadisk API, the bridge in front of the Storj network of 2016.
+"""pymdc: a client of the Metadisk API, the bridge to the Storj network of 2016.
 
-Every function takes `callback=`. Without it, the call blocks and returns the decoded JSON of the reply. With it, the
-call runs in the background, and the callback gets the same value. Errors are never raised: they are values, which
-`pymdc.errors` lists.
+Every call takes `callback=`. Without a callback it blocks and returns the decoded JSON of the reply. With a callback it
+runs in the background, and the callback gets the same value. Errors are not raised: they are values. `pymdc.errors`
+lists them.
 """
 
 from . import api, errors, keypair, rest, schedulers

@@ -1,4 +1,4 @@
-"""The client: what belongs to one bridge, its connections, its threads, its limits, and the API bound to it."""
+"""The client: the connections, threads and limits for one bridge, and the API bound to it."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """The error values of a call.
 
-Nothing that happens while a call runs is raised: the call's value is one of these, with what caused it in
-`__cause__`. The names of Python 2 in brackets are those that the documentation of 2016 uses.
+An error that happens while a call runs is not raised: it is the value of the call. Its cause is in `__cause__`. The
+names in brackets are the Python 2 names in the documentation of 2016.
 
-    Exception                                 anything else, a defect of this library included
+    Exception                                 anything else, such as a defect of this library
     ├── OSError (socket.error)                the file to upload is missing, unreadable, or changed under the upload
     │   ├── urllib.error.URLError (urllib2)   no connection; `.reason` is the OSError underneath, where there is one
-    │   │   └── urllib.error.HTTPError        a reply that is no JSON, with status >= 400 or a redirect not followed
+    │   │   └── urllib.error.HTTPError        not JSON, with status >= 400 or a redirect that is not followed
     │   ├── ConnectionError                   reset, or broken pipe, while sending or reading
     │   │   └── http.client.RemoteDisconnected      closed without a reply
     │   └── TimeoutError (socket.timeout)     no answer in time
@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 
 @final
 class Refusal(TypedDict):
-    """The answer of a bridge that refuses."""
+    """The reply of a bridge that refuses a request."""
 
     error: str
 
@@ -66,13 +66,13 @@ class MetadiskError(Exception):
 
 
 def unwrap(value: _T | Refusal | Exception) -> _T:
-    """Return the value of a call if it is a result; raise it if it is an error.
+    """Return the value of a call if it is a result. If it is an error, raise it.
 
     For programs that prefer exceptions: `bucket = pymdc.unwrap(buckets.create("photos", 10, 10, [key_pair]))`.
 
     Raises:
         MetadiskError: the value is a refusal, `{"error": "..."}`.
-        Exception: the value is an exception value: that exception.
+        Exception: the value is an exception; it is raised as it is.
     """
     if isinstance(value, BaseException):
         raise value
@@ -94,14 +94,14 @@ def at_host(value: _E, host: str) -> _E:
     return value
 
 
-_LAYERS = ("pymdc", "httpx", "httpcore", "h11", "websockets")  # whose frames hold requests, with their credentials
+_LAYERS = ("pymdc", "httpx", "httpcore", "h11", "websockets")  # their frames hold requests, with credentials
 
 
 def without_locals(value: _E) -> _E:
-    """Return an exception value whose traceback, and its causes', hold no variables of ours: only files and lines.
+    """Remove our variables from the traceback of an exception value, and from those of its causes. Return the value.
 
-    Tools that print the variables of each frame would print passwords' hashes, tokens and signatures. Those of the
-    program's own functions stay.
+    Some tools print the variables of each frame: they would print hashes of passwords, tokens and signatures. Files and
+    lines stay, and so do the variables of the program's own functions.
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [value]
@@ -113,13 +113,13 @@ def without_locals(value: _E) -> _E:
         waiting += [error.__cause__, error.__context__]
         for frame, _ in traceback.walk_tb(error.__traceback__):
             if frame.f_globals.get("__name__", "").partition(".")[0] in _LAYERS:
-                with suppress(RuntimeError):  # it still runs
+                with suppress(RuntimeError):  # the frame is still running
                     frame.clear()
     return value
 
 
 def os_error_under(error: BaseException) -> OSError | None:
-    """Return the operating system's error that a library's exception was made from, or `None`."""
+    """Return the operating system's error that caused a library's exception, or `None`."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__cause__ or cause.__context__  # httpcore's pool raises again "from None"
@@ -127,7 +127,7 @@ def os_error_under(error: BaseException) -> OSError | None:
 
 
 def _reduced_http_error(error: HTTPError) -> tuple[Any, ...]:
-    """Say how an `HTTPError` is pickled and copied: with its whole body, if that is in memory, as in values of ours."""
+    """Pickle and copy an `HTTPError` with its whole body. The body must be in memory, as in our values."""
     if not isinstance(error.fp, io.BytesIO):
         raise TypeError("an HTTPError whose body is not in memory cannot be pickled")
     state = {"host": getattr(error, "host", None)}
@@ -138,4 +138,4 @@ def _http_error(url: str, code: int, message: str, headers: Any, body: bytes) ->
     return HTTPError(url, code, message, headers, io.BytesIO(body))
 
 
-copyreg.pickle(HTTPError, _reduced_http_error)  # by itself it holds on to a file
+copyreg.pickle(HTTPError, _reduced_http_error)  # without this it cannot be pickled: it holds an open file

@@ -1,4 +1,4 @@
-"""Key pairs on the curve secp256k1: who signs a request, and what a bridge knows a signer by."""
+"""`ECDSA`: a key pair on the curve secp256k1. It signs requests; the bridge knows the signer by the public key."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _PUBLIC_FORMS = "compressed (02 or 03), uncompressed (04) or raw (64 bytes), in 
 class ECDSA:
     """A secp256k1 key pair.
 
-    `ECDSA()` makes a new pair. `ECDSA(public_key, private_key)` restores one from what `get_public_key()` and
-    `get_private_key()` gave. The private key alone is enough: the public key follows from it. With the public key alone
-    the pair verifies signatures and can be added to an account or a bucket, but cannot sign.
+    `ECDSA()` makes a new pair. `ECDSA(public_key, private_key)` restores a pair from the texts that `get_public_key()`
+    and `get_private_key()` returned. The private key alone is enough: the public key is computed from it. A pair with
+    only a public key verifies signatures and can be added to an account or a bucket, but cannot sign.
 
     Arguments:
         public_key: compressed, uncompressed or raw (x and y, 64 bytes); in hex, upper or lower case, `str` or `bytes`.
         private_key: 32 bytes in hex, `str` or `bytes`.
 
     Raises:
-        ValueError: the text is no key, or the two keys do not belong together. The message never holds a private key.
+        ValueError: the text is not a key, or the two keys do not belong together. The message never shows a private
+            key.
 
     Attributes:
         public_key: x and y, 64 bytes.
         private_key: 32 bytes, or `None`.
 
-    Two pairs with the same public key are equal, whether or not both can sign. A pair may be shared by threads.
+    Two pairs with the same public key are equal, even if only one of them can sign. Threads may share a pair.
     """
 
     def __init__(self, public_key: str | bytes | None = None, private_key: str | bytes | None = None) -> None:
@@ -49,7 +50,7 @@ class ECDSA:
         if public_key is not None:
             self._verifier = _verifier(public_key)
         else:
-            assert self._signer is not None  # one of the two branches above made it
+            assert self._signer is not None  # there is a private key, given or new
             self._verifier = _curve().Verifier(self._signer.public)
         if self._signer is not None and self._signer.public != self._verifier.public:
             raise ValueError("the public key does not belong to the private key")
@@ -69,8 +70,8 @@ class ECDSA:
         """Return the public key in its compressed form, 33 bytes.
 
         Arguments:
-            f: `"hex"` gives lower-case hex, `"bin"` and `"cpub"` the bytes, `"hash"` their HASH160 (RIPEMD-160 of
-                SHA-256, 20 bytes), anything else base64.
+            f: the format. `"hex"`: lower-case hex; `"bin"` or `"cpub"`: the bytes; `"hash"`: their HASH160 (RIPEMD-160
+                of SHA-256, 20 bytes); anything else: base64.
         """
         compressed = self._verifier.compressed
         if f == "cpub":
@@ -89,7 +90,10 @@ class ECDSA:
     def get_private_key(self, f: str) -> str | bytes: ...
 
     def get_private_key(self, f: str = "hex") -> str | bytes:
-        """Return the private key: `f` as `"hex"`, `"bin"` (32 bytes), or anything else for base64.
+        """Return the private key.
+
+        Arguments:
+            f: the format. `"hex"`: lower-case hex; `"bin"`: the 32 bytes; anything else: base64.
 
         Raises:
             ValueError: the pair has only a public key.
@@ -99,7 +103,7 @@ class ECDSA:
     def sign(self, msg: str | bytes) -> str:
         """Sign the SHA-256 of `msg` (text as UTF-8) and return the signature: DER, in lower-case hex.
 
-        The signature is deterministic (RFC 6979) and low-S, so equal messages give equal signatures.
+        The signature is deterministic (RFC 6979) and low-S: the same message always gets the same signature.
 
         Raises:
             ValueError: the pair has only a public key.
@@ -107,12 +111,13 @@ class ECDSA:
         return self._signing().sign(hashlib.sha256(_as_bytes(msg)).digest()).hex()
 
     def valid_signature(self, signature: str | bytes, msg: str | bytes, public_key: str | bytes | None = None) -> bool:
-        """Tell whether `signature` (DER in hex) over the SHA-256 of `msg` was made by this pair, or by `public_key`.
+        """Tell whether this pair, or `public_key`, signed the SHA-256 of `msg`. `signature` is DER in hex.
 
-        What any Metadisk client makes is accepted, high-S included. Text that is no signature is `False`.
+        The signatures of all Metadisk clients are accepted, those with a high S too. For text that is not a signature
+        the answer is `False`.
 
         Raises:
-            ValueError: `public_key` is given and is no key.
+            ValueError: `public_key` is given and is not a key.
         """
         if not isinstance(signature, str | bytes | bytearray | memoryview):
             raise TypeError(f"a signature is DER in hex, str or bytes, not {type(signature).__name__}")
@@ -133,7 +138,7 @@ class ECDSA:
         return hash(self.public_key)
 
     def __reduce__(self) -> tuple[Callable[..., ECDSA], tuple[str, str | None]]:
-        """Say how a pair is pickled and copied: with its private key, if it has one."""
+        """Pickle and copy the pair with its private key, if it has one."""
         private = None if self.private_key is None else self.private_key.hex()
         return ECDSA, (self.public_key.hex(), private)
 
@@ -148,7 +153,7 @@ class ECDSA:
 
 
 def _curve() -> ModuleType:
-    """Load the curve's library: it takes longer than all of this one, and many a program signs nothing."""
+    """Import the curve at its first use: its library loads slower than all of pymdc, and not every program signs."""
     from .core import curve
 
     return curve
@@ -176,7 +181,7 @@ def _unhex(text: str | bytes, what: str, expected: str) -> bytes:
     if not isinstance(text, str | bytes):
         raise TypeError(f"a {what} must be str or bytes, not {type(text).__name__}")
     try:
-        return binascii.unhexlify(text.rstrip())  # a key that was read from a file may end in a newline
+        return binascii.unhexlify(text.rstrip())  # a key read from a file may end in a newline
     except ValueError:
         raise ValueError(f"not a {what}: expected {expected}") from None
 
@@ -193,4 +198,4 @@ def _as_bytes(text: str | bytes) -> bytes:
     try:
         return text.encode("utf-8") if isinstance(text, str) else text
     except UnicodeEncodeError:
-        raise ValueError("a message must not hold half of a surrogate pair, which is no text") from None
+        raise ValueError("a message must not contain half of a surrogate pair, which is not text") from None

@@ -1,4 +1,4 @@
-"""The historic front door: any request of the API, described by its method and resource."""
+"""`REST`: make any request of the API by its method and resource. Every call of `pymdc.api` goes through it."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def REST(  # noqa: N802 - the historic name
         method: `"GET"`, `"POST"`, `"PATCH"`, `"PUT"` or `"DELETE"`.
         resource: the path below the endpoint, such as `"/buckets"`.
         params: the parameters: the JSON body of a POST, PATCH or PUT, else the query. A `__nonce` is added.
-        auth: a `Users` logs in with HTTP Basic, an `ECDSA` signs, anything else sends no credentials.
-        headers: sent as well.
-        callback: called with the value, from another thread; without it the call blocks and returns the value.
-        client: the client to use, else that of the `Users` given, else the default one.
+        auth: a `Users` logs in with HTTP Basic; an `ECDSA` signs the request; anything else sends no credentials.
+        headers: more headers to send.
+        callback: called with the value, in another thread. Without a callback the call blocks and returns the value.
+        client: the client to use. Default: the client of the `Users` in `auth`, or the default client.
 
     Returns:
-        The decoded JSON of the reply, or an exception value (see `pymdc.errors`): nothing that happens while the call
-        runs is raised. With a callback: a `Handle`.
+        The decoded JSON of the reply, or an exception value (see `pymdc.errors`). The call does not raise errors: it
+        returns them. With a callback: a `Handle`.
 
     Raises:
         TypeError, ValueError: an argument cannot be sent.

@@ -46,7 +46,17 @@ EXPORTS = {
     "pymdc.api.buckets": ["Bucket", "Buckets"],
     "pymdc.api.files": ["Files"],
     "pymdc.api.keys": ["Keys"],
-    "pymdc.api.results": ["check_credentials", "check_text", "text_of"],
+    "pymdc.api.arguments": [
+        "FileHash",
+        "LocalPath",
+        "Token",
+        "check_credentials",
+        "check_progress",
+        "check_text",
+        "hash_of",
+        "local_path",
+        "text_of",
+    ],
     "pymdc.api.types": [
         "BucketInfo",
         "BucketValue",

@@ -47,7 +47,7 @@ FLOORS = [
     ["core.client_core"],
     ["core.base_client"],
     ["rest"],
-    ["api.results", "api.types"],
+    ["api.arguments", "api.types"],
     ["api.users", "api.keys"],
     ["api.files"],
     ["api.buckets"],

@@ -1,4 +1,4 @@
-"""The API of a bridge, by what it is about: users, keys, buckets, files."""
+"""The API of a bridge: users, keys, buckets and files."""
 
 from ..keypair import ECDSA
 from ..rest import REST

@@ -19,10 +19,10 @@ __all__ = ["BoundAPI"]
 
 
 class BoundAPI:
-    """What `pymdc.api` gives, with `client=` given already.
+    """The classes of `pymdc.api`, bound to one client: they need no `client=`.
 
     Arguments:
-        client: the client that serves what is made here.
+        client: the client that makes the calls.
     """
 
     ECDSA = _ECDSA
@@ -59,5 +59,5 @@ class BoundAPI:
         headers: Mapping[str, str] = {},
         callback: Callback | None = None,
     ) -> Any:
-        """Make one request of the API by way of this client, as `pymdc.rest.REST` does."""
+        """Make one request of the API with this client, as `pymdc.rest.REST` does."""
         return _REST(method, resource, params, auth, headers, callback, client=self._client)

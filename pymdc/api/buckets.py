@@ -1,4 +1,4 @@
-"""Buckets: where files are kept, with a share of space and of bandwidth."""
+"""Buckets: containers for files, each with a limit on storage and on transfer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..core.delivery import Callback
 from ..core.handle import Handle
 from ..core.wire import path
 from ..rest import REST
+from .arguments import check_credentials, check_text, text_of
 from .files import Files
 from .keys import public_key_of
-from .results import check_credentials, check_text, text_of
 from .types import BucketsValue, BucketValue, NothingValue
 
 __all__ = ["Bucket", "Buckets"]
@@ -24,8 +24,8 @@ class Buckets:
     """The buckets of an account.
 
     Arguments:
-        key_pair: an `ECDSA` whose key the account has signs, a `Users` logs in.
-        client: the client to use, else that of the `Users` given, else the default one.
+        key_pair: an `ECDSA` signs the requests (the account must have its public key); a `Users` logs in.
+        client: the client to use. Default: the client of the `Users` in `key_pair`, or the default client.
     """
 
     def __init__(self, key_pair: object, *, client: BaseClient | None = None) -> None:
@@ -66,17 +66,17 @@ class Buckets:
 
         Arguments:
             name: any text; names may repeat.
-            storage, transfer: how much it may hold, and how much may be downloaded from it, in GB (10^9 bytes); a
-                fraction is cut off, as ever.
-            key_pairs: whose holders may ask for tokens of the bucket: key pairs, or public keys in hex.
+            storage: how much the bucket may hold, in GB (10^9 bytes). Fractions are cut off, as in 2016.
+            transfer: how much may be downloaded from it, in GB.
+            key_pairs: key pairs, or public keys in hex. Their owners may ask for tokens of the bucket.
 
         Returns:
             `{"id": ..., "name": ..., "storage": ..., ...}`, which `Bucket` accepts in place of the id, or a refusal,
             `{"error": ...}`, or an exception value (see `pymdc.errors`). With a callback: a `Handle`.
 
         Raises:
-            TypeError, ValueError: `storage` or `transfer` is no number or below 0, a key is no key, or `key_pairs` no
-                list of them.
+            TypeError, ValueError: `storage` or `transfer` is not a number or is below 0, or `key_pairs` is not a list
+                of keys.
         """
         params = {
             "name": _checked_name(name),
@@ -96,7 +96,7 @@ class Buckets:
         """List the account's buckets.
 
         Returns:
-            A list of what `create` gives, or a refusal, or an exception value. With a callback: a `Handle`.
+            A list of dicts like the one of `create`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
         return REST("GET", "/buckets", auth=self.key_pair, callback=callback, client=self._client)
 
@@ -105,16 +105,16 @@ class Bucket:
     """One bucket.
 
     Arguments:
-        bucket_id: its id, or the dict that `Buckets.create` gave.
-        key_pair: an `ECDSA` signs, a `Users` logs in.
-        client: the client to use, else that of the `Users` given, else the default one.
+        bucket_id: the bucket's id, or the dict that `Buckets.create` returned.
+        key_pair: an `ECDSA` signs the requests; a `Users` logs in.
+        client: the client to use. Default: the client of the `Users` in `key_pair`, or the default client.
 
     Attributes:
-        bucket_id: its id.
-        files: the files in it, a `Files`.
+        bucket_id: the bucket's id.
+        files: the files in the bucket, as a `Files`.
 
     Raises:
-        TypeError, ValueError: `bucket_id` is neither, but for example an error value.
+        TypeError, ValueError: `bucket_id` is something else, for example an error value.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Bucket:
         """Change the bucket.
 
         Arguments:
-            params: what to change: `name`, `storage`, `transfer`, `pubkeys` (a list of public keys in hex).
+            params: the new values of `name`, `storage`, `transfer` or `pubkeys` (a list of public keys in hex).
 
         Returns:
             The bucket's metadata, or a refusal, or an exception value. With a callback: a `Handle`.
@@ -197,8 +197,8 @@ def _gigabytes(number: Any, what: str) -> int:
         raise TypeError(expected)
     try:
         size = int(Decimal(number) if isinstance(number, str) else number)
-    except (ValueError, OverflowError, ArithmeticError):  # no number, or infinity
+    except (ValueError, OverflowError, ArithmeticError):  # not a number, or infinity
         raise ValueError(expected) from None
     if size < 0:
-        raise ValueError(f"{what} must not be below 0, and is {number!r}")
+        raise ValueError(f"{what} must not be below 0, but is {number!r}")
     return size

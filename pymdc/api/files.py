@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client, client_for
-from ..core.delivery import Callback, check_callable
+from ..core.delivery import Callback
 from ..core.handle import Handle
 from ..core.job import ProgressCallback
 from ..transfers import multipart_encoder as multipart
@@ -17,7 +15,7 @@ from ..transfers.downloads import Download
 from ..transfers.folders import discard_kept
 from ..transfers.places import check_exists, folder_of
 from ..transfers.uploads import Upload
-from .results import check_credentials, text_of
+from .arguments import FileHash, LocalPath, Token, check_credentials, check_progress, hash_of, local_path, text_of
 from .types import BytesValue, Exists, FilesValue, FileValue, NothingValue, Operation, PointersValue, TokenValue
 
 __all__ = ["Files"]
@@ -28,8 +26,8 @@ class Files:
 
     Arguments:
         bucket_id: the bucket's id, or the dict that `Buckets.create` gave.
-        key_pair: an `ECDSA` signs, a `Users` logs in.
-        client: the client to use, else that of the `Users` given, else the default one.
+        key_pair: an `ECDSA` signs the requests; a `Users` logs in. `None` is enough where every call gets a token.
+        client: the client to use. Default: the client of the `Users` in `key_pair`, or the default client.
 
     Attributes:
         bucket_id: the bucket's id.
@@ -66,7 +64,7 @@ class Files:
     def token(self, operation: Operation, callback: Callback) -> Handle: ...
 
     def token(self, operation: str, callback: Callback | None = None) -> Any:
-        """Ask for a token, which allows one upload (`"PUSH"`) or one download (`"PULL"`) within five minutes.
+        """Ask for a token. It allows one upload (`"PUSH"`) or one download (`"PULL"`) within five minutes.
 
         Returns:
             `{"bucket": ..., "operation": ..., "expires": ..., "token": ..., "id": ...}`, or a refusal, or an exception
@@ -80,7 +78,7 @@ class Files:
     def upload(
         self,
         path: multipart.Source,
-        token: str | Mapping[str, Any] | None = None,
+        token: Token | None = None,
         callback: None = None,
         *,
         progress: ProgressCallback | None = None,
@@ -92,7 +90,7 @@ class Files:
     def upload(
         self,
         path: multipart.Source,
-        token: str | Mapping[str, Any] | None,
+        token: Token | None,
         callback: Callback,
         *,
         progress: ProgressCallback | None = None,
@@ -104,7 +102,7 @@ class Files:
     def upload(
         self,
         path: multipart.Source,
-        token: str | Mapping[str, Any] | None = None,
+        token: Token | None = None,
         *,
         callback: Callback,
         progress: ProgressCallback | None = None,
@@ -115,32 +113,32 @@ class Files:
     def upload(
         self,
         path: multipart.Source,
-        token: str | Mapping[str, Any] | None = None,
+        token: Token | None = None,
         callback: Callback | None = None,
         *,
         progress: ProgressCallback | None = None,
         name: str | None = None,
         mimetype: str | None = None,
     ) -> Any:
-        """Upload a file, of any size. It is read and hashed as it is sent, so memory does not grow with it.
+        """Upload a file of any size. It is read and hashed in pieces while it is sent, so large files need no memory.
 
         Arguments:
-            path: the file: a path, an open binary file (sent from its position on), or the content as bytes.
-            token: a PUSH token, or the dict that `token("PUSH")` gave. Without one the upload asks for its own.
-            progress: called with how many bytes are sent, and how many there are in all.
-            name: what the bridge is to call the file; else its own name.
-            mimetype: its MIME type; else what its name tells.
+            path: the path of the file, an open binary file (sent from its current position), or the content as bytes.
+            token: a PUSH token, or the dict that `token("PUSH")` returned. Without a token the upload asks for one.
+            progress: called with two numbers of bytes: how many are sent, and how many there are.
+            name: the name of the file at the bridge. Default: its own name.
+            mimetype: its MIME type. Default: guessed from the name.
 
         Returns:
             `{"bucket": ..., "mimetype": ..., "filename": ..., "size": ..., "hash": ...}`, or a refusal, or an exception
-            value: an `OSError` for a file that cannot be read or changes while it is sent, an `IntegrityError` where
-            the bridge stored something else than was sent. With a callback: a `Handle`.
+            value: an `OSError` if the file cannot be read or changes while it is sent, an `IntegrityError` if the
+            bridge stored other bytes than were sent. With a callback: a `Handle`.
 
         Raises:
-            TypeError, ValueError: `path` is nothing that can be uploaded, or another argument is none.
+            TypeError, ValueError: an argument is not as described.
         """
         multipart.check(path, name, mimetype)
-        _check_progress(progress)
+        check_progress(progress)
         title = multipart.name_of(path) if name is None else name
         given = None if token is None else self._checked(token, "a PUSH token")
         upload = Upload(self._access, path, title, mimetype, given, progress)
@@ -149,8 +147,8 @@ class Files:
     @overload
     def download(
         self,
-        file_hash: str | Mapping[str, Any],
-        token: str | Mapping[str, Any] | None = None,
+        file_hash: FileHash,
+        token: Token | None = None,
         callback: None = None,
         *,
         path: None = None,
@@ -161,11 +159,11 @@ class Files:
     @overload
     def download(
         self,
-        file_hash: str | Mapping[str, Any],
-        token: str | Mapping[str, Any] | None = None,
+        file_hash: FileHash,
+        token: Token | None = None,
         callback: None = None,
         *,
-        path: str | os.PathLike[str],
+        path: LocalPath,
         exists: Exists | None = None,
         progress: ProgressCallback | None = None,
     ) -> FileValue: ...
@@ -173,11 +171,11 @@ class Files:
     @overload
     def download(
         self,
-        file_hash: str | Mapping[str, Any],
-        token: str | Mapping[str, Any] | None,
+        file_hash: FileHash,
+        token: Token | None,
         callback: Callback,
         *,
-        path: str | os.PathLike[str] | None = None,
+        path: LocalPath | None = None,
         exists: Exists | None = None,
         progress: ProgressCallback | None = None,
     ) -> Handle: ...
@@ -185,125 +183,116 @@ class Files:
     @overload
     def download(
         self,
-        file_hash: str | Mapping[str, Any],
-        token: str | Mapping[str, Any] | None = None,
+        file_hash: FileHash,
+        token: Token | None = None,
         *,
         callback: Callback,
-        path: str | os.PathLike[str] | None = None,
+        path: LocalPath | None = None,
         exists: Exists | None = None,
         progress: ProgressCallback | None = None,
     ) -> Handle: ...
 
     def download(
         self,
-        file_hash: str | Mapping[str, Any],
-        token: str | Mapping[str, Any] | None = None,
+        file_hash: FileHash,
+        token: Token | None = None,
         callback: Callback | None = None,
         *,
-        path: str | os.PathLike[str] | None = None,
+        path: LocalPath | None = None,
         exists: str | None = None,
         progress: ProgressCallback | None = None,
     ) -> Any:
-        """Download a file. Every shard is checked by its hash as it arrives, and the file by its own at the end.
+        """Download a file. Each shard is checked by its hash when it arrives, and the whole file by its own hash.
 
-        With `path`, the file stands there when it is whole, and not before, and memory does not grow with it. A
-        download that was interrupted goes on when it is called again, with the shards that it lacks; until then a
-        folder `.pymdc-HASH` beside the file keeps the others; `discard` removes it.
+        With `path`, the bytes go to a hidden folder `.pymdc-HASH` beside the file, and the file appears when it is
+        complete and checked. If the download is interrupted, the folder stays: call `download` again, and it fetches
+        only the missing shards; or call `discard`, which removes the folder. Large files need no memory.
 
-        A bridge of 2016 mixes the shards of several uploads of one file; then those of the file are searched for.
+        A bridge of 2016 mixes the shards of several uploads of one file. Then the download finds out which are right.
 
         Arguments:
-            file_hash: the file's hash, or the dict that `upload` or `list` gave.
-            token: a PULL token, or the dict that `token("PULL")` gave. Without one the download asks for its own. Where
-                a farmer fails it asks for more, if this object has credentials.
-            path: the file to write; or a folder, for the file's own name, made safe and without a dot before it.
-            exists: what happens to a file that is there: `"replace"`, `"rename"` (the new file is named
-                `film (2).mkv`) or `"error"` (the value is a `FileExistsError`). By default an exact path is replaced,
-                and in a folder nothing is: the new file is renamed. Only a regular file is ever replaced, or the one
-                that a symbolic link leads to, and its permissions stay.
-            progress: called with how many bytes are there, and how many there are in all, or `None` while that is not
-                known.
+            file_hash: the file's hash, or the dict that `upload` or `list` returned.
+            token: a PULL token, or the dict that `token("PULL")` returned. Without a token the download asks for one.
+                If a farmer fails, it asks for another one, provided that this object has credentials.
+            path: the file to write, or a folder: then the file gets its own name, made safe and without a leading dot.
+            exists: what happens if the file exists already: `"replace"`, `"rename"` (the new file is named
+                `film (2).mkv`) or `"error"` (the value is a `FileExistsError`). Default: `"replace"` for the path of a
+                file, `"rename"` in a folder. Only regular files are replaced, or the target of a symbolic link; the
+                permissions stay.
+            progress: called with two numbers of bytes: how many have arrived, and how many there are (`None` while the
+                size is unknown).
 
         Returns:
             The bytes; with `path` `{"bucket": ..., "mimetype": ..., "filename": ..., "size": ..., "hash": ..., "path":
-            ...}`; or a refusal, or an exception value: a `ChannelError` or a `TimeoutError` for a farmer that refuses
-            or falls silent, an `IntegrityError` for shards that are not the file, an `OSError` where the file cannot
-            be written. With a callback: a `Handle`.
+            ...}`; or a refusal, or an exception value: a `ChannelError` or a `TimeoutError` if a farmer refuses or does
+            not answer, an `IntegrityError` if the shards are not the file, an `OSError` if the file cannot be
+            written. With a callback: a `Handle`.
 
         Raises:
             TypeError, ValueError: an argument is not as described.
         """
         check_exists(exists, path)
-        _check_progress(progress)
-        wanted = _hash_of(file_hash)
+        check_progress(progress)
+        wanted = hash_of(file_hash)
         given = None if token is None else self._checked(token, "a PULL token")
         known = dict(file_hash) if isinstance(file_hash, Mapping) else {}
-        place = None if path is None else _checked_path(path)
+        place = None if path is None else local_path(path)
         download = Download(self._access, wanted, given, known, place, exists, progress)
         return self._client_now.run(download.run, callback)
 
-    def discard(self, file_hash: str | Mapping[str, Any], path: str | os.PathLike[str]) -> bool | OSError:
-        """Remove what an interrupted download has kept. The bridge is not asked, and a whole file is not touched.
+    def discard(self, file_hash: FileHash, path: LocalPath) -> bool | OSError:
+        """Remove the shards that an interrupted download has kept on this machine. A complete file is not touched.
 
         Arguments:
-            file_hash: the file's hash, or the dict that `upload` or `list` gave.
-            path: as it was given to `download`.
+            file_hash: the file's hash, or the dict that `upload` or `list` returned.
+            path: the same path as in `download`.
 
         Returns:
-            Whether there was anything; or an `OSError` value where it cannot be removed, a `BlockingIOError` where the
-            download is still under way.
+            Whether there was anything to remove; or an exception value: an `OSError` if it cannot be removed, a
+            `BlockingIOError` if the download is still running.
 
         Raises:
             TypeError, ValueError: an argument is not as described.
         """
-        wanted, place = _hash_of(file_hash), _checked_path(path)
+        wanted, place = hash_of(file_hash), local_path(path)
         try:
             return discard_kept(folder_of(place), wanted)
         except OSError as error:
             return error
 
     @overload
-    def pointers(
-        self, file_hash: str | Mapping[str, Any], token: str | Mapping[str, Any], callback: None = None
-    ) -> PointersValue: ...
+    def pointers(self, file_hash: FileHash, token: Token, callback: None = None) -> PointersValue: ...
 
     @overload
-    def pointers(
-        self, file_hash: str | Mapping[str, Any], token: str | Mapping[str, Any], callback: Callback
-    ) -> Handle: ...
+    def pointers(self, file_hash: FileHash, token: Token, callback: Callback) -> Handle: ...
 
-    def pointers(
-        self,
-        file_hash: str | Mapping[str, Any],
-        token: str | Mapping[str, Any],
-        callback: Callback | None = None,
-    ) -> Any:
-        """Ask where the shards of a file are, as the unfinished `download` of 2016 did.
+    def pointers(self, file_hash: FileHash, token: Token, callback: Callback | None = None) -> Any:
+        """Ask where the shards of a file are. The unfinished `download` of 2016 returned this list.
 
         Arguments:
-            file_hash: the file's hash, or the dict that `upload` or `list` gave.
-            token: a PULL token, or the dict that `token("PULL")` gave.
+            file_hash: the file's hash, or the dict that `upload` or `list` returned.
+            token: a PULL token, or the dict that `token("PULL")` returned.
 
         Returns:
             `[{"hash": ..., "token": ..., "operation": "PULL", "channel": ...}, ...]`, in the order of the file, or a
             refusal, or an exception value. With a callback: a `Handle`.
         """
-        call = self._access.call("GET", "files", _hash_of(file_hash), token=self._checked(token, "a PULL token"))
+        call = self._access.call("GET", "files", hash_of(file_hash), token=self._checked(token, "a PULL token"))
         return self._client_now.call(call, callback)
 
     @overload
-    def delete(self, file_hash: str | Mapping[str, Any], callback: None = None) -> NothingValue: ...
+    def delete(self, file_hash: FileHash, callback: None = None) -> NothingValue: ...
 
     @overload
-    def delete(self, file_hash: str | Mapping[str, Any], callback: Callback) -> Handle: ...
+    def delete(self, file_hash: FileHash, callback: Callback) -> Handle: ...
 
-    def delete(self, file_hash: str | Mapping[str, Any], callback: Callback | None = None) -> Any:
+    def delete(self, file_hash: FileHash, callback: Callback | None = None) -> Any:
         """Delete a file from the bucket.
 
         Returns:
             `""`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
-        call = self._access.call("DELETE", "files", _hash_of(file_hash))
+        call = self._access.call("DELETE", "files", hash_of(file_hash))
         return self._client_now.call(call, callback)
 
     @property
@@ -314,24 +303,8 @@ class Files:
     def _access(self) -> Access:
         return Access(self.bucket_id, self.key_pair)
 
-    def _checked(self, token: str | Mapping[str, Any], what: str) -> str:
-        """Return a token's text, or raise here, in the caller's thread, for what cannot be sent as one."""
+    def _checked(self, token: Token, what: str) -> str:
+        """Return the text of a token; raise in the caller's thread if it cannot be sent."""
         text = text_of(token, "token", what).strip()
-        self._access.call("GET", token=text)
+        self._access.call("GET", token=text)  # raises if a header cannot hold the text
         return text
-
-
-def _hash_of(file_hash: str | Mapping[str, Any]) -> str:
-    """Return a hash as the bridges write it: a person may have pasted it with spaces, or in upper case."""
-    return text_of(file_hash, "hash", "a file's hash").strip().lower()
-
-
-def _checked_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"a path is a str or a path, not {type(path).__name__}")
-    return Path(path)
-
-
-def _check_progress(progress: object) -> None:
-    if progress is not None:
-        check_callable(progress, "progress")

@@ -11,7 +11,7 @@ from ..core.handle import Handle
 from ..core.wire import path
 from ..keypair import ECDSA
 from ..rest import REST
-from .results import check_credentials, text_of
+from .arguments import check_credentials, text_of
 from .types import KeysValue, KeyValue, NothingValue
 
 __all__ = ["Keys"]
@@ -21,13 +21,13 @@ class Keys:
     """The public keys that may sign for an account.
 
     Arguments:
-        user: whose they are: a `Users` logs in, an `ECDSA` whose key the account has signs.
-        client: the client to use, else that of the `Users` given, else the default one.
+        user: a `Users` logs in; an `ECDSA` signs the requests (the account must have its public key).
+        client: the client to use. Default: the client of the `Users` in `user`, or the default client.
 
     Attributes:
-        user: as given.
-        key_pairs: the key pairs that `create` was called with or made, in that order, none of them twice; `delete`
-            takes them out.
+        user: the argument of that name.
+        key_pairs: the key pairs that `create` was called with, or made, in that order and each once. `delete` removes
+            its key pair from this list.
     """
 
     def __init__(self, user: object, *, client: BaseClient | None = None) -> None:
@@ -62,7 +62,7 @@ class Keys:
     def create(self, key_pair: ECDSA | None = None, *, callback: Callback) -> Handle: ...
 
     def create(self, key_pair: ECDSA | None = None, callback: Callback | None = None) -> Any:
-        """Add the public key of `key_pair` to the account; without one, of a new key pair, then in `key_pairs`.
+        """Add the public key of `key_pair` to the account. Without `key_pair`, a new one is made: see `key_pairs`.
 
         Returns:
             `{"user": ..., "key": ..., "id": ...}`, or a refusal, or an exception value. With a callback: a `Handle`.
@@ -81,15 +81,18 @@ class Keys:
     def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: Callback) -> Handle: ...
 
     def delete(self, key_pair: ECDSA | str | dict[str, Any], callback: Callback | None = None) -> Any:
-        """Remove the public key of `key_pair` from the account. A key in hex, as `list` gives it, will do as well.
+        """Remove a public key from the account.
+
+        Arguments:
+            key_pair: a key pair, a public key in hex, or a dict of `list` or `create`.
 
         Returns:
             `""`, or a refusal, or an exception value. With a callback: a `Handle`.
         """
         key = public_key_of(key_pair)
         value = REST("DELETE", path("keys", key), auth=self.user, callback=callback, client=self._client)
-        if key in (kept := self._public_keys()):
-            del self.key_pairs[kept.index(key)]
+        if key in (known := self._public_keys()):
+            del self.key_pairs[known.index(key)]
         return value
 
     def _public_keys(self) -> builtins.list[str]:
@@ -97,16 +100,16 @@ class Keys:
 
 
 def public_key_of(key_pair: Any) -> str:
-    """Return the hex of a key pair's public key, of a public key in hex, or of one that a call gave.
+    """Return a public key in hex. `key_pair` is a key pair, a public key in hex, or a dict that a call returned.
 
-    A key pair is whatever has a method `get_public_key()`.
+    Any object with a method `get_public_key()` counts as a key pair.
 
     Raises:
-        TypeError, ValueError: it is no key.
+        TypeError, ValueError: it is not a key.
     """
     own: Any = getattr(key_pair, "get_public_key", None)
-    if callable(own) and not isinstance(key_pair, type):  # an `ECDSA`, or what a program has in its place
+    if callable(own) and not isinstance(key_pair, type):  # an `ECDSA`, or a program's own class of key pairs
         key_pair = own()
     text = text_of(key_pair, "key", "a key pair or a public key in hex").rstrip()
-    ECDSA(text)  # raises for what is no key
+    ECDSA(text)  # raises if the text is not a key
     return text

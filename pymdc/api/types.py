@@ -1,6 +1,6 @@
-"""What calls give, for type checkers: the results, each in a union with a refusal and an exception value.
+"""The types of the calls' values: a result, or a refusal, or an exception value.
 
-`pymdc.unwrap` leaves the result alone: `unwrap(buckets.create(...))["id"]`.
+For a type checker, `pymdc.unwrap` leaves only the result: `unwrap(buckets.create(...))["id"]`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Operation = Literal["PUSH", "PULL"]
 
 
 Exists = Literal["replace", "rename", "error"]
-"""What a download does with a file that is there."""
+"""What a download does when the file exists already."""
 
 
 @final
 class UserInfo(TypedDict):
-    """An account, as `Users.register` and `Users.activate` give it."""
+    """An account: the result of `Users.register` and `Users.activate`."""
 
     activated: bool
     created: str
@@ -61,7 +61,7 @@ class KeyInfo(TypedDict):
 
 @final
 class BucketInfo(TypedDict):
-    """A bucket; `storage` and `transfer` in GB."""
+    """A bucket. `storage` and `transfer` are in GB."""
 
     id: str
     name: str
@@ -94,7 +94,7 @@ class _Stored(TypedDict):
 
 @final
 class FileInfo(_Stored, total=False):
-    """A file; `size` in bytes. `path` is where a download has written it, and there only then."""
+    """A file. `size` is in bytes. `path` is there only after a download: where it wrote the file."""
 
     path: str
 
@@ -108,7 +108,7 @@ class _Pointer(TypedDict):
 
 @final
 class PointerInfo(_Pointer, total=False):
-    """Where a shard is. A bridge may tell more, such as its size in bytes."""
+    """Where a shard is. A bridge may add fields, such as the size in bytes."""
 
     size: int
 

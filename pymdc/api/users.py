@@ -12,7 +12,7 @@ from ..core.delivery import Callback
 from ..core.handle import Handle
 from ..core.wire import path
 from ..rest import REST
-from .results import check_text, text_of
+from .arguments import check_text, text_of
 from .types import UserValue
 
 __all__ = ["Users"]
@@ -23,22 +23,22 @@ _RANDOM_PASSWORD_BYTES = 32
 
 
 class Users:
-    """An account of a bridge. Where it is given as `auth`, requests log in with HTTP Basic.
+    """An account of a bridge. Requests with a `Users` as `auth` log in with HTTP Basic.
 
     Arguments:
         username: the account's e-mail address.
-        password: its password, text (as UTF-8) or bytes. With none, or an empty one, a random one is made.
-        client: the client to use, else the default one.
+        password: the password, text (sent as UTF-8) or bytes. If it is missing or empty, a random one is made.
+        client: the client to use. Default: the default client.
 
     Attributes:
-        username: as given.
-        password: bytes.
-        client: as given. It also serves the `Keys`, `Buckets` and others that are made with this account.
+        username: the argument of that name.
+        password: the password, as bytes.
+        client: the argument of that name. `Keys`, `Buckets` and the others that get this account use it too.
 
     Raises:
-        TypeError, ValueError: an argument is not as described, or the username has a ":" in it.
+        TypeError, ValueError: an argument is not as described, or the username contains ":".
 
-    The bridge never learns the password, only its SHA-256.
+    The bridge never gets the password, only its SHA-256.
     """
 
     def __init__(self, username: str, password: str | bytes | None = None, *, client: BaseClient | None = None) -> None:
@@ -47,7 +47,7 @@ class Users:
         if not isinstance(password, str | bytes | None):
             raise TypeError(f"the password must be str or bytes, not {type(password).__name__}")
         if ":" in username:
-            raise ValueError("the username is an e-mail address, which has no ':' in it: a login could not be sent")
+            raise ValueError("the username is an e-mail address and must not contain ':', which ends it in a login")
         check_text(username, "the username")
         if isinstance(password, str):
             check_text(password, "the password")
@@ -80,7 +80,7 @@ class Users:
     def activate(self, token: str, callback: Callback) -> Handle: ...
 
     def activate(self, token: str, callback: Callback | None = None) -> Any:
-        """Activate the account. A token serves once.
+        """Activate the account. A token works once.
 
         Arguments:
             token: the token at the end of the link in the mail, or the whole link.
@@ -94,7 +94,7 @@ class Users:
         return REST("GET", resource, callback=callback, client=self.client)
 
     def password_hash(self) -> str:
-        """Return what the bridge is given in place of the password: the hex of its SHA-256."""
+        """Return the SHA-256 of the password, in hex: what the bridge gets instead of the password."""
         return hashlib.sha256(self.password).hexdigest()
 
     def __repr__(self) -> str:
@@ -102,6 +102,6 @@ class Users:
 
 
 def _token_in(text: str) -> str:
-    """Return the activation token in a link, or the text itself where it is no link."""
+    """Return the activation token in a link. Text that is not a link is returned as it is."""
     found = _LINK.fullmatch(text.strip())
     return found[1] if found else text

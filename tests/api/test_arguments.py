@@ -7,7 +7,7 @@ from urllib.error import URLError
 
 import pytest
 
-from pymdc.api.results import text_of
+from pymdc.api.arguments import text_of
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_refusal_of_the_bridge_is_a_value_error_with_its_words() -> None:
     ],
 )
 def test_what_is_neither_is_a_type_error_that_says_what_was_expected(value: Any, kind: str) -> None:
-    with pytest.raises(TypeError, match=f"expected a bucket's id, a str or the dict that a call gave, not {kind}"):
+    with pytest.raises(TypeError, match=f"expected a bucket's id, a str or the dict that a call returned, not {kind}"):
         text_of(value, "id", "a bucket's id")
 
 
@@ -57,5 +57,5 @@ def test_empty_text_is_a_value_error(value: Any) -> None:
 
 
 def test_bytes_that_are_no_text_are_a_value_error() -> None:
-    with pytest.raises(ValueError, match="bytes that are no text"):
+    with pytest.raises(ValueError, match="bytes that are not text"):
         text_of(b"\xff", "id", "a bucket's id")
