@@ -72,6 +72,7 @@ ONLY = {
     "starlette": {"bridge"},
     "anyio": {"bridge"},
     "uvicorn": {"bridge.server", "bridge.protocols"},
+    "psycopg": {"bridge.store.postgresql"},
     "sqlalchemy": {"bridge.store", "bridge.migrations", "bridge.backup"},
     "alembic": {"bridge.migrations"},
     "obstore": {"bridge.blobs", "bridge.objects"},

@@ -51,6 +51,8 @@ FORGET_ONE_IN = 512  # how seldom a request makes the bridge forget those before
 
 # What keeps the bridge itself steady.
 DATABASE_THREADS = 8  # statements are short: more threads would only queue at the database instead of here
+ANSWER_SECONDS = 60.0  # how long a database server may be silent: it waits 10 s for a lock, and the rest is short
+LONG_ANSWER_SECONDS = 4 * 3600.0  # the same where tables are rebuilt, or counted through
 PASSWORD_THREADS = 2  # one scrypt takes 16 MiB and a core for about 50 ms
 SHARD_THREADS = 8  # shards being hashed and written at the same time
 PASSWORD_CACHE_SECONDS = 60.0  # how long a verified password is remembered, so that Basic does not cost 50 ms each

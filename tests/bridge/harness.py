@@ -154,15 +154,19 @@ class Running:
         """The store is away, and then back."""
         if "://" in self.settings.store_location:
             engines.shared_s3().stop()
-            yield
-            engines.shared_s3().start()
+            try:
+                yield
+            finally:  # the tests that follow need it
+                engines.shared_s3().start()
         else:
             shards, elsewhere = self.data / "shards", self.data / "elsewhere"
             shards.rename(elsewhere)
             shards.write_text("in the way")
-            yield
-            shards.unlink()
-            elsewhere.rename(shards)
+            try:
+                yield
+            finally:
+                shards.unlink()
+                elsewhere.rename(shards)
 
 
 def run_sql(url: str, statement: str, *values: Any) -> list[Any]:

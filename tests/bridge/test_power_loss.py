@@ -16,6 +16,7 @@ from .chaos.processes import LONG, Process, people, visited
 from .harness import Person, multipart, settings_for
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+SIMPLE = {"database": None, "store": None}  # SQLite and a folder: whoever runs a server of either asks its manual
 CALLS = "fsync,fdatasync,rename,renameat,renameat2,sendto,sendmsg,write"
 
 
@@ -58,8 +59,8 @@ def first(calls: list[str], pattern: str) -> int:
 @pytest.mark.parametrize("size", [1000, (8 << 20) + 1000])
 def test_data_names_and_the_database_are_synced_before_an_upload_is_acknowledged(tmp_path: Path, size: int) -> None:
     data = tmp_path / "data"
-    (somebody,), process = people(data, {}, 1), Process(data, {})
-    settings = settings_for(data, database=None, store=None)
+    (somebody,), process = people(data, SIMPLE, 1), Process(data, {})
+    settings = settings_for(data, **SIMPLE)
     with process.serving(), visited(settings, process.url) as bridge:
         alice = Person(bridge, somebody.email, somebody.key)
         bucket = alice.bucket()

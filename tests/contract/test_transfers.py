@@ -148,17 +148,20 @@ def test_a_name_that_is_no_path_comes_back_as_it_is(files: Files, name: str, tmp
     assert names_in(tmp_path) == [safe_name(name, "")]
 
 
-def test_a_shard_comes_directly_from_the_bridge_and_goes_on_in_its_middle(files: Files, client: Client) -> None:
+def test_a_shard_comes_directly_from_the_bridge_and_goes_on_in_its_middle(tmp_path: Path) -> None:
     data = os.urandom(300_000)
-    stored, token = unwrap(files.upload(data)), unwrap(files.token("PULL"))["token"]
-    call = Access(files.bucket_id, None).call("GET", "files", stored["hash"], token=token, headers={"x-direct": "1"})
-    (pointer,) = unwrap(client.call(call, None))
-    buffer = ShardBuffer(2 * len(data))
-    with Server(lambda connection: cut_off(connection, data[:100_000], len(data)), relay_to(pointer["url"])) as between:
-        url = urlsplit(pointer["url"])
-        ours = url._replace(netloc=f"127.0.0.1:{between.port}").geturl()
-        DirectDownloads(Timeout(), True).fetch(ours, Job(lambda function: None), buffer)
-        assert between.requests[0].headers.get("range") is None
+    with running_bridge(tmp_path, store=None) as bridge, Client(bridge.url) as client:
+        files = bridge.bucket(client).files
+        stored, token = unwrap(files.upload(data)), unwrap(files.token("PULL"))["token"]
+        headers = {"x-direct": "1"}
+        call = Access(files.bucket_id, None).call("GET", "files", stored["hash"], token=token, headers=headers)
+        (pointer,) = unwrap(client.call(call, None))
+        buffer, whole = ShardBuffer(2 * len(data)), relay_to(pointer["url"])
+        with Server(lambda connection: cut_off(connection, data[:100_000], len(data)), whole) as between:
+            url = urlsplit(pointer["url"])
+            ours = url._replace(netloc=f"127.0.0.1:{between.port}").geturl()
+            DirectDownloads(Timeout(), True).fetch(ours, Job(lambda function: None), buffer)
+            assert between.requests[0].headers.get("range") is None
     assert bytes(buffer.whole()) == data
     buffer.check(pointer["hash"])
 

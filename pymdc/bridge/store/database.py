@@ -19,11 +19,11 @@ from sqlalchemy import exc
 from .. import migrations
 from ..engine import Engine
 from ..errors import Full, Refused, Unavailable
-from ..settings import DATABASE_THREADS
+from ..settings import DATABASE_THREADS, LONG_ANSWER_SECONDS
 from .clock import database_time
 from .turns import Turns
 
-__all__ = ["Database", "insert_unique"]
+__all__ = ["Database", "insert_unique", "patiently"]
 
 _Result = TypeVar("_Result")
 
@@ -86,7 +86,7 @@ class Database:
         Raises:
             ValueError: the database is of a later release, or its tables are not a bridge's.
         """
-        with self.write() as connection:
+        with self.write() as connection, patiently(connection):
             migrations.lock(connection)
             return migrations.pending(connection)
 
@@ -99,7 +99,7 @@ class Database:
 
     def _upgrade(self) -> None:
         for _ in range(_ATTEMPTS):  # another process may take long over its steps
-            with suppress(Unavailable), self.write() as connection:
+            with suppress(Unavailable), self.write() as connection, patiently(connection):
                 migrations.upgrade(connection)
                 return
         raise Unavailable("The tables of the database cannot be brought to this release now, try again later")
@@ -180,6 +180,20 @@ class Database:
         raise Unavailable("The bridge is too busy, try again")
 
 
+@contextmanager
+def patiently(connection: sa.Connection) -> Iterator[None]:
+    """Let a database server take long for its answers meanwhile: what is asked of it is much."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    driver.patience, before = LONG_ANSWER_SECONDS, driver.patience
+    try:
+        yield
+    finally:
+        driver.patience = before
+
+
 def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refused) -> None:
     """Insert a row; where there is one already, the transaction is refused with `taken`."""
     try:
@@ -204,6 +218,12 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
+def _connect_postgresql(_: object, __: object, arguments: Any, parameters: Any) -> Any:
+    from .postgresql import Connection  # its driver is not there where all bridges use SQLite
+
+    return Connection.connect(*arguments, **parameters)
+
+
 def _prepare_postgresql(connection: Any, _: object) -> None:
     connection.execute(f"SET lock_timeout = {_BUSY_MILLISECONDS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
@@ -218,7 +238,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 _LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
     "sqlite": {"connect": _prepare_sqlite, "begin": _begin_sqlite},
-    "postgresql": {"connect": _prepare_postgresql},
+    "postgresql": {"do_connect": _connect_postgresql, "connect": _prepare_postgresql},
 }  # what an engine needs besides what SQLAlchemy does
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     # A server whose machine or network is gone says nothing: seconds, and milliseconds.

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .contents import Shard
-from .database import Database
+from .database import Database, patiently
 from .tables import buckets, content_shards, contents, entries, garbage, shards, uploads
 
 __all__ = ["Inventory"]
@@ -66,7 +66,7 @@ class Inventory:
         """Put right what is wrong with the counts, and return what was, a line each."""
         lines = []
         for what, (query, key, noted, found) in _COUNTS.items():
-            with self._database.read() as connection:
+            with self._database.read() as connection, patiently(connection):
                 wrong: Sequence[Any] = connection.execute(query).all()
             for name in [row[0] for row in wrong]:
                 # The row is changed first: whatever changes what is counted changes the row too, and waits, or is done.
@@ -80,7 +80,7 @@ class Inventory:
     def miscounted(self) -> Sequence[str]:
         """Return what is wrong with the counts, a line each: what a file or a shard is used by, what a bucket holds."""
         lines = []
-        with self._database.read() as connection:
+        with self._database.read() as connection, patiently(connection):
             for what, (query, *_) in _COUNTS.items():
                 rows: Sequence[Any] = connection.execute(query).all()
                 lines += [f"{what} {name}: {noted} noted, {found} found" for name, noted, found in rows]

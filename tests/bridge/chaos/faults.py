@@ -112,7 +112,11 @@ def failing_connection(plan: Plan) -> type[sqlite3.Connection]:
 
 
 class Proxy:
-    """Stands between bridges and a PostgreSQL server, and follows a plan."""
+    """Stands between bridges and a PostgreSQL server, and follows a plan.
+
+    Attributes:
+        frozen: while it is set, connections stand and nothing passes.
+    """
 
     def __init__(self, plan: Plan, port: int) -> None:
         self._plan = plan
@@ -120,6 +124,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._links: list[_Link] = []
+        self.frozen = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -129,7 +134,8 @@ class Proxy:
                 if self._plan.away:
                     client.close()
                     continue
-                self._links.append(_Link(self._plan, client, socket.create_connection(("127.0.0.1", self._behind))))
+                server = socket.create_connection(("127.0.0.1", self._behind))
+                self._links.append(_Link(self._plan, client, server, self.frozen))
 
     def close(self) -> None:
         # A thread that waits in accept() is not woken by close() alone.
@@ -140,8 +146,9 @@ class Proxy:
 
 
 class _Link:
-    def __init__(self, plan: Plan, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, plan: Plan, client: socket.socket, server: socket.socket, frozen: threading.Event) -> None:
         self._plan = plan
+        self._frozen = frozen
         self._client = client
         self._server = server
         self._swallow = False
@@ -151,6 +158,8 @@ class _Link:
     def _questions(self) -> None:
         with suppress(OSError):
             while data := self._client.recv(1 << 20):
+                if self._frozen.is_set():
+                    continue  # lost on the way
                 what = self._plan.next()
                 if what == "lose question":
                     break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def visited(settings: Settings, url: str) -> Iterator[Running]:
         yield Running(Elsewhere(settings, url), http, settings.data, mails)
 
 
-def people(data: Path, engines: dict[str, str], count: int) -> list[Person]:
+def people(data: Path, engines: Mapping[str, str | None], count: int) -> list[Person]:
     """Register people, before any bridge runs elsewhere."""
     with running(data, **engines) as bridge:
         return [bridge.person() for _ in range(count)]

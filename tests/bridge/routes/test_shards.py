@@ -1,8 +1,13 @@
-"""Direct downloads: pointers with a URL, and the bytes that it gives."""
+"""Direct downloads: pointers with a URL, and the bytes that it gives.
+
+Where a test does not say otherwise, the shards lie in a folder, whatever the other tests use: from S3 the bytes do not
+come from the bridge.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,18 @@ from ..harness import Person, Running, fetch, file_hash, object_store, running
 
 DATA = os.urandom((8 << 20) + 700_000)
 DIRECT = {"x-direct": "1"}
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("bridge"), store=None) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def own_bridge(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path, store=None) as bridge:
+        yield bridge
 
 
 @pytest.fixture(scope="module")
@@ -207,17 +224,17 @@ def test_a_store_that_is_away_is_told(own_bridge: Running) -> None:
 
 
 def test_the_public_url_is_where_shards_are_found(tmp_path: Path) -> None:
-    with running(tmp_path) as bridge:
+    with running(tmp_path, store=None) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
         alice.upload(bucket, b"data")
-    with running(tmp_path, public_url="https://bridge.example/") as bridge:
+    with running(tmp_path, store=None, public_url="https://bridge.example/") as bridge:
         (pointer,) = direct(Person(bridge, alice.email, alice.key), bucket, b"data")
         assert pointer["url"].startswith(f"https://bridge.example/shards/{file_hash(b'data')}?token=")
 
 
 def test_the_access_log_holds_no_token(tmp_path: Path) -> None:
-    with running(tmp_path, access_log=str(tmp_path / "log")) as bridge:
+    with running(tmp_path, store=None, access_log=str(tmp_path / "log")) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
         alice.upload(bucket, b"data")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pymdc.bridge import migrations
+from pymdc.bridge.errors import Unavailable
+from pymdc.bridge.settings import LONG_ANSWER_SECONDS
+from pymdc.bridge.store import database
+from pymdc.bridge.store.database import Database, patiently
+
+from ... import engines
+from ..chaos.faults import Plan, Proxy
+from ..harness import running, until
+
+pytestmark = pytest.mark.skipif(engines.postgres_folder() is None, reason="PostgreSQL is missing")
+PATIENCE = 1.0
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with closing(Proxy(Plan(), engines.shared_postgresql().port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def url(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new database, by way of the proxy."""
+    from pymdc.bridge.store import postgresql
+
+    monkeypatch.setattr(postgresql.Connection, "patience", PATIENCE)
+    monkeypatch.setitem(database._ARGUMENTS, "postgresql", {"connect_timeout": 2})
+    server = engines.shared_postgresql()
+    return server.create(f"frozen{abs(hash(tmp_path))}").replace(f":{server.port}/", f":{proxy.port}/")
+
+
+def test_connections_to_a_database_that_freeze_hold_no_thread_and_are_made_anew(
+    tmp_path: Path, url: str, proxy: Proxy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running(tmp_path, database=url) as bridge:
+        people = [bridge.person() for _ in range(4)]
+        proxy.frozen.set()
+        began = time.monotonic()
+        with ThreadPoolExecutor(32) as pool:
+            signed = [pool.submit(people[number % 4].send, "GET", "/keys") for number in range(16)]
+            plain = [pool.submit(bridge.http.get, "/keys", auth=people[0].basic) for _ in range(16)]
+            statuses = {one.result().status_code for one in (*signed, *plain)}
+        assert statuses == {503}
+        assert time.monotonic() - began < 25, "each thread waits a second, and then for a new connection"
+        proxy.frozen.clear()
+        until(bridge, lambda: people[0].send("GET", "/keys").status_code == 200)
+        until(bridge, lambda: bridge.http.get("/keys", auth=people[0].basic).status_code == 200)
+    assert "Pipeline" not in capfd.readouterr().err
+
+
+def test_a_long_answer_is_waited_for_where_much_is_asked(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    with closing(Database(url)) as base:
+        slow = sa.text("SELECT pg_sleep(1.6)")
+        with base.read() as connection, patiently(connection):
+            connection.execute(slow)
+        with pytest.raises(Unavailable), base.read() as connection:
+            connection.execute(slow)
+        with base.read() as connection:
+            assert connection.execute(sa.text("SELECT 1")).scalar() == 1
+    assert [record.message for record in caplog.records] == [
+        "the database does not answer: OperationalError: the server did not answer within 1 seconds",
+        "the database answers again",
+    ]
+
+
+def test_a_table_that_is_rebuilt_may_take_long(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(
+        migrations, "upgrade", lambda connection: seen.append(connection.connection.driver_connection.patience)
+    )
+    with closing(Database(url)) as base:
+        base.migrate()
+    assert seen == [LONG_ANSWER_SECONDS]
