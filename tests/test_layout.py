@@ -69,6 +69,10 @@ ONLY = {
     "websockets": {"transfers.channels"},
     "concurrent.futures": {"core.handle"},
     "click": {"cli"},
+    "rich": {"cli"},
+    "platformdirs": {"cli.profiles"},
+    "tomlkit": {"cli.profiles"},
+    "keyring": {"cli.private_keys"},
     "starlette": {"bridge"},
     "anyio": {"bridge"},
     "uvicorn": {"bridge.server", "bridge.protocols"},
@@ -267,9 +271,14 @@ def test_importing_pymdc_imports_nothing_of_the_extras() -> None:
 
 
 def test_importing_pymdc_does_not_load_what_only_calls_need() -> None:
-    loaded = modules_after("import pymdc")
+    loaded = modules_after("import pymdc; pymdc.Client(); dir(pymdc.schedulers); pymdc.api.Users")
     assert "pymdc.core.exchange" in loaded
     assert not loaded & {"httpx", "httpcore", "ecdsa", "coincurve", "urllib.request", "pymdc.core.transport"}
+
+
+def test_importing_pymdc_loads_the_library_only_when_it_is_used() -> None:
+    ours = {name for name in modules_after("import pymdc; dir(pymdc)") if name.split(".")[0] == "pymdc"}
+    assert ours == {"pymdc", "pymdc.version"}
 
 
 def test_importing_the_command_line_does_not_import_the_bridge() -> None:

@@ -1,0 +1,73 @@
+"""The group of all commands: it loads a command when it is needed, and turns every failure into one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .failures import Code, ended, leave_pipe, unforeseen
+from .options import given
+
+__all__ = ["LazyGroup"]
+
+Sections = Mapping[str, Mapping[str, tuple[str, str]]]
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are loaded when they are needed.
+
+    Arguments:
+        sections: the headings of the help, and below each its commands: name, place ("module:attribute" within this
+            package) and what the help says of it.
+    """
+
+    def __init__(self, *arguments: Any, sections: Sections, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sections = sections
+        self._places = {name: place for commands in sections.values() for name, (place, _) in commands.items()}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._places:
+            return None
+        module, attribute = self._places[cmd_name].split(":")
+        command: click.Command = getattr(import_module(f".{module}", __package__), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands without loading them."""
+        for heading, commands in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, words) for name, (_, words) in commands.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what nobody expected becomes one line, too."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            leave_pipe()
+            ctx.exit(Code.CLOSED_PIPE)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            raise unforeseen(error, verbose=given(ctx).get("verbose", False)) from error
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command and end the process, with one line for what failed. `ended` knows the exit codes."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        with ended():
+            code = super().main(args, prog_name, complete_var, False, **extra)
+            raise SystemExit(code if isinstance(code, int) else 0)

@@ -1,0 +1,79 @@
+"""Find a bucket or a file by what a person types: a name, an id or a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .addresses import format_address
+from .failures import Code, Failure, checked
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["find_bucket", "find_file", "find_files", "list_files"]
+
+_MOST_SHOWN = 10
+
+
+def find_bucket(session: Session, text: str) -> dict[str, Any]:
+    """Return the bucket of this id, else the one of this name, as `Buckets.list` gives it.
+
+    Raises:
+        Failure: there is none, or there are several of this name.
+    """
+    from ..api import Buckets
+
+    if not text:
+        raise Failure("no bucket is named: write storj://BUCKET/", Code.USAGE)
+    buckets = checked(Buckets(session.credentials, client=session.client).list())
+    found = [bucket for bucket in buckets if bucket["id"] == text.lower()]
+    found = found or [bucket for bucket in buckets if bucket["name"] == text]
+    if not found:
+        raise Failure(f"there is no bucket {text}. To see all: pymdc ls", Code.NOT_FOUND)
+    return _only(found, f"several buckets are called {text}. Name one by its id", "id")
+
+
+def list_files(session: Session, bucket: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all files of a bucket, as `Files.list` gives them.
+
+    Raises:
+        Failure: the bridge does not give them.
+    """
+    from ..api import Files
+
+    files: list[dict[str, Any]] = checked(Files(bucket, session.credentials, client=session.client).list())
+    return files
+
+
+def find_files(session: Session, bucket: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
+    """Return the file of this hash, else the files of this name; several contents may have one name.
+
+    Raises:
+        Failure: there is none.
+    """
+    files = list_files(session, bucket)
+    found = [file for file in files if text.lower() in (file["hash"], file.get("id"))]
+    found = found or [file for file in files if file["filename"] == text]
+    if not found:
+        address = format_address(str(bucket.get("name", bucket["id"])))
+        raise Failure(f"there is no file {text} in {address}. To see all: pymdc ls {address}", Code.NOT_FOUND)
+    return found
+
+
+def find_file(session: Session, bucket: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return the one file of this hash or name.
+
+    Raises:
+        Failure: there is none, or there are several of this name.
+    """
+    found = find_files(session, bucket, text)
+    return _only(found, f"several files are called {text}. Name one by its hash", "hash")
+
+
+def _only(found: list[dict[str, Any]], several: str, key: str) -> dict[str, Any]:
+    if len(found) == 1:
+        return found[0]
+    shown = ", ".join(str(each[key]) for each in found[:_MOST_SHOWN])
+    rest = len(found) - _MOST_SHOWN
+    raise Failure(f"{several}: {shown}" + (f", and {rest} more" if rest > 0 else ""), Code.USAGE)

@@ -1,0 +1,45 @@
+"""The options that every command has, wherever they are typed: `pymdc --json ls`, `pymdc ls --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["common_options", "given"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_KEPT = "pymdc.options"
+
+
+def given(context: click.Context) -> dict[str, Any]:
+    """Return the common options that were typed, by their names: `profile`, `bridge`, `json`, `quiet`, `verbose`."""
+    kept: dict[str, Any] = context.meta.setdefault(_KEPT, {})
+    return kept
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value:
+        given(context)[str(option.name)] = value
+
+
+def _declared(name: str, **settings: Any) -> Callable[[_F], _F]:
+    return click.option(f"--{name}", expose_value=False, callback=_keep, **settings)
+
+
+_OPTIONS = [
+    _declared("profile", metavar="NAME", help="Use this profile (else PYMDC_PROFILE, else the current one)."),
+    _declared("bridge", metavar="URL", help="Call this bridge (else STORJ_BRIDGE, else the profile's)."),
+    _declared("json", is_flag=True, help="Write data as JSON, one object a line."),
+    _declared("quiet", is_flag=True, help="Write data, warnings and errors only."),
+    _declared("verbose", is_flag=True, help="Write more about what is done, and about errors."),
+]
+
+
+def common_options(command: _F) -> _F:
+    """Give a command the options that every command has. A `Session` holds what they mean."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,191 @@
+"""What a command works with: the bridge, the account, the key pair, and where to write."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from .failures import Code, Failure
+from .options import common_options, given
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..api import ECDSA, Users
+    from ..client import Client
+    from .profiles import Profile, Profiles
+
+__all__ = ["Bridge", "Session", "common_options", "pass_session", "session_of"]
+
+BRIDGE_VARIABLE, USER_VARIABLE, PASSWORD_VARIABLE = "STORJ_BRIDGE", "STORJ_BRIDGE_USER", "STORJ_BRIDGE_PASS"
+PROFILE_VARIABLE = "PYMDC_PROFILE"
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_KEPT = "pymdc.session"
+
+
+class Bridge(NamedTuple):
+    """A bridge's URL, and what named it: "argument", "variable", "profile" or "default"."""
+
+    url: str
+    source: str
+
+
+class Session:
+    """What a command works with. Each part is made when it is first used.
+
+    Arguments:
+        context: the command's context, which knows the common options.
+    """
+
+    def __init__(self, context: click.Context) -> None:
+        self._context = context
+        options = given(context)
+        self._typed_profile: str | None = options.get("profile")
+        self._typed_bridge: str | None = options.get("bridge")
+        settings = {name: options.get(name, False) for name in ("json", "quiet", "verbose")}
+        self.output = Output(**settings)
+        if self.output.verbose:
+            logging.basicConfig(stream=sys.stderr, format="%(message)s")
+            logging.getLogger("pymdc").setLevel(logging.DEBUG)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """All profiles."""
+        from .profiles import Profiles
+
+        return Profiles()
+
+    @cached_property
+    def profile_name(self) -> str:
+        """The profile's name: the one of --profile, else of PYMDC_PROFILE, else the current one."""
+        return self._typed_profile or os.environ.get(PROFILE_VARIABLE) or self.profiles.current
+
+    @property
+    def profile(self) -> Profile | None:
+        """The profile, or `None` where there is none of this name."""
+        return self.profiles.get(self.profile_name)
+
+    @cached_property
+    def bridge(self) -> Bridge:
+        """The bridge, and what named it. A profile that was typed is stronger than a variable.
+
+        Raises:
+            Failure: its URL is none.
+        """
+        from ..core.endpoints import parse_endpoint
+
+        bridge = self._named_bridge()
+        try:
+            return bridge._replace(url=parse_endpoint(bridge.url).geturl())
+        except ValueError as error:
+            raise Failure(f"{error}. The {bridge.source} names it.", Code.USAGE) from error
+
+    @cached_property
+    def client(self) -> Client:
+        """A client of the bridge; closed when the command ends.
+
+        Raises:
+            Failure: no bridge is named.
+        """
+        from ..client import Client
+
+        if self.bridge.source == "default":
+            words = (
+                f"no bridge is named, and the public one of 2016 ({self.bridge.url}) was retired. Name one: --bridge"
+            )
+            raise Failure(f"{words} URL, {BRIDGE_VARIABLE}=URL, or run your own: pymdc bridge", Code.USAGE)
+        client = Client(self.bridge.url)
+        self._context.call_on_close(lambda: client.close(cancel=True))
+        return client
+
+    @cached_property
+    def key_pair(self) -> ECDSA:
+        """The key pair of the profile.
+
+        Raises:
+            Failure: there is no login, or it is for another bridge.
+        """
+        from ..api import ECDSA
+
+        profile = self.profile
+        if profile is None and self._typed_profile:
+            self.profiles.find(self._typed_profile)
+        if profile is None or not profile.public_key:
+            raise Failure(f"nobody is logged in at {self.bridge.url}. Log in: pymdc login EMAIL", Code.CREDENTIALS)
+        if profile.bridge != self.bridge.url:  # what it signs must not go to a bridge that may use it elsewhere
+            words = f"the profile {profile.name} is for {profile.bridge}, not for {self.bridge.url}. Log in there:"
+            raise Failure(f"{words} pymdc --profile NAME --bridge {self.bridge.url} login EMAIL", Code.CREDENTIALS)
+        try:
+            return ECDSA(profile.public_key, self.profiles.private_key(profile))
+        except ValueError as error:
+            raise Failure(f"the key of the profile {profile.name} is damaged: {error}", Code.CREDENTIALS) from error
+
+    @cached_property
+    def credentials(self) -> ECDSA | Users:
+        """Who signs or logs in: the account of STORJ_BRIDGE_USER and STORJ_BRIDGE_PASS, else the profile's key pair.
+
+        A profile that was typed is stronger than the variables.
+        """
+        email, password = os.environ.get(USER_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
+        if email and password and not self._typed_profile:
+            return self.user(password, email)
+        return self.key_pair
+
+    @property
+    def email(self) -> str | None:
+        """The account's e-mail address, where a variable or the profile names it."""
+        named = None if self._typed_profile else os.environ.get(USER_VARIABLE)
+        return named or (self.profile.email if self.profile else None)
+
+    def user(self, password: str | None, email: str | None = None) -> Users:
+        """Return the account, which logs in with a password.
+
+        Arguments:
+            email: whose it is; else `email` above.
+
+        Raises:
+            Failure: no account is named, or the address is none.
+        """
+        from ..api import Users
+
+        named = email or self.email
+        if named is None:
+            raise Failure("no account is named. Log in: pymdc login EMAIL", Code.CREDENTIALS)
+        try:
+            return Users(named, password, client=self.client)
+        except ValueError as error:
+            raise Failure(str(error), Code.USAGE) from error
+
+    def _named_bridge(self) -> Bridge:
+        from ..config import RETIRED_ENDPOINT
+
+        if self._typed_bridge:
+            return Bridge(self._typed_bridge, "argument")
+        variable, profile = os.environ.get(BRIDGE_VARIABLE), self.profile
+        if variable and not (self._typed_profile and profile):
+            return Bridge(variable, "variable")
+        return Bridge(profile.bridge, "profile") if profile else Bridge(RETIRED_ENDPOINT, "default")
+
+
+def session_of(context: click.Context) -> Session:
+    """Return the session of a command, which is made at first use."""
+    kept: Session | None = context.meta.get(_KEPT)
+    if kept is None:
+        kept = context.meta[_KEPT] = Session(context)
+    return kept
+
+
+def pass_session(function: _F) -> _F:
+    """Give a command's function the session as its first argument."""
+
+    def call(*arguments: Any, **values: Any) -> Any:
+        context = click.get_current_context()
+        return context.invoke(function, session_of(context), *arguments, **values)
+
+    return update_wrapper(call, function)  # type: ignore[return-value]
