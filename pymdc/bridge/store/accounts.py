@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from .buckets import delete_buckets
 from .database import Database
-from .tables import activations, buckets, floors, keys, signatures, token_hash, users
+from .nonces import forget_all
+from .tables import activations, buckets, floors, keys, token_hash, users
 
 __all__ = ["Account", "Accounts"]
 
@@ -158,9 +159,7 @@ class Accounts:
         with self._database.write() as connection:
             names = _some_buckets(connection, email, _AT_ONCE)
             delete_buckets(connection, names)
-            some = sa.select(signatures.c.signature).where(signatures.c.subject == email).limit(_AT_ONCE)
-            forgotten = signatures.delete().where(signatures.c.subject == email, signatures.c.signature.in_(some))
-            return bool(names) + connection.execute(forgotten).rowcount > 0
+            return bool(names) + forget_all(connection, email, _AT_ONCE) > 0
 
 
 def _some_buckets(connection: sa.Connection, email: str, limit: int | None) -> Sequence[str]:

@@ -13,18 +13,8 @@ from ..settings import UPLOAD_LEASE_SECONDS
 from .clock import database_time
 from .contents import discard
 from .database import Database
-from .tables import (
-    bridge,
-    channel_tokens,
-    deleted_buckets,
-    entries,
-    floors,
-    garbage,
-    shards,
-    signatures,
-    tokens,
-    uploads,
-)
+from .nonces import forget_all
+from .tables import bridge, channel_tokens, deleted_buckets, entries, floors, garbage, shards, tokens, uploads
 
 __all__ = ["Leftovers"]
 
@@ -67,7 +57,7 @@ class Leftovers:
             held = entries.delete().where(entries.c.number.in_(some)).returning(entries.c.content)
             contents = connection.execute(held).scalars().all()
             discard(connection, contents)
-            if not contents and not _forget_signatures(connection, bucket):
+            if not contents and not forget_all(connection, bucket, _ROWS):
                 connection.execute(floors.delete().where(floors.c.subject == bucket))
                 connection.execute(deleted_buckets.delete().where(mine))
         return True
@@ -105,12 +95,6 @@ class Leftovers:
         """Forget blobs that were removed."""
         with self._database.write() as connection:
             connection.execute(garbage.delete().where(garbage.c.blob.in_(names)))
-
-
-def _forget_signatures(connection: sa.Connection, bucket: str) -> bool:
-    mine = signatures.c.subject == bucket
-    some = sa.select(signatures.c.signature).where(mine).limit(_ROWS)
-    return bool(connection.execute(signatures.delete().where(mine, signatures.c.signature.in_(some))).rowcount)
 
 
 def _held() -> sa.ColumnElement[bool]:

@@ -2,7 +2,8 @@
 
 Requests are remembered by subject: a user, or a bucket (where a key of its `pubkeys` may ask for tokens). Each pair of
 nonce and signature is accepted once: it is remembered, or its nonce is at or below the floor, the highest nonce that
-was forgotten. The signature covers the nonce, so the signature alone names the pair.
+was forgotten. The nonce is a part of what is remembered: `comparable` must give the same for the same request in each
+release, or a step of `migrations` has to change what is there.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = [
     "Stale",
     "comparable",
     "forget",
+    "forget_all",
     "forgetting_is_due",
     "remember",
     "start_floor",
@@ -39,6 +41,15 @@ _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.ins
 _MINE = sa.and_(signatures.c.subject == sa.bindparam("subject"), signatures.c.timed == sa.bindparam("timed"))
 _FLOOR = sa.select(floors.c.nonce).where(
     floors.c.subject == sa.bindparam("subject"), floors.c.timed == sa.bindparam("timed")
+)
+
+# An early release did not keep the nonces of what it accepted for a bucket. They were made `NO_NONCE` when they got a
+# column, so there the signature alone tells.
+_UNKNOWN = sa.select(signatures.c.nonce).where(
+    signatures.c.subject == sa.bindparam("subject"),
+    signatures.c.timed.is_(False),
+    signatures.c.nonce == math.inf,
+    signatures.c.signature == sa.bindparam("signature"),
 )
 
 
@@ -89,6 +100,8 @@ def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: s
         Stale: its nonce is at or below the floor.
     """
     row = {"subject": subject, "signature": signature, "timed": nonce.timed, "nonce": nonce.value}
+    if connection.execute(_UNKNOWN, row).first() is not None:
+        raise Replayed
     added = _INSERT[connection.dialect.name](signatures).values(accepted=database_time()).on_conflict_do_nothing()
     if connection.execute(added.returning(signatures.c.nonce), row).first() is None:
         raise Replayed
@@ -122,6 +135,14 @@ def forget(connection: sa.Connection, subject: str) -> None:
             _raise_floor(connection, {**mine, "nonce": highest})
             connection.execute(signatures.delete().where(_MINE, signatures.c.nonce <= sa.bindparam("highest")),
                                {**mine, "highest": highest})  # fmt: skip
+
+
+def forget_all(connection: sa.Connection, subject: str, limit: int) -> int:
+    """Forget some requests of a subject that is being removed, and return how many: call it until it returns 0."""
+    mine = signatures.c.subject == subject
+    name = sa.tuple_(signatures.c.timed, signatures.c.nonce, signatures.c.signature)
+    some = sa.select(signatures.c.timed, signatures.c.nonce, signatures.c.signature).where(mine).limit(limit)
+    return connection.execute(signatures.delete().where(mine, name.in_(some))).rowcount
 
 
 def _superfluous(connection: sa.Connection, mine: dict[str, Any]) -> float:

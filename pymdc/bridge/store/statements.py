@@ -24,8 +24,8 @@ FEW_KEYS = 2048
 # The insert comes first: it waits for another process that is just forgetting the same request. The floor is read after
 # it, so that what was forgotten is not taken for new.
 _INSERT = """
-INSERT INTO signatures (subject, signature, timed, nonce, accepted)
-SELECT keys.email, given.signature, given.timed, given.nonce, {now}
+INSERT INTO signatures (subject, timed, nonce, signature, accepted)
+SELECT keys.email, given.timed, given.nonce, given.signature, {now}
 FROM {given} JOIN keys ON keys.point = given.point JOIN users ON users.email = keys.email
 WHERE users.activated ORDER BY given.signature
 ON CONFLICT DO NOTHING RETURNING subject, signature

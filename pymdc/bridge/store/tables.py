@@ -75,12 +75,12 @@ signatures = sa.Table(
     "signatures",
     metadata,
     sa.Column("subject", sa.String(254), primary_key=True),
+    sa.Column("timed", sa.Boolean, primary_key=True),  # whether the nonce is a time
+    sa.Column("nonce", sa.Double, primary_key=True),
     sa.Column("signature", sa.String(64), primary_key=True),
-    sa.Column("timed", sa.Boolean, nullable=False),  # whether the nonce is a time
-    sa.Column("nonce", sa.Double, nullable=False),
     sa.Column("accepted", sa.BigInteger, nullable=False),
-    sa.Index("signatures_by_nonce", "subject", "timed", "nonce"),
-    sqlite_with_rowid=False,  # one tree less to write to
+    # One tree to write to, and at its end: nonces grow. What a commit writes to the disk is whole pages.
+    sqlite_with_rowid=False,
 )
 floors = sa.Table(
     "floors",

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from pymdc.bridge import migrations
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.migrations import VERSION_TABLE
-from pymdc.bridge.store import Accepted, Claim, Replayed, Stale, Store, comparable, database
+from pymdc.bridge.store import NO_NONCE, Accepted, Claim, Replayed, Stale, Store, comparable, database
 from pymdc.bridge.store.database import Database
 from pymdc.bridge.store.tables import metadata
 
@@ -98,6 +98,42 @@ def test_what_was_accepted_before_nonces_had_one_unit_is_still_refused(url: str)
     sent = {"of 1795387056461": 1795387056461, "another": 1795387055, "of now": now + 1}
     outcomes = acceptance.accept([Claim("point", name, comparable(nonce)) for name, nonce in sent.items()])
     assert [type(outcome) for outcome in outcomes] == [Replayed, Stale, Accepted]
+    acceptance.close()
+    store.close()
+
+
+def test_what_a_bucket_accepted_before_its_nonces_were_kept_is_still_refused(url: str) -> None:
+    to_version(url, "0001")
+    run_sql(url, "INSERT INTO users VALUES ('owner', 'kept', 1, TRUE, NULL)")
+    run_sql(url, "INSERT INTO buckets VALUES (1, 'bucket', 'owner', 'name', 1, 1, 1, 0, 0)")
+    run_sql(url, "INSERT INTO signatures VALUES ('bucket', 'early', 0)")
+    store = Store(url)
+    now = store.now()
+    for nonce in (NO_NONCE, comparable(now), comparable(7)):
+        with pytest.raises(Replayed):
+            store.tokens.create(f"again {nonce}", "bucket", "PUSH", (nonce, "early"), now)
+        store.tokens.create(f"new {nonce}", "bucket", "PUSH", (nonce, f"late {nonce}"), now)
+        with pytest.raises(Replayed):
+            store.tokens.create(f"twice {nonce}", "bucket", "PUSH", (nonce, f"late {nonce}"), now)
+    store.close()
+
+
+def test_what_was_accepted_before_it_lay_in_one_tree_is_still_refused(url: str) -> None:
+    to_version(url, "0005")
+    run_sql(url, "INSERT INTO users (email, password, created, activated) VALUES ('a', 'kept', 1, TRUE)")
+    run_sql(url, "INSERT INTO keys (point, text, email) VALUES ('point', 'key', 'a')")
+    sent = {"in ms": 1795387056461, "in s": 1795387056, "number": 9.5}
+    for name, nonce in sent.items():
+        known = comparable(nonce)
+        row = ("a", name, known.timed, known.value, 5)
+        run_sql(url, "INSERT INTO signatures (subject, signature, timed, nonce, accepted) VALUES (?, ?, ?, ?, ?)", *row)
+    store = Store(url)
+    acceptance = store.acceptance()
+    again = [Claim("point", name, comparable(nonce)) for name, nonce in sent.items()]
+    other = [Claim("point", f"new {name}", comparable(nonce)) for name, nonce in sent.items()]
+    outcomes = acceptance.accept([*again, *other])
+    assert [type(outcome) for outcome in outcomes] == [Replayed] * 3 + [Accepted] * 3
+    assert run_sql(url, "SELECT count(*) FROM signatures WHERE accepted = 5") == [(3,)]
     acceptance.close()
     store.close()
 

@@ -154,7 +154,7 @@ def test_a_floor_never_falls(store: Store, tmp_path: Path, monkeypatch: pytest.M
     url = settings_for(tmp_path).database_url
     assert accepted(store, NOW)
     run_sql(url, "UPDATE floors SET nonce = ?", float(NOW + 50))
-    run_sql(url, "INSERT INTO signatures VALUES (?, 'x', ?, ?, 0)", USER, True, float(NOW + 10))
+    run_sql(url, "INSERT INTO signatures VALUES (?, ?, ?, 'x', 0)", USER, True, float(NOW + 10))
     forget(store, tmp_path)
     assert run_sql(url, "SELECT nonce FROM floors") == [(float(NOW + 50),)]
 
