@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymdc.bridge.errors import Refused
-from pymdc.bridge.settings import NONCE_SECONDS, NONCES
+from pymdc.bridge.settings import DATABASE_THREADS, NONCE_SECONDS, NONCES
 from pymdc.bridge.store import Replayed, Stale, Store, comparable, nonces
 
 from ..harness import run_sql, settings_for
@@ -60,12 +60,12 @@ def test_no_request_is_accepted_twice(store: Store) -> None:
 def test_requests_may_overtake_each_other(store: Store) -> None:
     numbers = list(range(NOW, NOW + 200))
     random.Random(1).shuffle(numbers)
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(DATABASE_THREADS) as pool:
         assert all(pool.map(lambda nonce: accepted(store, nonce), numbers))
 
 
 def test_of_many_who_replay_a_request_at_once_one_is_accepted(store: Store) -> None:
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(DATABASE_THREADS) as pool:
         assert sum(pool.map(lambda _: accepted(store, NOW, "same"), range(40))) == 1
 
 
