@@ -1,4 +1,4 @@
-"""What a window of files needs that is no matter of windows: `tk_files.py` and `qt_files.py` show it.
+"""What a window of files shows, and what a person can do there: `tk_files.py` and `qt_files.py` draw it.
 
 A `Model` knows who is signed in, their buckets, the files of the bucket that is chosen, and the transfers. Every call
 has a callback, so nothing here ever waits. The window gets told what has changed, and shows it again.
@@ -6,85 +6,30 @@ has a callback, so nothing here ever waits. The window gets told what has change
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
 import time
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from files_words import as_text, duration, in_order, in_words
 
 import pymdc
 from pymdc.api import ECDSA, Bucket, Buckets, Files, Keys, Users
 
 AT_ONCE = 4  # transfers: more would only share the same line
 SPEED_SECONDS = 3.0  # over which the speed of a transfer is measured
-REFRESH_MS = 200  # a window shows each thing anew at most once in this time
-SLICE = 100  # rows that a table gets at once: more would keep a click waiting
 GB = 10**9
 NEW_BUCKET_GB = 10
 _rows = itertools.count(1)
 UNFINISHED = ("waiting", "running", "storing", "cancelling")
-
-
-def in_words(size: float) -> str:
-    """Say how much that is: 1234567 is "1.2 MB"."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
-
-
-def duration(seconds: float) -> str:
-    """Say how long that is: 75 is "1 min 15 s"."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-@functools.lru_cache(maxsize=4096)  # a refresh asks for the same names again
-def as_text(name: str) -> str:
-    """Return a name on one line: tabs are spaces, and what would change the direction or the line is "�"."""
-    odd = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-    keep = "\u200d\u200c"  # which join emoji, and letters of some scripts
-    return "".join(
-        " " if each in "\t\n\r" else "�" if unicodedata.category(each) in odd and each not in keep else each
-        for each in name
-    )
-
-
-def in_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:
-    """Return what sorts names as people do: "up2" comes before "up10"."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(not each[0].isdigit(), int(each) if each[0].isdigit() else 0, each) for each in parts], name
-
-
-def shortened(text: str, fits: Callable[[str], bool]) -> str:
-    """Return the text with "…" in its middle, so that it fits and its end can still be read."""
-    if fits(text):
-        return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(_without_middle(text, middle)) else (low, middle - 1)
-    return _without_middle(text, low)
-
-
-def _without_middle(text: str, kept: int) -> str:
-    return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
 
 
 def open_file(path: str) -> None:
@@ -94,83 +39,6 @@ def open_file(path: str) -> None:
     else:
         process = subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path])  # noqa: S603
         threading.Thread(target=process.wait, daemon=True).start()  # somebody must, or it stays as a zombie
-
-
-Texts = tuple[str, ...]
-
-
-@dataclass
-class Changes:
-    """The least that a table must change to show other rows: drop, order, insert, write."""
-
-    rows: dict[str, Texts]
-    """What the table shows then."""
-    gone: list[str]
-    stay: list[str]
-    """Those that were there already, in their order of now."""
-    moved: bool
-    """Whether that is another order than before."""
-    new: list[tuple[int, str]]
-    """Where each new row goes, from the top to the bottom."""
-    written: list[str]
-    """Those that were there already, with other texts."""
-    more: bool
-    """Whether there are more new rows, for the next time."""
-
-
-def changes(shown: dict[str, Texts], wanted: dict[str, Texts]) -> Changes:
-    """Compare the rows that are shown with those that shall be; at most SLICE new ones at a time."""
-    later = set([row for row in wanted if row not in shown][SLICE:])
-    rows = {row: texts for row, texts in wanted.items() if row not in later}
-    stay = [row for row in rows if row in shown]
-    return Changes(
-        rows,
-        gone=[row for row in shown if row not in rows],
-        stay=stay,
-        moved=stay != [row for row in shown if row in rows],
-        new=[(index, row) for index, row in enumerate(rows) if row not in shown],
-        written=[row for row in stay if rows[row] != shown[row]],
-        more=bool(later),
-    )
-
-
-class Refreshes:
-    """Lets a window show each thing a few times a second, however often it changes.
-
-    Arguments:
-        shows: what shows each thing; it returns whether there is more to show soon.
-        later: called with milliseconds and a function; the loop of the window runs the function after that time.
-    """
-
-    def __init__(
-        self, shows: dict[str, Callable[[], bool]], later: Callable[[int, Callable[[], None]], object]
-    ) -> None:
-        self.shows, self.later = shows, later
-        self.shown_at: dict[str, float] = {}
-        self.planned: set[str] = set()
-
-    def ask(self, what: str) -> None:
-        """Show it now, or when enough time has gone by since the last time."""
-        wait = round(1000 * (self.shown_at.get(what, 0.0) - time.monotonic())) + REFRESH_MS
-        if wait <= 0:
-            self.now(what)
-        else:
-            self._plan(what, wait)
-
-    def now(self, what: str) -> None:
-        more = self.shows[what]()
-        self.shown_at[what] = time.monotonic()
-        if more:
-            self._plan(what, 10)
-
-    def _plan(self, what: str, milliseconds: int) -> None:
-        if what not in self.planned:
-            self.planned.add(what)
-            self.later(milliseconds, lambda: self._turn(what))
-
-    def _turn(self, what: str) -> None:
-        self.planned.discard(what)
-        self.now(what)
 
 
 class Memory:
@@ -300,11 +168,14 @@ class Model:
     Arguments:
         client: whose scheduler brings callbacks to the thread of the window.
         memory: what was kept.
+
+    Attributes:
         changed: called with what is to be shown again: "account", "buckets", "files", "transfers" or "message".
     """
 
-    def __init__(self, client: pymdc.Client, memory: Memory, changed: Callable[[str], None]) -> None:
-        self.client, self.memory, self.changed = client, memory, changed
+    def __init__(self, client: pymdc.Client, memory: Memory) -> None:
+        self.client, self.memory = client, memory
+        self.changed: Callable[[str], None] = lambda _: None
         self.message, self.is_problem = "", False
         self.sort_by, self.backwards = "filename", False
         self.transfers: list[Transfer] = []
@@ -313,7 +184,8 @@ class Model:
 
     def _forget(self) -> None:
         """Start with nothing: what belongs to one account is neither seen nor used in the next."""
-        self.email, self.key_pair, self.signed_in = "", None, False
+        self.email, self.signed_in = "", False
+        self._key_pair: ECDSA | None = None
         self.account = object()  # answers to the calls of another account are not for this one
         self.buckets: list[dict[str, Any]] = []
         self.bucket: dict[str, Any] | None = None
@@ -322,6 +194,11 @@ class Model:
         for transfer in self.transfers:
             transfer.cancel()
         self.transfers = []
+
+    @property
+    def key_pair(self) -> ECDSA:
+        assert self._key_pair is not None  # nothing asks for it before somebody signs in
+        return self._key_pair
 
     def say(self, message: str, problem: bool = False) -> None:
         self.message, self.is_problem = message, problem
@@ -368,7 +245,7 @@ class Model:
             self.say("Enter your e-mail address and your password.", problem=True)
             return
         self._forget()
-        self.email, self.key_pair = email, kept or ECDSA()
+        self.email, self._key_pair = email, kept or ECDSA()
         self.say("Signing in…")
         if password:
             user = Users(email, password, client=self.client)
@@ -695,7 +572,7 @@ def config_folder() -> Path:
 
 
 @contextmanager
-def bridge(mailed: Callable[[str], None]) -> Iterator[str]:
+def bridge(mailed: Callable[[str], object]) -> Iterator[str]:
     """Give the URL of the bridge that STORJ_BRIDGE names, or of one of our own.
 
     Arguments:
@@ -711,5 +588,9 @@ def bridge(mailed: Callable[[str], None]) -> Iterator[str]:
     except ImportError:
         sys.exit('Name a bridge in STORJ_BRIDGE, or install what a bridge of your own needs: pip install ".[bridge]"')
     data = Path(sys.argv[1] if len(sys.argv) > 1 else Path.home() / "pymdc-files")
-    with BridgeThread(Settings(data=data, port=0, on_mail=lambda mail: mailed(mail.token))) as thread:
+
+    def came(mail: Any) -> None:
+        mailed(mail.token)
+
+    with BridgeThread(Settings(data=data, port=0, on_mail=came)) as thread:
         yield thread.url

@@ -4,7 +4,7 @@
 
 It talks to the bridge that STORJ_BRIDGE names. Without one it starts a bridge of its own, with its data in the folder
 "pymdc-files" of your home folder (or in the one that you name as an argument), and reads the activation mails itself.
-What is no matter of windows is in `files_model.py`.
+What is no matter of Qt is in `files_model.py`, `files_view.py` and `files_words.py`.
 """
 
 from __future__ import annotations
@@ -17,45 +17,11 @@ from contextlib import ExitStack
 from typing import Any
 
 try:
-    from files_model import (
-        REFRESH_MS,
-        Memory,
-        Model,
-        Refreshes,
-        Texts,
-        Transfer,
-        as_text,
-        bridge,
-        changes,
-        config_folder,
-        in_words,
-    )
-    from PySide6.QtCore import QItemSelection, QSize, Qt, QTimer, QtMsgType, qInstallMessageHandler
-    from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
-    from PySide6.QtWidgets import (
-        QAbstractItemView,
-        QApplication,
-        QFileDialog,
-        QFormLayout,
-        QHBoxLayout,
-        QHeaderView,
-        QInputDialog,
-        QLabel,
-        QLineEdit,
-        QMainWindow,
-        QMessageBox,
-        QProgressBar,
-        QPushButton,
-        QSplitter,
-        QStackedWidget,
-        QStyle,
-        QStyledItemDelegate,
-        QStyleOptionProgressBar,
-        QTreeWidget,
-        QTreeWidgetItem,
-        QVBoxLayout,
-        QWidget,
-    )
+    from files_model import Memory, Model, bridge, config_folder
+    from files_view import Commands, Refreshes, Texts, bucket_rows, changes, file_rows, file_titles, transfer_rows
+    from PySide6 import QtCore, QtGui
+    from PySide6 import QtWidgets as Widgets
+    from PySide6.QtCore import Qt
 
     import pymdc
 except ImportError as missing:
@@ -63,8 +29,8 @@ except ImportError as missing:
         f'This program needs Qt (pip install "PySide6<6.12", Debian: libegl1) and pymdc (pip install .): {missing}.'
     )
 
-ROW = Qt.ItemDataRole.UserRole  # where an item keeps the name of its row
-FILE_COLUMNS = (("filename", "File"), ("size", "Size"), ("mimetype", "Type"))
+ROW = Qt.ItemDataRole.UserRole  # where an item keeps the name of its row, and a bar its share
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 def plain(text: str) -> str:
@@ -72,23 +38,23 @@ def plain(text: str) -> str:
     return f"<span style='white-space: pre-wrap'>{html.escape(text)}</span>"
 
 
-def label(text: str = "") -> QLabel:
+def label(text: str = "") -> Widgets.QLabel:
     """Make a label that shows text as text, on as many lines as it needs."""
-    made = QLabel(text, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    made = Widgets.QLabel(text, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
     made.setMinimumWidth(1)  # a long word must not widen the window
     return made
 
 
-def button(text: str, clicked: Callable[[], object]) -> QPushButton:
+def button(text: str, clicked: Callable[[], object]) -> Widgets.QPushButton:
     """Make a button. What is clicked gets no argument, whatever Qt says; Return presses it as well."""
-    made = QPushButton(text, autoDefault=True)
+    made = Widgets.QPushButton(text, autoDefault=True)
     made.clicked.connect(lambda: clicked())
     return made
 
 
-def line(*parts: QWidget | int) -> QHBoxLayout:
+def line(*parts: Widgets.QWidget | int) -> Widgets.QHBoxLayout:
     """Lay parts out from left to right; a number is a stretch."""
-    made = QHBoxLayout()
+    made = Widgets.QHBoxLayout()
     for part in parts:
         if isinstance(part, int):
             made.addStretch(part)
@@ -97,38 +63,38 @@ def line(*parts: QWidget | int) -> QHBoxLayout:
     return made
 
 
-def column(*parts: QWidget | QHBoxLayout) -> QWidget:
-    """Lay parts out from top to bottom."""
-    made = QWidget()
-    layout = QVBoxLayout(made)
-    layout.setContentsMargins(0, 0, 0, 0)
+def column(*parts: Widgets.QWidget | Widgets.QHBoxLayout, margin: int = 0) -> Widgets.QWidget:
+    """Lay parts out from top to bottom; tables and pages get the room that is left."""
+    made = Widgets.QWidget()
+    layout = Widgets.QVBoxLayout(made)
+    layout.setContentsMargins(margin, margin, margin, margin)
     for part in parts:
-        if isinstance(part, QHBoxLayout):
+        if isinstance(part, Widgets.QHBoxLayout):
             layout.addLayout(part)
         else:
-            layout.addWidget(part, isinstance(part, QTreeWidget))
+            layout.addWidget(part, isinstance(part, Widgets.QTreeWidget | Widgets.QStackedWidget))
     return made
 
 
-class Bars(QStyledItemDelegate):
+class Bars(Widgets.QStyledItemDelegate):
     """Draws the bar of a transfer as the style of the desktop does. Its numbers are per mille, never bytes."""
 
     def paint(self, painter: Any, option: Any, index: Any) -> None:
-        bar = QStyleOptionProgressBar()
-        bar.rect = option.rect.adjusted(2, 2, -2, -2)
+        super().paint(painter, option, index)  # what is behind it: the row may be selected
+        bar = Widgets.QStyleOptionProgressBar()
+        bar.rect = option.rect.adjusted(4, 3, -4, -3)
         bar.palette, bar.direction, bar.fontMetrics = option.palette, option.direction, option.fontMetrics
-        bar.state = option.state | QStyle.StateFlag.State_Horizontal
+        bar.state = option.state | Widgets.QStyle.StateFlag.State_Horizontal
         bar.minimum, bar.maximum, bar.progress = 0, 1000, round(1000 * (index.data(ROW) or 0.0))
-        bar.text, bar.textVisible, bar.textAlignment = f"{bar.progress // 10} %", True, Qt.AlignmentFlag.AlignCenter
-        QApplication.style().drawControl(QStyle.ControlElement.CE_ProgressBar, bar, painter)
+        Widgets.QApplication.style().drawControl(Widgets.QStyle.ControlElement.CE_ProgressBar, bar, painter)
 
 
-class Table(QTreeWidget):
+class Table(Widgets.QTreeWidget):
     """A table whose rows have names, which keeps what is selected when it is shown again."""
 
     def __init__(self, titles: list[str], several: bool, hint: bool = False) -> None:
         super().__init__()
-        modes = QAbstractItemView.SelectionMode
+        modes = Widgets.QAbstractItemView.SelectionMode
         self.setSelectionMode(modes.ExtendedSelection if several else modes.SingleSelection)
         self.setHeaderLabels(titles)
         self.setRootIsDecorated(False)
@@ -138,20 +104,21 @@ class Table(QTreeWidget):
         self.setTabKeyNavigation(False)
         self.setMinimumSize(60, 40)
         self.header().setStretchLastSection(False)
-        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.items: dict[str, QTreeWidgetItem] = {}
+        self.header().setSectionResizeMode(0, Widgets.QHeaderView.ResizeMode.Stretch)
+        self.items: dict[str, Widgets.QTreeWidgetItem] = {}
         self.shown: dict[str, Texts] = {}
+        self.right: set[int] = set()  # the columns of numbers
         self.hint = label()
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         if hint:
-            QVBoxLayout(self.viewport()).addWidget(self.hint)
+            Widgets.QVBoxLayout(self.viewport()).addWidget(self.hint)
             self.hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
 
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        return QSize(100, 60)
+    def sizeHint(self) -> QtCore.QSize:  # noqa: N802 - Qt's name
+        return QtCore.QSize(100, 60)
 
     def show_rows(self, rows: dict[str, Texts]) -> bool:
-        """Show these rows: the texts of each, and its tooltip behind them. Return whether more of them are to come."""
+        """Show these rows. Return whether more of them are to come."""
         change = changes(self.shown, rows)
         for row in change.gone:
             self.takeTopLevelItem(self.indexOfTopLevelItem(self.items.pop(row)))
@@ -161,8 +128,10 @@ class Table(QTreeWidget):
             self.addTopLevelItems([self.items[row] for row in change.stay])
             self.select(chosen)
         for index, row in change.new:
-            self.items[row] = QTreeWidgetItem()
+            self.items[row] = Widgets.QTreeWidgetItem()
             self.items[row].setData(0, ROW, row)
+            for place in self.right:
+                self.items[row].setTextAlignment(place, RIGHT)
             self.write(self.items[row], change.rows[row])
             self.insertTopLevelItem(index, self.items[row])
         for row in change.written:
@@ -170,7 +139,7 @@ class Table(QTreeWidget):
         self.shown = change.rows
         return change.more
 
-    def write(self, item: QTreeWidgetItem, texts: Texts) -> None:
+    def write(self, item: Widgets.QTreeWidgetItem, texts: Texts) -> None:
         """Write into an item what it does not show yet."""
         tip = plain(texts[-1])
         for place, text in enumerate(texts[:-1]):
@@ -187,7 +156,7 @@ class Table(QTreeWidget):
         """Select these rows, all at once: one by one, each would be compared with all that are selected."""
         model, flags = self.model(), self.selectionModel().SelectionFlag
         places = sorted(self.indexOfTopLevelItem(self.items[row]) for row in rows)
-        selection = QItemSelection()
+        selection = QtCore.QItemSelection()
         start = 0
         for end, place in enumerate(places, 1):
             if end == len(places) or places[end] != place + 1:  # the end of rows without a gap
@@ -200,43 +169,37 @@ class Table(QTreeWidget):
         self.blockSignals(was)
 
 
-class Window(QMainWindow):
-    """The window. It shows what the model knows, and asks the model for what a person wants."""
+class Window(Widgets.QMainWindow):
+    """The window. It shows what the model knows, and passes on what a person wants."""
 
-    def __init__(self, model_of: Callable[[Callable[[str], None]], Model]) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
+        self.model, self.do = model, Commands(model, self)
         self.message = label()
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.pages = QStackedWidget()
+        self.pages = Widgets.QStackedWidget()
         self.pages.addWidget(self.build_account())
         self.pages.addWidget(self.build_files())
-        self.setCentralWidget(column(self.message))
-        self.centralWidget().layout().insertWidget(0, self.pages, 1)
-        self.centralWidget().layout().setContentsMargins(8, 8, 8, 8)
+        self.setCentralWidget(column(self.pages, self.message, margin=8))
         self.setWindowTitle("Files")
-        room = self.screen().availableSize() - QSize(10, 40)  # for the frame
-        self.resize(room.boundedTo(QSize(1000, 680)))
+        room = self.screen().availableSize() - QtCore.QSize(10, 40)  # for the frame
+        self.resize(room.boundedTo(QtCore.QSize(1000, 680)))
         self.setAcceptDrops(True)
-        shows = {"buckets": self.show_buckets, "files": self.show_files, "transfers": self.show_transfers}
-        self.refreshes = Refreshes(shows, lambda wait, show: QTimer.singleShot(wait, self, show))
-        self.model = model_of(self.changed)
-        self.email.setText(self.model.memory.here["email"])
-        self.changed("account")
-        self.model.start()
-        self.timer = QTimer(self, interval=REFRESH_MS)
-        self.timer.timeout.connect(lambda: self.refreshes.ask("transfers") if self.model.unfinished else None)
-        self.timer.start()
+        self.email.setText(model.memory.here["email"])
+        self.refreshes = Refreshes(model, self, lambda wait, show: QtCore.QTimer.singleShot(wait, self, show))
+        self.refreshes.begin()
 
     # What it is made of
 
-    def build_account(self) -> QWidget:
-        page = QWidget()
-        form = QFormLayout(page)
-        self.email, self.password, self.link = QLineEdit(), QLineEdit(), QLineEdit()
-        self.password.setEchoMode(QLineEdit.EchoMode.Password)
-        self.sign_in = button("&Sign in", lambda: self.model.sign_in(*self.typed()))
-        self.register = button("&Register, or send the mail again", self.registers)
-        self.activate = button("&Activate", lambda: self.model.activate(self.link.text(), *self.typed()))
+    def build_account(self) -> Widgets.QWidget:
+        page = Widgets.QWidget()
+        form = Widgets.QFormLayout(page)
+        self.email, self.password, self.link = Widgets.QLineEdit(), Widgets.QLineEdit(), Widgets.QLineEdit()
+        self.password.setEchoMode(Widgets.QLineEdit.EchoMode.Password)
+        self.sign_in = button("&Sign in", self.do.sign_in)
+        self.register = button("&Register, or send the mail again", self.do.register)
+        self.register.clicked.connect(self.link.setFocus)
+        self.activate = button("&Activate", self.do.activate)
         form.addRow("&E-mail", self.email)
         form.addRow("&Password", self.password)
         form.addRow("", line(self.sign_in, 1, self.register))
@@ -248,107 +211,97 @@ class Window(QMainWindow):
         self.link.returnPressed.connect(self.activate.click)
         return page
 
-    def build_files(self) -> QWidget:
-        above, whole = QSplitter(Qt.Orientation.Horizontal), QSplitter(Qt.Orientation.Vertical)
+    def build_files(self) -> Widgets.QWidget:
+        above = Widgets.QSplitter(Qt.Orientation.Horizontal)
+        whole = Widgets.QSplitter(Qt.Orientation.Vertical)
         above.addWidget(self.build_buckets())
         above.addWidget(self.build_browser())
         whole.addWidget(above)
         whole.addWidget(self.build_transfers())
-        for splitter, first, second in ((above, 1, 4), (whole, 3, 2)):
+        for splitter, sizes in ((above, [230, 760]), (whole, [550, 450])):
             splitter.setChildrenCollapsible(False)
-            splitter.setStretchFactor(0, first)
-            splitter.setStretchFactor(1, second)
-        above.setSizes([230, 760])
+            splitter.setSizes(sizes)
         return whole
 
-    def build_buckets(self) -> QWidget:
+    def build_buckets(self) -> Widgets.QWidget:
         self.buckets = Table(["Bucket"], several=False)
-        self.buckets.itemSelectionChanged.connect(self.chooses_bucket)
-        self.full, self.full_words = QProgressBar(maximum=1000, textVisible=False), label()
+        self.buckets.itemSelectionChanged.connect(self.do.choose_bucket)
+        self.full, self.full_words = Widgets.QProgressBar(maximum=1000, textVisible=False), label()
         self.full.setMaximumHeight(self.fontMetrics().height() // 2 + 4)
-        self.new_bucket = button("&New…", self.makes_bucket)
-        self.rename_bucket = button("Rena&me…", self.renames_bucket)
-        self.delete_bucket = button("Delete &bucket…", self.deletes_bucket)
+        self.new_bucket = button("&New…", self.do.new_bucket)
+        self.rename_bucket = button("Rena&me…", self.do.rename_bucket)
+        self.delete_bucket = button("Delete &bucket…", self.do.delete_bucket)
         buttons = line(self.new_bucket, self.rename_bucket)
         return column(self.buckets, self.full, self.full_words, buttons, self.delete_bucket)
 
-    def build_browser(self) -> QWidget:
-        self.files = Table([title for _, title in FILE_COLUMNS], several=True, hint=True)
-        self.files.header().setSectionsClickable(True)
-        self.files.header().resizeSection(2, self.fontMetrics().averageCharWidth() * 22)
-        self.files.header().setSortIndicatorShown(True)
-        for clicked in (self.files.header().sectionClicked, self.files.header().sectionDoubleClicked):
-            clicked.connect(lambda place: self.model.sort(FILE_COLUMNS[place][0]))
+    def build_browser(self) -> Widgets.QWidget:
+        self.upload = button("&Upload…", self.do.upload)
+        self.download = button("&Download…", self.do.download)
+        self.delete = button("De&lete…", self.do.delete)
+        self.refresh = button("Re&fresh", self.do.refresh)
+        self.sign_out = button("Sign &out", self.do.sign_out)
+        self.files = Table(file_titles(self.model), several=True, hint=True)
+        self.files.right = {1}
+        self.files.headerItem().setTextAlignment(1, RIGHT)
+        header = self.files.header()
+        header.setSectionsClickable(True)
+        header.resizeSection(2, self.fontMetrics().averageCharWidth() * 22)
+        for clicked in (header.sectionClicked, header.sectionDoubleClicked):
+            clicked.connect(lambda place: self.model.sort(("filename", "size", "mimetype")[place]))
         self.files.itemSelectionChanged.connect(self.enable)
-        self.files.itemActivated.connect(lambda: self.downloads())
-        self.upload = button("&Upload…", self.uploads)
-        self.download = button("&Download…", self.downloads)
-        self.delete = button("De&lete…", self.deletes)
-        self.refresh = button("Re&fresh", lambda: self.model.refresh())
-        self.sign_out = button("Sign &out", self.signs_out)
+        self.files.itemActivated.connect(lambda: self.do.download())
         self.files.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         for text, key, command in (
-            ("Download…", "", self.downloads),
-            ("Copy the hash", "", self.copies_hash),
-            ("Delete…", "Delete", self.deletes),
+            ("Download…", "", self.do.download),
+            ("Copy the hash", "", self.do.copy_hash),
+            ("Delete…", "Delete", self.do.delete),
         ):
-            action = QAction(text, self.files, shortcut=QKeySequence(key))
+            action = QtGui.QAction(text, self.files, shortcut=QtGui.QKeySequence(key))
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.triggered.connect(lambda _=False, command=command: command())
             self.files.addAction(action)
-        QShortcut(QKeySequence("F5"), self, self.refresh.click)
-        QShortcut(QKeySequence("Escape"), self.files, self.files.clearSelection)
+        QtGui.QShortcut(QtGui.QKeySequence("F5"), self, self.refresh.click)
+        QtGui.QShortcut(QtGui.QKeySequence("Escape"), self.files, self.files.clearSelection)
         return column(line(self.upload, self.download, self.delete, self.refresh, 1, self.sign_out), self.files)
 
-    def build_transfers(self) -> QWidget:
+    def build_transfers(self) -> Widgets.QWidget:
+        self.cancel = button("&Cancel", self.do.cancel)
+        self.retry = button("Re&try", self.do.retry)
+        self.open = button("O&pen", self.do.open)
+        self.clear = button("Cle&ar finished", self.do.clear)
         self.transfers = Table(["Transfer", "", ""], several=True)
-        header = self.transfers.header()
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
-        header.resizeSection(1, self.fontMetrics().averageCharWidth() * 16)
+        header, letter = self.transfers.header(), self.fontMetrics().averageCharWidth()
+        header.setSectionResizeMode(2, Widgets.QHeaderView.ResizeMode.Stretch)
+        header.resizeSection(1, letter * 12)
         self.transfers.setItemDelegateForColumn(1, Bars(self.transfers))
         self.transfers.itemSelectionChanged.connect(self.enable)
-        self.transfers.itemActivated.connect(lambda: self.opens())
-        self.cancel = button("&Cancel", lambda: self.model.cancel(self.chosen_transfers()))
-        self.retry = button("Re&try", lambda: self.model.retry(self.chosen_transfers()))
-        self.open = button("O&pen", self.opens)
-        self.clear = button("Cle&ar finished", lambda: self.model.clear())
-        self.total, self.total_words = QProgressBar(maximum=1000), QLabel()
-        self.total.setMaximumWidth(self.fontMetrics().averageCharWidth() * 16)
-        delete = QShortcut(QKeySequence("Delete"), self.transfers, self.cancel.click)
+        self.transfers.itemActivated.connect(lambda: self.do.open())
+        self.total, self.total_words = Widgets.QProgressBar(maximum=1000, textVisible=False), Widgets.QLabel()
+        self.total.setMaximumWidth(letter * 16)
+        delete = QtGui.QShortcut(QtGui.QKeySequence("Delete"), self.transfers, self.cancel.click)
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)  # the files have the same key
         buttons = line(self.cancel, self.retry, self.open, self.clear, 1, self.total)
         return column(buttons, self.transfers, self.total_words)
 
     # What it shows
 
-    def changed(self, what: str) -> None:
-        if what == "message":
-            self.show_message()
-        elif what == "account":
-            self.show_account()
-        elif what == "files" and self.model.files is None:  # those of another bucket must not stay
-            self.refreshes.now(what)
-        else:
-            self.refreshes.ask(what)
-
-    def show_message(self) -> None:
+    def show_message(self) -> bool:
         self.message.setText(self.model.message)
         self.message.setStyleSheet("color: #a40000" if self.model.is_problem else "")
+        return False
 
-    def show_account(self) -> None:
+    def show_account(self) -> bool:
         self.pages.setCurrentIndex(1 if self.model.signed_in else 0)
         if self.model.signed_in:
             self.password.clear()
             self.link.clear()
             self.files.setFocus()
         else:
-            for what in ("buckets", "files", "transfers"):
-                self.refreshes.now(what)
             (self.password if self.email.text() else self.email).setFocus()
+        return False
 
     def show_buckets(self) -> bool:
-        names = {each["id"]: as_text(each["name"]) for each in self.model.buckets}
-        more = self.buckets.show_rows({row: (name, name) for row, name in names.items()})
+        more = self.buckets.show_rows(bucket_rows(self.model))
         chosen = self.model.bucket
         if chosen and chosen["id"] in self.buckets.items and self.buckets.chosen() != [chosen["id"]]:
             self.buckets.select([chosen["id"]])
@@ -356,31 +309,19 @@ class Window(QMainWindow):
         return more
 
     def show_files(self) -> bool:
-        model = self.model
-        rows: dict[str, Texts] = {}
-        for each in model.files or []:
-            name = as_text(each["filename"])
-            rows[each["hash"]] = (name, in_words(each["size"]), as_text(each["mimetype"]), name)
-        more = self.files.show_rows(rows)
-        place = [field for field, _ in FILE_COLUMNS].index(model.sort_by)
-        order = Qt.SortOrder.DescendingOrder if model.backwards else Qt.SortOrder.AscendingOrder
-        self.files.header().setSortIndicator(place, order)
-        self.files.hint.setText(model.hint)
-        self.files.hint.setVisible(bool(model.hint))
-        share, words = model.fullness
+        more = self.files.show_rows(file_rows(self.model))
+        self.files.setHeaderLabels(file_titles(self.model))
+        self.files.hint.setText(self.model.hint)
+        self.files.hint.setVisible(bool(self.model.hint))
+        share, words = self.model.fullness
         self.full.setValue(round(1000 * share))
         self.full_words.setText(words)
         self.enable()
         return more
 
     def show_transfers(self) -> bool:
-        transfers = self.model.transfers
-        rows = {
-            each.row: (("↑ " if each.up else "↓ ") + each.name, "", each.words, f"{each.name}\n{each.words}")
-            for each in transfers
-        }
-        more = self.transfers.show_rows(dict(rows))
-        for each in transfers:
+        more = self.transfers.show_rows(transfer_rows(self.model))
+        for each in self.model.transfers:
             item = self.transfers.items.get(each.row)
             if item is not None and item.data(1, ROW) != each.share:
                 item.setData(1, ROW, each.share)
@@ -393,113 +334,52 @@ class Window(QMainWindow):
 
     def enable(self) -> None:
         """Let only those buttons be pressed that can do something now."""
-        model, transfers = self.model, self.chosen_transfers()
-        chosen = bool(self.files.selectedItems())
-        states = {
-            self.rename_bucket: model.bucket,
-            self.delete_bucket: model.bucket,
-            self.upload: model.bucket,
-            self.download: chosen,
-            self.delete: chosen,
-            self.cancel: any(each.can_cancel for each in transfers),
-            self.retry: any(each.can_retry for each in transfers),
-            self.open: any(each.state == "done" for each in transfers),
-            self.clear: len(model.transfers) > len(model.unfinished),
-        }
-        for widget, can in states.items():
-            widget.setEnabled(bool(can))
+        for name, can in self.do.possible().items():
+            getattr(self, name).setEnabled(can)
 
-    # What a person does
+    # What it asks, and what a person does
 
-    def typed(self) -> tuple[str, str]:
-        return self.email.text().strip(), self.password.text()
+    def typed(self) -> tuple[str, str, str]:
+        return self.email.text().strip(), self.password.text(), self.link.text()
 
-    def registers(self) -> None:
-        self.model.register(*self.typed())
-        self.link.setFocus()
+    def chosen(self, table: str) -> set[str]:
+        return set({"buckets": self.buckets, "files": self.files, "transfers": self.transfers}[table].chosen())
+
+    def ask_text(self, title: str, question: str, text: str) -> str:
+        answer, given = Widgets.QInputDialog.getText(self, title, question, text=text)
+        return answer if given else ""
+
+    def sure(self, title: str, question: str) -> bool:
+        box = Widgets.QMessageBox(Widgets.QMessageBox.Icon.Warning, title, question, parent=self)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setStandardButtons(Widgets.QMessageBox.StandardButton.Yes | Widgets.QMessageBox.StandardButton.No)
+        box.setDefaultButton(Widgets.QMessageBox.StandardButton.No)
+        return box.exec() == Widgets.QMessageBox.StandardButton.Yes
+
+    def ask_files(self, title: str) -> list[str]:
+        return Widgets.QFileDialog.getOpenFileNames(self, title)[0]
+
+    def ask_folder(self, title: str) -> str:
+        return Widgets.QFileDialog.getExistingDirectory(self, title)
+
+    def copy(self, text: str) -> None:
+        self.files.setFocus()
+        Widgets.QApplication.clipboard().setText(text)
 
     def mailed(self, token: str) -> None:
         self.link.setText(token)
         self.activate.click()
 
-    def signs_out(self) -> None:
-        if self.may_stop("Sign out"):
-            self.model.sign_out()
-
-    def may_stop(self, what: str) -> bool:
-        return not self.model.unfinished or self.sure(what, f"{self.model.under_way} {what} all the same?")
-
-    def sure(self, title: str, question: str) -> bool:
-        box = QMessageBox(QMessageBox.Icon.Warning, title, question, parent=self)
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
-        box.setDefaultButton(QMessageBox.StandardButton.No)
-        return box.exec() == QMessageBox.StandardButton.Yes
-
-    def makes_bucket(self) -> None:
-        name, given = QInputDialog.getText(self, "New bucket", "Name of the bucket:")
-        if given and name.strip():
-            self.model.create_bucket(name.strip())
-
-    def renames_bucket(self) -> None:
-        old = self.model.bucket["name"] if self.model.bucket else ""
-        name, given = QInputDialog.getText(self, "Rename", "New name of the bucket:", text=old)
-        if given and name.strip():
-            self.model.rename_bucket(name.strip())
-
-    def deletes_bucket(self) -> None:
-        name = as_text(self.model.bucket["name"])[:60] if self.model.bucket else ""
-        if name and self.sure("Delete bucket", f"Delete {name} and its files?"):
-            self.model.delete_bucket()
-
-    def chooses_bucket(self) -> None:
-        bucket = self.model.chosen_bucket(self.buckets.chosen())
-        if bucket and not (self.model.bucket and self.model.bucket["id"] == bucket["id"]):
-            self.model.choose(bucket)
-
-    def chosen_files(self) -> list[dict[str, Any]]:
-        return self.model.chosen_files(set(self.files.chosen()))
-
-    def chosen_transfers(self) -> list[Transfer]:
-        """Return the transfers that are selected; all of them where none is."""
-        rows = set(self.transfers.chosen())
-        return self.model.chosen_transfers(rows) if rows else self.model.transfers
-
-    def uploads(self) -> None:
-        self.model.upload(QFileDialog.getOpenFileNames(self, "Files to upload")[0])
-
-    def downloads(self) -> None:
-        files = self.chosen_files()
-        folder = files and QFileDialog.getExistingDirectory(self, "Folder to download to")
-        if folder:
-            self.model.download(files, folder)
-
-    def deletes(self) -> None:
-        files = self.chosen_files()
-        what = as_text(files[0]["filename"])[:60] if len(files) == 1 else f"{len(files)} files"
-        if files and self.sure("Delete", f"Delete {what}? That cannot be undone."):
-            self.model.delete_files(files)
-
-    def copies_hash(self) -> None:
-        self.files.setFocus()
-        QApplication.clipboard().setText("\n".join(each["hash"] for each in self.chosen_files()))
-        self.model.say("The hash is in the clipboard.")
-
-    def opens(self) -> None:
-        done = [each for each in self.chosen_transfers() if each.state == "done"]
-        if done:
-            self.model.open(done[-1])
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         if self.model.signed_in and event.mimeData().hasUrls():
             event.acceptProposedAction()
 
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802 - Qt's name
         self.model.upload([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
         event.acceptProposedAction()
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        if self.may_stop("Quit"):
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        if self.do.may_stop("Quit"):
             self.hide()
             self.model.close()
             event.accept()
@@ -507,21 +387,21 @@ class Window(QMainWindow):
             event.ignore()
 
 
-def say_what_is_fatal(kind: QtMsgType, _: Any, message: str) -> None:
+def say_what_is_fatal(kind: QtCore.QtMsgType, _: Any, message: str) -> None:
     """Say in one sentence that there is no screen; Qt itself would end the program with a dump."""
-    if kind == QtMsgType.QtFatalMsg:
+    if kind == QtCore.QtMsgType.QtFatalMsg:
         sys.stderr.write(f"There is no screen for the window: {' '.join(message.split())}\n")
         os._exit(1)
 
 
 def main() -> None:
-    qInstallMessageHandler(say_what_is_fatal)
-    app = QApplication([])
+    QtCore.qInstallMessageHandler(say_what_is_fatal)
+    app = Widgets.QApplication([])
     with ExitStack() as stack:
         schedule = pymdc.schedulers.qt()
         url = stack.enter_context(bridge(lambda token: schedule(lambda: window.mailed(token))))
         client = pymdc.Client(url, scheduler=schedule)
-        window = Window(lambda changed: Model(client, Memory(config_folder(), url), changed))
+        window = Window(Model(client, Memory(config_folder(), url)))
         window.show()
         app.exec()
 

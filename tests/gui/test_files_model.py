@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import queue
 import sys
@@ -18,12 +18,11 @@ from tests.bridges import RunningBridge, running_bridge
 from .programs import EXAMPLES
 
 LONG = 60.0
-spec = importlib.util.spec_from_file_location("files_model", EXAMPLES / "files_model.py")
-assert spec is not None
-assert spec.loader is not None
-files_model: Any = importlib.util.module_from_spec(spec)
-sys.modules["files_model"] = files_model
-spec.loader.exec_module(files_model)
+sys.path.insert(0, str(EXAMPLES))
+files_model: Any = importlib.import_module("files_model")
+files_view: Any = importlib.import_module("files_view")
+files_words: Any = importlib.import_module("files_words")
+sys.path.remove(str(EXAMPLES))
 
 
 @pytest.mark.parametrize(
@@ -39,24 +38,51 @@ spec.loader.exec_module(files_model)
     ],
 )
 def test_a_name_is_shown_as_text_on_one_line(name: str, shown: str) -> None:
-    assert files_model.as_text(name) == shown
+    assert files_words.as_text(name) == shown
 
 
 @pytest.mark.parametrize("width", range(1, 12))
 def test_a_long_name_is_shortened_in_its_middle(width: int) -> None:
-    short = files_model.shortened("0123456789", lambda text: len(text) <= width)
+    short = files_words.shortened("0123456789", lambda text: len(text) <= width)
     assert len(short) == min(width, 10)
     assert "…" in short or short == "0123456789"
 
 
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("plain.txt", "plain.txt"),
+        ("אבג.jpg", "גבא.jpg"),
+        ("see אב גד.", "see דג בא."),
+        ("אב 2024 גד", "דג 2024 בא"),
+        ("שָׁ ab", "שָׁ ab"),  # a letter keeps its marks
+    ],
+)
+def test_a_name_of_a_right_to_left_script_is_turned_round_for_a_toolkit_that_cannot(text: str, drawn: str) -> None:
+    assert files_words.as_drawn(text) == drawn
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1.0 kB"), (999_960, "1.0 MB"), (5e12, "5000.0 GB")],
+)
+def test_a_size_is_told_in_words(size: float, words: str) -> None:
+    assert files_words.in_words(size) == words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (75, "1 min 15 s"), (3700, "1 h 1 min")])
+def test_a_time_is_told_in_words(seconds: float, words: str) -> None:
+    assert files_words.duration(seconds) == words
+
+
 def test_names_are_sorted_by_the_numbers_in_them() -> None:
     names = ["up10.txt", "Up2.txt", "up2a.txt", "2", "10", "", "é"]
-    assert sorted(names, key=files_model.in_order) == ["", "2", "10", "Up2.txt", "up2a.txt", "up10.txt", "é"]
+    assert sorted(names, key=files_words.in_order) == ["", "2", "10", "Up2.txt", "up2a.txt", "up10.txt", "é"]
 
 
 def test_a_table_changes_only_what_is_other_and_takes_many_rows_in_slices() -> None:
     shown = {"a": ("1",), "b": ("2",), "c": ("3",)}
-    change = files_model.changes(shown, {"n": ("0",), "c": ("3",), "a": ("9",)})
+    change = files_view.changes(shown, {"n": ("0",), "c": ("3",), "a": ("9",)})
     assert (change.gone, change.stay, change.moved) == (["b"], ["c", "a"], True)
     assert (change.new, change.written, change.more) == ([(0, "n")], ["a"], False)
     many = {str(number): ("",) for number in range(250)}
@@ -64,30 +90,44 @@ def test_a_table_changes_only_what_is_other_and_takes_many_rows_in_slices() -> N
     slices = []
     more = True
     while more:
-        change = files_model.changes(rows, many)
+        change = files_view.changes(rows, many)
         rows, more = change.rows, change.more
         slices.append(len(change.new))
     assert (slices, rows) == ([100, 100, 50], many)
 
 
-def test_what_changes_often_is_shown_at_once_and_then_a_few_times_a_second() -> None:
-    shown: list[str] = []
+class Shown:
+    """A window that only notes what it is to show."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[[], bool]:
+        def show() -> bool:
+            self.shown.append(name.removeprefix("show_"))
+            return False
+
+        return show
+
+
+def test_what_changes_often_is_shown_at_once_and_then_a_few_times_a_second(tmp_path: Path) -> None:
     later: list[tuple[int, Callable[[], None]]] = []
-
-    def show_files() -> bool:
-        shown.append("files")
-        return False
-
-    refreshes = files_model.Refreshes({"files": show_files}, lambda wait, show: later.append((wait, show)))
+    window = Shown()
+    model = files_model.Model(pymdc.Client("http://127.0.0.1:1"), files_model.Memory(tmp_path, "http://here"))
+    refreshes = files_view.Refreshes(model, window, lambda wait, show: later.append((wait, show)))
     for _ in range(5):
-        refreshes.ask("files")
+        refreshes.changed("transfers")
     ((wait, show),) = later
-    assert shown == ["files"]
-    assert 0 < wait <= files_model.REFRESH_MS
+    assert window.shown == ["transfers"]
+    assert 0 < wait <= files_view.REFRESH_MS
     show()
-    assert shown == ["files"] * 2
-    refreshes.ask("files")
+    assert window.shown == ["transfers"] * 2
+    refreshes.changed("transfers")
     assert len(later) == 2
+    refreshes.changed("files")  # of another bucket: what is there must go at once
+    refreshes.changed("message")
+    refreshes.changed("files")
+    assert window.shown[2:] == ["files", "message", "files"]
 
 
 def test_a_key_pair_is_kept_for_nobody_else_to_read_and_a_password_never(tmp_path: Path) -> None:
@@ -118,7 +158,8 @@ class Loop:
         self.functions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.client = pymdc.Client(bridge.url, scheduler=self.functions.put)
         self.changes: list[str] = []
-        self.model = files_model.Model(self.client, files_model.Memory(folder, bridge.url), self.changes.append)
+        self.model = files_model.Model(self.client, files_model.Memory(folder, bridge.url))
+        self.model.changed = self.changes.append
 
     def until(self, come_about: Callable[[], Any]) -> None:
         while not come_about():
