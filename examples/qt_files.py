@@ -227,7 +227,6 @@ class Window(Widgets.QMainWindow):
         self.buckets = Table(["Bucket"], several=False)
         self.buckets.itemSelectionChanged.connect(self.do.choose_bucket)
         self.full, self.full_words = Widgets.QProgressBar(maximum=1000, textVisible=False), label()
-        self.full.setMaximumHeight(self.fontMetrics().height() // 2 + 4)
         self.new_bucket = button("&New…", self.do.new_bucket)
         self.rename_bucket = button("Rena&me…", self.do.rename_bucket)
         self.delete_bucket = button("Delete &bucket…", self.do.delete_bucket)
@@ -278,6 +277,8 @@ class Window(Widgets.QMainWindow):
         self.transfers.itemActivated.connect(lambda: self.do.open())
         self.total, self.total_words = Widgets.QProgressBar(maximum=1000, textVisible=False), Widgets.QLabel()
         self.total.setMaximumWidth(letter * 16)
+        for bar in (self.full, self.total):
+            bar.setMaximumHeight(self.fontMetrics().height() // 2 + 4)
         delete = QtGui.QShortcut(QtGui.QKeySequence("Delete"), self.transfers, self.cancel.click)
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)  # the files have the same key
         buttons = line(self.cancel, self.retry, self.open, self.clear, 1, self.total)

@@ -87,7 +87,7 @@ class Window:
         root.title("Files")
         root.minsize(560, 360)
         width, height = self.letter * 125, self.line * 38  # which are more pixels where they are finer
-        root.geometry(f"{min(width, root.winfo_screenwidth())}x{min(height, root.winfo_screenheight() - 40)}")
+        root.geometry(f"{min(width, root.winfo_screenwidth())}x{min(height, root.winfo_screenheight() - 30)}")
         root.protocol("WM_DELETE_WINDOW", self.close)
         self.email.insert(0, model.memory.here["email"])
         self.refreshes.begin()
@@ -170,7 +170,7 @@ class Window:
 
     def build_buckets(self, parent: tkinter.Misc) -> ttk.Frame:
         frame = ttk.Frame(parent)
-        self.buckets = self.table(frame, [("Bucket", 16)], "browse", 3)
+        self.buckets = self.table(frame, [("Bucket", 16)], "browse", 2)
         self.full = ttk.Progressbar(frame, maximum=1.0)
         self.full_words = ttk.Label(frame)
         rows = ttk.Frame(frame)
@@ -198,7 +198,7 @@ class Window:
         for each in (self.upload, self.download, self.delete, self.refresh):
             each.pack(side="left", padx=(0, 4))
         self.sign_out.pack(side="right")
-        self.files = self.table(frame, [("File", 30), ("Size", 11), ("Type", 17)], "extended", 4)
+        self.files = self.table(frame, [("File", 20), ("Size", 11), ("Type", 17)], "extended", 3)
         for column, field in (("#0", "filename"), ("1", "size"), ("2", "mimetype")):
             self.files.heading(column, command=lambda field=field: self.model.sort(field))  # type: ignore[misc]
         self.files.column("1", anchor="e", stretch=False)
@@ -230,7 +230,7 @@ class Window:
         self.total.pack(side="right")
         self.total_words = ttk.Label(bar)
         self.total_words.pack(side="right", padx=6)
-        self.transfers = self.table(frame, [("Transfer", 24), ("", 10), ("", 34)], "extended", 2)
+        self.transfers = self.table(frame, [("Transfer", 20), ("", 10), ("", 30)], "extended", 3)
         self.transfers.column("1", stretch=False)
         self.transfers.bind("<Delete>", lambda _: self.cancel.invoke())
         self.transfers.bind("<Return>", lambda _: self.do.open())
