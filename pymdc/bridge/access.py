@@ -1,4 +1,4 @@
-"""The access log: a line of JSON for each request, with nothing in it that opens anything."""
+"""The access log: one line of JSON for each request, without tokens or other secrets."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from .logs import log_handler, time_of
 from .metrics import Metrics
 from .settings import Settings
 
-__all__ = ["Arrivals", "Visit", "open_log"]
+__all__ = ["AccessMiddleware", "AccessRecord", "open_log"]
 
 _SECRETS = re.compile("(?<=/activations/).+|[0-9a-f]{64,}", re.IGNORECASE)  # every token is 64 digits of hex
 _PATH_CHARACTERS = 256  # no path of the API is longer
 
 
 def open_log(settings: Settings) -> logging.Handler | None:
-    """Return what writes the access log, if there is to be one.
+    """Open the access log that `settings` ask for. `None`: they ask for none.
 
     Raises:
-        OSError: the file cannot be written to.
+        OSError: the file cannot be written.
     """
     return None if settings.access_log == "off" else log_handler(settings.access_log)
 
 
-class Arrivals:
-    """An ASGI application before another. It finds the client's address, writes the access log and counts.
+class AccessMiddleware:
+    """ASGI middleware that finds the client's address, writes the access log and counts requests for the metrics.
 
-    The other one finds itself observed by `scope["visit"]`, whose `route` it sets.
+    It puts an `AccessRecord` into `scope["record"]`. The application sets `route` there.
     """
 
     def __init__(
@@ -48,32 +48,34 @@ class Arrivals:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        visit = Visit(receive, send)
-        scope = {**scope, "client": (self._addresses.of(scope), 0), "visit": visit}
+        record = AccessRecord(receive, send)
+        scope = {**scope, "client": (self._addresses.of(scope), 0), "record": record}
         if self._log is None and self._metrics is None:
             await self._app(scope, receive, send)
             return
         try:
-            await self._app(scope, visit.receive, visit.send)
+            await self._app(scope, record.receive, record.send)
         finally:
-            self._note(visit, scope)
+            self._note(record, scope)
 
-    def _note(self, visit: Visit, scope: Scope) -> None:
+    def _note(self, record: AccessRecord, scope: Scope) -> None:
         if self._log is not None:
-            line = json.dumps(visit.line(scope), separators=(",", ":"))
+            line = json.dumps(record.line(scope), separators=(",", ":"))
             self._log.handle(logging.makeLogRecord({"msg": line}))
         if self._metrics is not None:
-            method = _method(scope) if visit.route else "other"
-            self._metrics.count(method, visit.route or "other", visit.status, visit.age, visit.received, visit.sent)
+            method = _method(scope) if record.route else "other"
+            self._metrics.count(
+                method, record.route or "other", record.status, record.age, record.received, record.sent
+            )
 
 
-class Visit:
-    """What passed in one request, or on one channel.
+class AccessRecord:
+    """What the access log and the metrics say about one request, or about one data channel.
 
     Attributes:
-        route: the pattern of the route that serves it; empty where none does.
-        status: the status of the reply, or the code that a channel was closed with.
-        received, sent: bytes of bodies and messages.
+        route: the pattern of its route; empty if no route serves it.
+        status: the status of the reply, or the code that closed the channel.
+        received, sent: how many bytes of bodies and messages.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:

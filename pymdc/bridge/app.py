@@ -21,13 +21,13 @@ from starlette.websockets import WebSocket
 
 from ..version import __version__
 from . import cleaning, fields, openapi, pages
-from .access import Arrivals, open_log
+from .access import AccessMiddleware, open_log
 from .addresses import Addresses
 from .context import Bridge
 from .errors import Refused
-from .limits import Gate
+from .limits import LimitsMiddleware
 from .metrics import Metrics
-from .middleware import Conventions
+from .middleware import CompatibilityMiddleware
 from .openapi import Description
 from .requests import Reply
 from .routes import buckets, channel, files, health, keys, shards, users
@@ -154,15 +154,15 @@ def create_app(settings: Settings) -> Starlette:
                 tasks.cancel_scope.cancel()
 
     async def serve_channel(socket: WebSocket) -> None:
-        socket.scope["visit"].route = "/{path}"
+        socket.scope["record"].route = "/{path}"
         await channel.serve(bridge, socket)
 
     app = Starlette(
         routes=[*(_route(bridge, operation) for operation in ROUTES), WebSocketRoute("/{path:path}", serve_channel)],
         middleware=[
-            Middleware(Arrivals, Addresses(settings.trusted_proxies), log, metrics),
-            Middleware(Conventions),
-            Middleware(Gate, bridge.limits),
+            Middleware(AccessMiddleware, Addresses(settings.trusted_proxies), log, metrics),
+            Middleware(CompatibilityMiddleware),
+            Middleware(LimitsMiddleware, bridge.limits),
         ],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,
@@ -174,7 +174,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def _route(bridge: Bridge, operation: Operation) -> Route:
     async def serve(request: Request) -> Response:
-        request.scope["visit"].route = operation.path
+        request.scope["record"].route = operation.path
         request.path_params.update({name: fields.storable(unquote(text)) for name, text in request.path_params.items()})
         try:
             return await operation.run(bridge, request)

@@ -27,7 +27,7 @@ from .errors import Damaged, Full, Unavailable
 from .folder import Folder
 from .objects import IDENTITY, Objects
 
-__all__ = ["Blobs", "Writing"]
+__all__ = ["BlobWriter", "Blobs"]
 
 _log = logging.getLogger("pymdc.bridge")
 _OWN = re.compile(r"[0-9a-f]{32}/\d+(#1)?", re.ASCII)  # the names that uploads give, and those of half-written files
@@ -36,8 +36,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 class _Writer(Protocol):
     def write(self, pieces: Sequence[bytes]) -> None: ...
-    def keep(self) -> None: ...
-    def drop(self) -> None: ...
+    def commit(self) -> None: ...
+    def discard(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -66,17 +66,17 @@ class Blobs:
         """Keep a blob. When this returns, it is on the disk, or in S3."""
         writing = self.writer(name)
         writing.write([bytes(data)])
-        writing.keep()
+        writing.commit()
         self.settle(name.partition("/")[0])
 
-    def writer(self, name: str) -> Writing:
+    def writer(self, name: str) -> BlobWriter:
         """Begin a blob.
 
         Raises:
             Full: the disk is full.
         """
         with _translated(self.engine):
-            return Writing(self._engine.writer(name), self.engine)
+            return BlobWriter(self._engine.writer(name), self.engine)
 
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable: before this returns, nothing of it may be acknowledged."""
@@ -183,7 +183,7 @@ class Blobs:
             self._engine.check()
 
 
-class Writing:
+class BlobWriter:
     """A blob that is being written. Its methods block, and each may raise `Unavailable` or `Full`."""
 
     def __init__(self, writer: _Writer, engine: Engine) -> None:
@@ -195,15 +195,15 @@ class Writing:
         with _translated(self.engine):
             self._writer.write(pieces)
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """Keep the blob: its bytes are durable when this returns, its name after `Blobs.settle`."""
         with _translated(self.engine):
-            self._writer.keep()
+            self._writer.commit()
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Remove what was written."""
         with _translated(self.engine):
-            self._writer.drop()
+            self._writer.discard()
 
     def close(self) -> None:
         """Let go of what it holds; what was not kept is left to `Blobs.delete_upload`."""

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from .settings import BLOB_BYTES, READ_AHEAD_BYTES
 
-__all__ = ["Folder", "WritingFile"]
+__all__ = ["FileWriter", "Folder"]
 
 _TEMPORARY = "#1"  # what lists the store leaves out names that end so
 _UPLOAD = re.compile("[0-9a-f]{32}")
@@ -33,16 +33,16 @@ class Folder:
         self.path = path
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def writer(self, name: str) -> WritingFile:
+    def writer(self, name: str) -> FileWriter:
         """Begin a blob. Its upload's folder is made, durably, where it is missing."""
         final = self.path / name
         temporary = final.with_name(final.name + _TEMPORARY)
         try:
-            return WritingFile(temporary, final)
+            return FileWriter(temporary, final)
         except FileNotFoundError:
             final.parent.mkdir(mode=0o700)
             sync(self.path)
-            return WritingFile(temporary, final)
+            return FileWriter(temporary, final)
 
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable."""
@@ -107,7 +107,7 @@ class Folder:
             raise PermissionError(f"{self.path} cannot be written to")
 
 
-class WritingFile:
+class FileWriter:
     """A blob that is being written."""
 
     def __init__(self, temporary: Path, final: Path) -> None:
@@ -126,14 +126,14 @@ class WritingFile:
                 if written:  # the system may take a part of what it is given
                     left[0] = left[0][written:]
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """Make the blob durable under its name. The name itself is durable after `Folder.settle`."""
         with self._named():
             os.fsync(self._descriptor)
         self._temporary.rename(self._final)
         self.close()
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Remove what was written."""
         self.close()
         self._temporary.unlink()

@@ -1,4 +1,8 @@
-"""How much a bridge does at once, and what it says when that is too much, or when it is stopping."""
+"""Limits on how much a bridge does at once. New work is refused when there is too much, or when the bridge stops.
+
+uvicorn has a limit of its own (`limit_concurrency`), which is not used: it counts connections, idle ones too, refuses
+all clients alike, and in plain text. These limits count work, give each address a share, and refuse in JSON.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,16 @@ from .queues import Queues
 from .requests import Reply
 from .settings import Settings
 
-__all__ = ["Gate", "Limits"]
+__all__ = ["Limits", "LimitsMiddleware"]
 
 
 class Limits:
-    """What one process has under way. It protects the process, so another one has limits of its own.
+    """Counts what one process is doing. The limits protect the process, so each process has its own.
 
     Attributes:
-        stopping: set when the bridge is to stop: from then on nothing new begins.
-        requests, channels: how many are under way.
-        uploads: those that are under way, and those that wait.
+        stopping: set this when the bridge is to stop: nothing new begins then.
+        requests, channels: how many are running.
+        uploads: the uploads that are running, and those that wait.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -38,16 +42,16 @@ class Limits:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way."""
+        """Whether anything is running."""
         return self.requests + self.channels > 0
 
     @contextmanager
     def request(self, address: str) -> Iterator[None]:
-        """Count a request from an address while it lasts.
+        """Count a request from an address while it runs.
 
         Raises:
-            Refused: the address has its share of requests under way.
-            Unavailable: there are too many, or the bridge is stopping.
+            Refused: the requests of this address have reached its share.
+            Unavailable: there are too many requests, or the bridge is stopping.
         """
         self._refuse_when_stopping()
         group = neighbourhood(address)
@@ -67,7 +71,7 @@ class Limits:
 
     @contextmanager
     def health(self) -> Iterator[None]:
-        """Let a question for the bridge's health pass, however many requests are under way.
+        """Let a health check pass, however many requests are running.
 
         Raises:
             Unavailable: the bridge is stopping.
@@ -77,7 +81,7 @@ class Limits:
 
     @contextmanager
     def channel(self) -> Iterator[None]:
-        """Count a channel while it lasts. How many there may be, connections bound.
+        """Count a data channel while it is open. Their number is limited by the number of connections.
 
         Raises:
             Unavailable: the bridge is stopping.
@@ -91,13 +95,13 @@ class Limits:
 
     @asynccontextmanager
     async def upload(self, address: str, is_gone: Callable[[], bool]) -> AsyncIterator[None]:
-        """Wait until an address has fewer than its share of uploads under way, and count one while it lasts.
+        """Wait until an address has fewer than its share of running uploads, then count one while it runs.
 
         Arguments:
-            is_gone: tells whether the client, whose upload is not read meanwhile, has gone.
+            is_gone: tells whether the client has disconnected. Nothing is read from it during the wait.
 
         Raises:
-            ClientDisconnect: the client has gone.
+            ClientDisconnect: the client has disconnected.
             Unavailable: the bridge is stopping.
         """
 
@@ -114,8 +118,8 @@ class Limits:
             raise Unavailable("The bridge is stopping, try again later")
 
 
-class Gate:
-    """An ASGI application that lets another one do no more than `limits` allow."""
+class LimitsMiddleware:
+    """ASGI middleware that refuses what `limits` do not allow."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app

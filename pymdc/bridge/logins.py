@@ -1,8 +1,9 @@
-"""Checks of passwords, so that no client keeps another one out, and guessing is slow.
+"""Checks of passwords: no client can block the others, and guessing is slow.
 
-A password that was verified of late passes at once. All others cost 50 ms of a processor, so each address has one turn
-at a time: a thousand guesses from one address delay another one by one turn. A wrong password is answered late, the
-later the more of them came, and who sent it from that address to that account waits meanwhile.
+A password that was verified recently passes at once. Any other costs 50 ms of a processor, so only one from each
+address is checked at a time: a thousand guesses from one address delay a client at another one by one check. The reply
+to a wrong password is delayed, longer for each further guess. Meanwhile, further logins from that address to that
+account wait.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from .settings import (
 __all__ = ["Logins"]
 
 _T = TypeVar("_T")
-_FIRST_DELAY = 0.25  # seconds; each further guess doubles it
+_FIRST_DELAY = 0.25  # seconds; it doubles with each further guess
 
 
 @dataclass
@@ -41,7 +42,7 @@ class _Turn:
 
 
 class Logins:
-    """Verifies and makes what is kept of passwords, a few at a time and fairly. For the event loop's thread."""
+    """Hashes and verifies passwords, a few at a time, with one place for each address. Used in the loop's thread."""
 
     def __init__(self) -> None:
         self._passwords = Passwords()
@@ -49,18 +50,18 @@ class Logins:
         self._turns: dict[tuple[str, ...], _Turn] = {}
         self._guesses: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
 
-    async def protect(self, address: str, password: str) -> str:
-        """Return what is kept of a new password that came from an address."""
-        return await self._compute(neighbourhood(address), lambda: self._passwords.protect(password))
+    async def hash(self, address: str, password: str) -> str:
+        """Hash a new password that came from an address."""
+        return await self._compute(neighbourhood(address), lambda: self._passwords.hash(password))
 
-    async def verify(self, address: str, email: str, password: str, kept: str | None) -> bool:
-        """Tell whether a password from an address is that of an account.
+    async def verify(self, address: str, email: str, password: str, hashed: str | None) -> bool:
+        """Tell whether a password that came from an address is the password of an account.
 
         Arguments:
-            kept: what is kept of the account's password; `None` where there is no such account.
+            hashed: the account's hashed password; `None` if there is no such account.
         """
-        expected = self._passwords.nobodys if kept is None else kept
-        if self._passwords.knows(password, expected):
+        expected = self._passwords.dummy_hash if hashed is None else hashed
+        if self._passwords.verified_recently(password, expected):
             return True
         group = neighbourhood(address)
         async with self._turn(group, email):

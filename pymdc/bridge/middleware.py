@@ -1,4 +1,4 @@
-"""What holds for every request, whatever its route: CORS, paths, and replies that come before the body was read."""
+"""What every request needs, whatever its route: CORS, paths, and replies that are sent before the body was read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .errors import Refused
 from .settings import DRAIN_BYTES, DRAIN_SECONDS, READ_BYTES, READ_SECONDS
 
-__all__ = ["Conventions"]
+__all__ = ["CompatibilityMiddleware"]
 
 _METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
 
-class Conventions:
-    """An ASGI application that gives another the manners of the bridges of 2016.
+class CompatibilityMiddleware:
+    """ASGI middleware that makes the bridge behave like those of 2016.
 
-    OPTIONS on any path is 204. A slash at the end of a path is tolerated. Each reply carries the CORS headers. A body
-    that stalls is refused. Where a reply is made before the body was read, it goes out at once, and the rest of the
-    body is read and thrown away, within bounds: closing a connection on unread data would take the reply with it.
+    OPTIONS on any path gives 204. A slash at the end of a path is ignored. Each reply has the CORS headers. A body that
+    stalls is refused. A reply may be ready before the whole body was read: it is sent at once, and the rest of the body
+    is read and thrown away, up to a limit. Closing the connection with unread data would destroy the reply.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,14 +30,14 @@ class Conventions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            # A channel's path says nothing, and is not decoded: the route would not know a line break in it.
+            # A channel's path means nothing. It is replaced, since the route does not match a line break in it.
             await self._app({**scope, "path": "/"}, receive, send)
             return
         exchange = _Exchange(Headers(scope=scope), receive, send)
         if scope["method"] == "OPTIONS":
             await exchange.preflight()
             return
-        # Routes see the path as it was sent: an encoded slash is part of a name.
+        # Routes get the path as it was sent: an encoded slash is part of a name.
         path = scope["raw_path"].decode("latin-1")
         trimmed = path[:-1] if path != "/" and path.endswith("/") else path
         await self._app({**scope, "path": trimmed}, exchange.receive, exchange.send)
@@ -64,7 +64,7 @@ class _Exchange:
         return message
 
     def _be_patient(self, waited: float, size: int) -> None:
-        # Not every piece buys new patience: one byte at a time could keep a request for ever.
+        # Only a certain number of bytes renews the time: one byte at a time could hold a request for ever.
         self._patience = max(0.0, self._patience - waited)
         self._arrived += size
         if self._arrived >= READ_BYTES:
@@ -93,7 +93,7 @@ class _Exchange:
         if all(name != b"vary" for name, _ in headers):
             headers.append((b"vary", b"Origin"))
         origin = self._request.get("origin")
-        if origin and origin.isprintable():  # no header can be made of anything else
+        if origin and origin.isprintable():  # other text cannot be sent in a header
             headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
         if self._unread:
             self._draining = True

@@ -52,9 +52,9 @@ class Objects:
             raise PermissionError(_NO_CREDENTIALS)  # obstore does not know this variable, and would ask all the same
         self.store: ObjectStore = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
 
-    def writer(self, name: str) -> _WritingObject:
+    def writer(self, name: str) -> _ObjectWriter:
         """Begin a blob."""
-        return _WritingObject(self.store, name)
+        return _ObjectWriter(self.store, name)
 
     def settle(self, upload: str) -> None:
         """Do nothing: an object store keeps what it has accepted."""
@@ -116,7 +116,7 @@ class Objects:
         return list(obstore.sign(self.store, "GET", list(names), timedelta(seconds=seconds)))
 
 
-class _WritingObject:
+class _ObjectWriter:
     """A blob that is being written: it is sent as a whole."""
 
     def __init__(self, store: ObjectStore, name: str) -> None:
@@ -128,12 +128,12 @@ class _WritingObject:
         """Add pieces."""
         self._data += b"".join(pieces)
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """Send the blob."""
         obstore.put(self._store, self._name, self._data, use_multipart=False)
         self.close()
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Forget what was written."""
         self.close()
 

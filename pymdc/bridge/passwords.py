@@ -1,4 +1,4 @@
-"""Passwords: kept under scrypt, verified in constant time, and once verified, fast for a while."""
+"""Passwords: hashed with scrypt, compared in constant time. A verified one passes without scrypt for some time."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from .settings import PASSWORD_CACHE_SECONDS, PASSWORD_CACHE_SIZE
 
 __all__ = ["Passwords"]
 
-_COST = 2**14  # with r = 8: 16 MiB and some 50 ms for each guess
+_COST = 2**14  # with r = 8, each guess costs 16 MiB and about 50 ms
 _BLOCK = 8
 _SALT_BYTES = 16
 
 
 class Passwords:
-    """Makes and verifies what is kept of a password. Threads may share it.
+    """Hashes and verifies passwords. Threads may share it.
 
-    What clients send, and what is called password here, is the SHA-256 of what a person typed, in hex.
+    A "password" here is what clients send: the SHA-256, in hex, of the text that a person typed.
     """
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
-        self.nobodys = self.protect(secrets.token_hex(32))
-        """What to verify against where there is no such user, so that it takes as long."""
+        self.dummy_hash = self.hash(secrets.token_hex(32))
+        """The hash to verify against when there is no such user: the reply then takes the same time."""
 
-    def protect(self, password: str) -> str:
-        """Return what is kept of a password."""
+    def hash(self, password: str) -> str:
+        """Return the scrypt hash of a password, with its parameters and a new salt, as text for the database."""
         salt = secrets.token_bytes(_SALT_BYTES)
         return f"scrypt${_COST}${_BLOCK}${salt.hex()}${_derive(password, salt, _COST, _BLOCK).hex()}"
 
-    def verify(self, password: str, kept: str) -> bool:
-        """Tell whether `kept` was made of `password`. It costs 50 ms, or nothing where it was just verified."""
-        if self.knows(password, kept):
+    def verify(self, password: str, hashed: str) -> bool:
+        """Tell whether `hashed` is the hash of `password`. It takes 50 ms, or nothing if it was verified recently."""
+        if self.verified_recently(password, hashed):
             return True
-        _, cost, block, salt, expected = kept.split("$")
+        _, cost, block, salt, expected = hashed.split("$")
         derived = _derive(password, bytes.fromhex(salt), int(cost), int(block))
         good = hmac.compare_digest(derived, bytes.fromhex(expected))
         if good:
-            self._remember(self._ticket(password, kept))
+            self._remember(self._ticket(password, hashed))
         return good
 
-    def knows(self, password: str, kept: str) -> bool:
-        """Tell whether `verify` found of late that `kept` was made of `password`. It costs some microseconds."""
-        ticket = self._ticket(password, kept)
+    def verified_recently(self, password: str, hashed: str) -> bool:
+        """Tell whether `verify` has recently accepted this password for this hash. It takes some microseconds."""
+        ticket = self._ticket(password, hashed)
         with self._lock:
             return self._verified.get(ticket, 0.0) > time.monotonic()
 
-    def _ticket(self, password: str, kept: str) -> bytes:
-        return hmac.digest(self._key, f"{kept}\0{password}".encode("utf-8", "replace"), "sha256")
+    def _ticket(self, password: str, hashed: str) -> bytes:
+        return hmac.digest(self._key, f"{hashed}\0{password}".encode("utf-8", "replace"), "sha256")
 
     def _remember(self, ticket: bytes) -> None:
         with self._lock:

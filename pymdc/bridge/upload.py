@@ -23,7 +23,7 @@ from multipart import (  # type: ignore[import-untyped]
 )
 
 from ..core.hashes import content_hash
-from .blobs import Writing
+from .blobs import BlobWriter
 from .context import Bridge
 from .errors import Refused
 from .settings import PIECE_BYTES, PIECES, SHARD_BYTES
@@ -232,9 +232,9 @@ class ShardWriter:
         assert shard.writing is not None, "no shard is empty"
         with closing(shard.writing):
             if name in self._blobs:  # a file may repeat itself
-                shard.writing.drop()
+                shard.writing.discard()
             else:
-                shard.writing.keep()
+                shard.writing.commit()
                 self._blobs[name] = shard.blob
         return Shard(name, shard.size, self._blobs[name])
 
@@ -246,7 +246,7 @@ class _OpenShard:
     blob: str
     sha256: Hash
     size: int = 0
-    writing: Writing | None = None
+    writing: BlobWriter | None = None
 
     def close(self) -> None:
         if self.writing is not None:

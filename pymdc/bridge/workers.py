@@ -1,4 +1,4 @@
-"""Several processes that serve one port: a supervisor starts them, starts the dead anew, and stops all of them."""
+"""Several worker processes on one port: a supervisor starts them, restarts those that die, and stops them."""
 
 from __future__ import annotations
 
@@ -19,45 +19,46 @@ from typing import Any
 __all__ = ["end_with_parent", "supervise"]
 
 _log = logging.getLogger("pymdc.bridge")
-_PAUSE_SECONDS = 1.0  # between two starts of a worker: one that dies at once must not keep a processor busy
-# What the supervisor only hands to its workers; Windows has none.
+_PAUSE_SECONDS = 1.0  # between two starts of a worker, so that one that dies at once does not use up a processor
+# Signals that the supervisor only passes on to its workers. Windows has none of them.
 _PASSED_ON = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
 
 
 def supervise(
     count: int, work: Callable[..., None], arguments: tuple[Any, ...], patience: float, greet: Callable[[], None]
 ) -> None:
-    """Run `work` in so many processes until this one is told to stop (SIGINT or SIGTERM). For the main thread.
+    """Run `work` in `count` processes until this process gets SIGINT or SIGTERM. Call it in the main thread.
 
     Arguments:
-        work: what a worker does. It gets its number, from 0 on, `arguments`, and an event to set once it serves. It
-            ends by SIGTERM.
-        patience: how many seconds the workers have to end before they are killed.
-        greet: called once, when a worker serves.
+        count: the number of processes.
+        work: what a worker runs. It gets its number (from 0), `arguments`, and an event to set when it serves. It must
+            end at SIGTERM.
+        patience: how many seconds the workers get to end before they are killed.
+        greet: called once, when the first worker serves.
 
     Raises:
-        KeyboardInterrupt: it was told to stop by SIGINT.
+        KeyboardInterrupt: SIGINT ended it.
     """
     context = multiprocessing.get_context("spawn")
     serving = context.Event()
     workers = [
         _Worker(partial(context.Process, target=work, args=(number, *arguments, serving))) for number in range(count)
     ]
-    with _signals() as told:
+    with _catch_signals() as signals:
         try:
             for worker in workers:
                 worker.start()
-            _look_after(workers, told, serving, greet)
+            _look_after(workers, signals, serving, greet)
         finally:
             _stop(workers, patience)
-    if told.stop == signal.SIGINT:
+    if signals.stop == signal.SIGINT:
         raise KeyboardInterrupt
 
 
 def end_with_parent() -> None:
-    """End this worker, as by SIGTERM, when its supervisor is gone: nobody else would.
+    """End this worker, as SIGTERM does, when its supervisor has died: nobody else would stop it.
 
-    What the supervisor passes on does not end a worker that has no use for it.
+    Signals that the supervisor passes on are ignored until the worker handles them itself.
     """
     for number in _PASSED_ON:
         signal.signal(number, signal.SIG_IGN)
@@ -71,8 +72,8 @@ def _follow(parent: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class _Told:
-    """What signals have said: which one to stop by, and which to pass on. `waker` is readable after each."""
+class _Signals:
+    """The signals that have arrived: the one that stops, and those to pass on. Each makes `waker` readable."""
 
     def __init__(self, waker: socket.socket) -> None:
         self.waker = waker
@@ -87,7 +88,7 @@ class _Told:
 
 
 class _Worker:
-    """One place among the workers, and the process that has it."""
+    """One worker: its process, and the next process when that one dies."""
 
     def __init__(self, make: Callable[[], SpawnProcess]) -> None:
         self._make = make
@@ -100,7 +101,7 @@ class _Worker:
         self.process.start()
 
     def due(self) -> float:
-        """Return in how many seconds a process that has died may be started anew."""
+        """Return in how many seconds a dead process may be started again."""
         return self._began + _PAUSE_SECONDS - time.monotonic()
 
     @property
@@ -112,24 +113,24 @@ class _Worker:
             os.kill(self.process.pid, number)
 
 
-def _look_after(workers: list[_Worker], told: _Told, serving: Any, greet: Callable[[], None]) -> None:
+def _look_after(workers: list[_Worker], signals: _Signals, serving: Any, greet: Callable[[], None]) -> None:
     greeted = False
-    while told.stop is None:
+    while signals.stop is None:
         if not greeted and serving.is_set():
             greeted = True
             greet()
         dead = [worker for worker in workers if not worker.alive]
         wait = min([*(max(worker.due(), 0.0) for worker in dead), _PAUSE_SECONDS if greeted else 0.05])
         alive = [worker.process.sentinel for worker in workers if worker.process is not None and worker.alive]
-        connection.wait([told.waker, *alive], wait)
-        _drain(told.waker)
-        while told.pass_on:
-            number = told.pass_on.pop()
+        connection.wait([signals.waker, *alive], wait)
+        _drain(signals.waker)
+        while signals.pass_on:
+            number = signals.pass_on.pop()
             for worker in workers:
                 worker.tell(number)
         for worker in workers:
-            if not worker.alive and worker.due() <= 0 and told.stop is None:
-                _log.warning("a worker has died, and is started anew")
+            if not worker.alive and worker.due() <= 0 and signals.stop is None:
+                _log.warning("a worker has died and is started again")
                 worker.start()
 
 
@@ -151,15 +152,15 @@ def _drain(waker: socket.socket) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[_Told]:
+def _catch_signals() -> Iterator[_Signals]:
     waker, woken = socket.socketpair()
     waker.setblocking(False)
     woken.setblocking(False)
-    told = _Told(waker)
-    before = {number: signal.signal(number, told.note) for number in (signal.SIGINT, signal.SIGTERM, *_PASSED_ON)}
+    signals = _Signals(waker)
+    before = {number: signal.signal(number, signals.note) for number in (signal.SIGINT, signal.SIGTERM, *_PASSED_ON)}
     wakeup = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     try:
-        yield told
+        yield signals
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():

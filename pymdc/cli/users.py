@@ -131,8 +131,8 @@ def password(options: dict[str, Any], email: str, password: str) -> None:
     from ..bridge.passwords import Passwords
 
     # What clients send is the SHA-256 of what a person types, in hex.
-    kept = Passwords().protect(hashlib.sha256(password.encode()).hexdigest())
-    _change(options, email, lambda accounts, email: accounts.set_password(email, kept), "has its new password")
+    hashed = Passwords().hash(hashlib.sha256(password.encode()).hexdigest())
+    _change(options, email, lambda accounts, email: accounts.set_password(email, hashed), "has its new password")
 
 
 @users.command()

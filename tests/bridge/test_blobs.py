@@ -131,14 +131,14 @@ def test_a_system_that_takes_less_than_it_is_given_is_given_the_rest(
     blobs = Blobs(str(tmp_path))
     writing = blobs.writer("upload/0")
     writing.write([DATA[:1000], b"", DATA[1000:1001], DATA[1001:]])
-    writing.keep()
+    writing.commit()
     assert b"".join(read(blobs, "upload/0")) == DATA
 
 
 def test_what_is_dropped_leaves_nothing(blobs: Blobs) -> None:
     writing = blobs.writer("upload/0")
     writing.write([DATA])
-    writing.drop()
+    writing.discard()
     writing.close()
     assert list(blobs.pages()) in ([], [[]])
 

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from pymdc.bridge.errors import Refused, Unavailable
-from pymdc.bridge.limits import Gate, Limits
+from pymdc.bridge.limits import Limits, LimitsMiddleware
 from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
@@ -206,5 +206,5 @@ def test_a_gate_answers_for_itself_alone(tmp_path: Path) -> None:
     limits = Limits(Settings(tmp_path))
     scope = {"type": "http", "path": "/", "client": ("192.0.2.1", 0)}
     with pytest.raises(Refused, match=r"^behind the gate$"):
-        anyio.run(Gate(refuses, limits), scope, receive, send)
+        anyio.run(LimitsMiddleware(refuses, limits), scope, receive, send)
     assert not limits.busy

@@ -9,7 +9,7 @@ from pymdc.bridge import logins, passwords
 from pymdc.bridge.logins import Logins
 from pymdc.bridge.passwords import Passwords
 
-RIGHT = Passwords().protect("right")
+RIGHT = Passwords().hash("right")
 
 
 @pytest.fixture
@@ -40,56 +40,56 @@ def derived(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def cheap(derived: list[str]) -> tuple[Logins, str]:
-    """Logins, and what is kept of "right", that cost little."""
-    kept = Passwords().protect("right")
+    """Logins whose checks cost little, and the hash of "right"."""
+    hashed = Passwords().hash("right")
     them = Logins()
     derived.clear()
-    return them, kept
+    return them, hashed
 
 
 def test_a_right_password_is_right_and_a_wrong_one_wrong(slept: list[float]) -> None:
     async def run() -> list[bool]:
         them = Logins()
-        return [await them.verify("1.2.3.4", "a", word, kept) for word, kept in
+        return [await them.verify("1.2.3.4", "a", word, hashed) for word, hashed in
                 (("right", RIGHT), ("wrong", RIGHT), ("right", None))]  # fmt: skip
 
     assert anyio.run(run) == [True, False, False]
 
 
 def test_a_password_that_was_verified_of_late_waits_for_nobody(slept: list[float], derived: list[str]) -> None:
-    them, kept = cheap(derived)
+    them, hashed = cheap(derived)
     first, go = threading.Event(), threading.Event()
 
     async def run() -> None:
-        assert await them.verify("1.2.3.4", "a", "right", kept)
+        assert await them.verify("1.2.3.4", "a", "right", hashed)
         slow = them._passwords.verify
 
-        def stuck(password: str, kept: str) -> bool:
+        def stuck(password: str, hashed: str) -> bool:
             first.set()
             assert go.wait(60)
-            return slow(password, kept)
+            return slow(password, hashed)
 
         them._passwords.verify = stuck  # type: ignore[method-assign]
         async with anyio.create_task_group() as tasks:
             for number in range(200):
-                tasks.start_soon(them.verify, "1.2.3.4", "a", f"wrong {number}", kept)
+                tasks.start_soon(them.verify, "1.2.3.4", "a", f"wrong {number}", hashed)
             await anyio.to_thread.run_sync(first.wait)
             with anyio.fail_after(60):
-                assert await them.verify("1.2.3.4", "a", "right", kept)
+                assert await them.verify("1.2.3.4", "a", "right", hashed)
             go.set()
 
     anyio.run(run)
 
 
 def test_guesses_from_one_address_delay_another_by_a_turn_or_two(slept: list[float], derived: list[str]) -> None:
-    them, kept = cheap(derived)
+    them, hashed = cheap(derived)
 
     async def run() -> None:
         async with anyio.create_task_group() as tasks:
             for number in range(200):
-                tasks.start_soon(them.verify, "1.2.3.4", f"account {number}", "wrong", kept)
+                tasks.start_soon(them.verify, "1.2.3.4", f"account {number}", "wrong", hashed)
             await anyio.lowlevel.checkpoint()
-            assert await them.verify("5.6.7.8", "a", "right", kept)
+            assert await them.verify("5.6.7.8", "a", "right", hashed)
             assert derived.count("wrong") < 20
             tasks.cancel_scope.cancel()
 
@@ -98,43 +98,43 @@ def test_guesses_from_one_address_delay_another_by_a_turn_or_two(slept: list[flo
 
 
 def test_registrations_of_one_address_take_turns_too(derived: list[str]) -> None:
-    them, kept = cheap(derived)
+    them, hashed = cheap(derived)
 
     async def run() -> None:
         async with anyio.create_task_group() as tasks:
             for number in range(200):
-                tasks.start_soon(them.protect, "1.2.3.4", f"new {number}")
+                tasks.start_soon(them.hash, "1.2.3.4", f"new {number}")
             await anyio.lowlevel.checkpoint()
-            assert await them.verify("5.6.7.8", "a", "right", kept)
+            assert await them.verify("5.6.7.8", "a", "right", hashed)
             assert len(derived) < 20
             tasks.cancel_scope.cancel()
 
     anyio.run(run)
 
 
-def guess(them: Logins, kept: str, tries: list[tuple[str, str, str]]) -> None:
+def guess(them: Logins, hashed: str, tries: list[tuple[str, str, str]]) -> None:
     async def run() -> None:
         for address, email, password in tries:
-            await them.verify(address, email, password, kept)
+            await them.verify(address, email, password, hashed)
 
     anyio.run(run)
 
 
 def test_each_further_guess_is_answered_later_up_to_a_limit(slept: list[float], derived: list[str]) -> None:
-    them, kept = cheap(derived)
-    guess(them, kept, [("1.2.3.4", "a", "wrong")] * 12)
+    them, hashed = cheap(derived)
+    guess(them, hashed, [("1.2.3.4", "a", "wrong")] * 12)
     assert slept == [0.0] * 5 + [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    guess(them, kept, [("1.2.3.4", "b", "wrong"), ("5.6.7.8", "a", "wrong")])
+    guess(them, hashed, [("1.2.3.4", "b", "wrong"), ("5.6.7.8", "a", "wrong")])
     assert slept[12:] == [0.0, 0.0], "another account, and another address, are counted for themselves"
-    guess(them, kept, [("1.2.3.4", "a", "right"), ("1.2.3.4", "a", "wrong")])
+    guess(them, hashed, [("1.2.3.4", "a", "right"), ("1.2.3.4", "a", "wrong")])
     assert slept[14:] == [0.0], "the right password ends it"
 
 
 def test_guesses_of_an_account_from_many_addresses_are_slowed(slept: list[float], derived: list[str]) -> None:
-    them, kept = cheap(derived)
-    guess(them, kept, [(f"1.2.3.{number}", "a", "wrong") for number in range(52)])
+    them, hashed = cheap(derived)
+    guess(them, hashed, [(f"1.2.3.{number}", "a", "wrong") for number in range(52)])
     assert slept == [0.0] * 50 + [0.25, 0.5]
-    guess(them, kept, [("9.9.9.9", "a", "right")])
+    guess(them, hashed, [("9.9.9.9", "a", "right")])
     assert len(slept) == 52, "its owner is not slowed"
 
 
@@ -143,7 +143,7 @@ def test_what_is_remembered_of_guesses_is_bounded(
     slept: list[float], derived: list[str], monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
     monkeypatch.setattr(logins, setting, 1 if setting == "GUESSES_REMEMBERED" else -1.0)
-    them, kept = cheap(derived)
-    guess(them, kept, [("1.2.3.4", "a", "wrong")] * 12)
+    them, hashed = cheap(derived)
+    guess(them, hashed, [("1.2.3.4", "a", "wrong")] * 12)
     assert slept == [0.0] * 12
     assert len(them._guesses) <= 2

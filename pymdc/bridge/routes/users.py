@@ -46,9 +46,9 @@ async def create(bridge: Bridge, request: Request) -> Response:
         raise Refused(422, "User validation failed")
     token = secrets.token_hex(32)
     mail = _mail(bridge, email, token, redirect)
-    kept = await bridge.logins.protect(client(request), password)
+    hashed = await bridge.logins.hash(client(request), password)
     try:
-        user = await bridge.in_database(bridge.store.users.create, email, kept, key, token, bridge.now())
+        user = await bridge.in_database(bridge.store.users.create, email, hashed, key, token, bridge.now())
     except Refused as refused:
         if refused.message != EMAIL_IS_TAKEN:
             raise

@@ -98,10 +98,10 @@ class Accounts:
             connection.execute(activations.delete().where(activations.c.email == email))
             return _change(connection, email, activated=False, disabled=True)
 
-    def set_password(self, email: str, kept: str) -> bool:
-        """Give an account another password. `kept` is what is kept of it, see `Passwords.protect`."""
+    def set_password(self, email: str, hashed: str) -> bool:
+        """Give an account another password: `hashed` is what `Passwords.hash` returned for it."""
         with self._database.write() as connection:
-            return _change(connection, email, password=kept)
+            return _change(connection, email, password=hashed)
 
     def limit(self, email: str, storage: float | None, buckets: int | None) -> bool:
         """Set what an account may store, in GB, and how many buckets it may have; `None` lets the settings hold."""

@@ -1,11 +1,11 @@
-"""Contents and their shards: kept once, counted, and given up when nothing points to them.
+"""Contents and their shards: stored once, with a count of references, and removed when the count is 0.
 
-Each upload writes blobs of its own, under names that nobody else uses, and its last step is one transaction that
-lists the file. That transaction uses a shard that is there already, and gives up its own copy, or puts in its own.
-So a blob that was given up is never pointed to again, and may be removed at any later time by anyone.
+Each upload writes its own blobs, under names that no other upload uses. Its last step is one transaction that lists the
+file. For each shard, that transaction either uses the blob that is in the database already and marks its own as
+garbage, or it adds its own. So nothing refers to a blob that is garbage, now or later, and any process may remove it.
 
-Rows are changed before they are looked at, and in one order, so that transactions wait for each other where they
-must, and never in a circle.
+Rows are changed before they are read, and always in the same order: transactions wait for each other where they must,
+and never in a circle.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from .tables import content_shards, contents, garbage, shards
 
-__all__ = ["AT_ONCE", "Shard", "Stored", "discard", "heal", "keep", "throw_away"]
+__all__ = ["AT_ONCE", "Shard", "Stored", "add", "heal", "mark_garbage", "release"]
 
 
-AT_ONCE = 500  # values in one statement: databases have a limit, and none has so low a one
+AT_ONCE = 500  # values in one statement: each database has a limit, and all limits are higher
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class Shard:
 
 @dataclass(frozen=True)
 class Stored:
-    """A file whose shards, in order, are in the store."""
+    """A file whose shards are in the store. `shards` are in their order in the file."""
 
     hash: str
     size: int
     shards: tuple[Shard, ...]
 
 
-def keep(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()) -> None:
-    """Count one more entry of a content; put it in if it is new.
+def add(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()) -> None:
+    """Add one reference to a content, which is inserted if it is new.
 
     Arguments:
-        broken: names of blobs that were found missing or cut short. Their shards, and those that are marked as
-            suspect, take the blobs of `stored` from now on.
+        broken: names of blobs that are missing or too short. Their shards, and shards that are marked as suspect, use
+            the blobs of `stored` from now on.
     """
     own = {shard.hash: shard for shard in stored.shards}
     if _count(connection, contents, stored.hash, 1):
@@ -71,7 +71,7 @@ def keep(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()
 
 
 def heal(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()) -> None:
-    """Use the blobs of `stored` where those that are kept are suspect or `broken`, and throw the others away."""
+    """Use the blobs of `stored` in place of those that are suspect or `broken`, and mark the rest as garbage."""
     own = {shard.hash: shard for shard in stored.shards}
     _heal(connection, [own[name] for name in sorted(own)], broken)
 
@@ -85,24 +85,24 @@ def _heal(connection: sa.Connection, own: Sequence[Shard], broken: Collection[st
             replace = same.values(blob=unused[row.hash], suspect=False)
             if (row.suspect or row.blob in broken) and connection.execute(replace).rowcount:
                 unused[row.hash] = row.blob
-    throw_away(connection, unused.values())
+    mark_garbage(connection, unused.values())
 
 
-def discard(connection: sa.Connection, names: Iterable[str]) -> None:
-    """Count one entry of each of these contents less.
+def release(connection: sa.Connection, names: Iterable[str]) -> None:
+    """Remove one reference from each of these contents.
 
-    A content without any goes, and so does each shard that nothing else is made of.
+    A content without references is removed, and so is each of its shards that no other content uses.
     """
-    given_up: list[str] = []
+    released: list[str] = []
     for name in sorted(names):
         _count(connection, contents, name, -1)
         unused = contents.c.hash == name, contents.c.references == 0
         if connection.execute(sa.select(contents.c.hash).where(*unused)).one_or_none() is not None:
-            given_up += _take_apart(connection, name)
-    for name, times in sorted(Counter(given_up).items()):
+            released += _take_apart(connection, name)
+    for name, times in sorted(Counter(released).items()):
         _count(connection, shards, name, -times)
         gone = shards.delete().where(shards.c.hash == name, shards.c.references == 0)
-        throw_away(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
+        mark_garbage(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
 
 
 def _take_apart(connection: sa.Connection, content: str) -> set[str]:
@@ -112,8 +112,8 @@ def _take_apart(connection: sa.Connection, content: str) -> set[str]:
     return names
 
 
-def throw_away(connection: sa.Connection, blobs: Iterable[str]) -> None:
-    """Note blobs as to be removed."""
+def mark_garbage(connection: sa.Connection, blobs: Iterable[str]) -> None:
+    """Mark blobs as garbage: `cleaning.py` removes them from the store later."""
     rows = [{"blob": blob} for blob in blobs]
     if rows:
         connection.execute(garbage.insert(), rows)

@@ -21,7 +21,7 @@ from ..engine import Engine
 from ..errors import Full, Refused, Unavailable
 from ..settings import DATABASE_THREADS, LONG_ANSWER_SECONDS
 from .clock import database_time
-from .turns import Turns
+from .fair_lock import FairLock
 
 __all__ = ["Database", "insert_unique", "patiently"]
 
@@ -65,7 +65,7 @@ class Database:
         _keep_private(self._engine.url)
         self.engine = Engine("the database")
         self._ahead: float | None = None
-        self._turns = Turns()
+        self._write_lock = FairLock()
         for event, listener in _LISTENERS.get(self._engine.dialect.name, {}).items():
             sa.event.listen(self._engine, event, listener)
 
@@ -150,7 +150,7 @@ class Database:
         """Wait for a turn to write, where the engine lets one connection write at a time; failures are translated."""
         with self._translated():
             if self.dialect == "sqlite":
-                with self._turns.turn(_TURN_SECONDS):
+                with self._write_lock.held(_TURN_SECONDS):
                     yield
             else:
                 yield

@@ -12,7 +12,7 @@ from ..errors import Refused
 from ..settings import CHANNEL_TOKEN_SECONDS, GIGABYTE
 from .allowances import NO_LIMIT, Allowance, allow_bytes
 from .buckets import lock_bucket
-from .contents import Shard, Stored, discard, heal, keep
+from .contents import Shard, Stored, add, heal, release
 from .database import Database
 from .tables import (
     buckets,
@@ -110,7 +110,7 @@ class Files:
         """List an uploaded file: from here on it is there.
 
         Arguments:
-            broken: names of blobs that the store does not hold whole; see `keep`.
+            broken: names of blobs that the store does not hold whole; see `contents.add`.
 
         Raises:
             Refused: the bucket is gone, or full, or the upload was given up as dead.
@@ -125,7 +125,7 @@ class Files:
                 heal(connection, stored, broken)
                 return
             _occupy(connection, entry.bucket, stored.size)
-            keep(connection, stored, broken)
+            add(connection, stored, broken)
             values = {"filename": entry.filename, "mimetype": entry.mimetype}
             connection.execute(entries.insert().values(bucket=entry.bucket, content=stored.hash, **values))
 
@@ -167,7 +167,7 @@ class Files:
             size = sa.select(contents.c.size).where(contents.c.hash == content).scalar_subquery()
             mine = buckets.update().where(buckets.c.id == bucket)
             connection.execute(mine.values(stored=buckets.c.stored - size))
-            discard(connection, [content])
+            release(connection, [content])
 
     def pointers(
         self, token: str, bucket: str, content: str, now: int, direct: bool = False

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from ..settings import UPLOAD_LEASE_SECONDS
 from .clock import database_time
-from .contents import discard
+from .contents import release
 from .database import Database
 from .nonces import forget_all
 from .tables import bridge, channel_tokens, deleted_buckets, entries, floors, garbage, shards, tokens, uploads
@@ -56,7 +56,7 @@ class Leftovers:
             some = sa.select(entries.c.number).where(entries.c.bucket == bucket).limit(_FILES)
             held = entries.delete().where(entries.c.number.in_(some)).returning(entries.c.content)
             contents = connection.execute(held).scalars().all()
-            discard(connection, contents)
+            release(connection, contents)
             if not contents and not forget_all(connection, bucket, _ROWS):
                 connection.execute(floors.delete().where(floors.c.subject == bucket))
                 connection.execute(deleted_buckets.delete().where(mine))

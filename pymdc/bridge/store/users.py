@@ -95,7 +95,7 @@ class Users:
         return User(email, row.created, activated=True)
 
     def with_password(self, email: str) -> tuple[User, str] | None:
-        """Return a user and what is kept of the password, or `None`."""
+        """Return a user and the hashed password, or `None`."""
         with self._database.read() as connection:
             row = connection.execute(users.select().where(users.c.email == email)).one_or_none()
         return None if row is None else (User(row.email, row.created, row.activated), row.password)

@@ -1,4 +1,4 @@
-"""A lock that threads get in the order in which they asked for it."""
+"""A fair lock: threads get it in the order in which they asked for it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Turns"]
+__all__ = ["FairLock"]
 
 
-class Turns:
-    """A fair lock. SQLite lets one connection write at a time, and by itself it may prefer one of them for ever."""
+class FairLock:
+    """A fair lock. SQLite lets one connection write at a time, and its own lock may pass a connection over for ever."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -19,8 +19,8 @@ class Turns:
         self._waiting: deque[threading.Lock] = deque()
 
     @contextmanager
-    def turn(self, seconds: float) -> Iterator[None]:
-        """Hold the lock.
+    def held(self, seconds: float) -> Iterator[None]:
+        """Wait for the lock and hold it.
 
         Raises:
             TimeoutError: it was not free within so many seconds.
@@ -46,7 +46,7 @@ class Turns:
             if gate in self._waiting:
                 self._waiting.remove(gate)
                 return False
-        return True  # it was handed over at the last moment
+        return True  # the lock was handed over at the last moment
 
     def _release(self) -> None:
         with self._mutex:
