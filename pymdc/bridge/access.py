@@ -45,9 +45,6 @@ class AccessMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
         record = AccessRecord(receive, send)
         scope = {**scope, "client": (self._addresses.of(scope), 0), "record": record}
         if self._log is None and self._metrics is None:

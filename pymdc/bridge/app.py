@@ -1,58 +1,37 @@
-"""The bridge as an ASGI application: the route table, start and stop, and where every error becomes a reply."""
+"""The bridge as an ASGI application: the route table, start and stop."""
 
 from __future__ import annotations
 
-import html
-import logging
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
-from urllib.parse import unquote
 
 import anyio
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from ..version import __version__
-from . import cleaning, fields, openapi, pages
+from . import cleaning, openapi, pages
 from .access import AccessMiddleware, open_log
 from .addresses import Addresses
 from .context import Bridge
-from .errors import Refused
 from .limits import LimitsMiddleware
 from .metrics import Metrics
 from .middleware import CompatibilityMiddleware
 from .openapi import Description
 from .requests import Reply
-from .routes import buckets, channel, files, health, keys, shards, users
+from .routes import buckets, files, health, keys, shards, users
+from .routing import Operation, Routes
 from .settings import Settings
 
 __all__ = ["ROUTES", "create_app"]
-
-_log = logging.getLogger("pymdc.bridge")
 
 
 async def _describe(bridge: Bridge, request: Request) -> Response:
     url = bridge.settings.base_url
     document = openapi.describe(ROUTES, __version__, url)
     return pages.home(document, url) if pages.wanted(request) else Reply(document)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One row of the route table. Where GET is served, HEAD is too, unless `head` says otherwise."""
-
-    method: str
-    path: str
-    run: Callable[[Bridge, Request], Awaitable[Response]]
-    about: Description
-    head: bool = True
 
 
 ROUTES = (
@@ -153,46 +132,18 @@ def create_app(settings: Settings) -> Starlette:
                 bridge.limits.stopping = True  # a clean-up stops at its next step
                 tasks.cancel_scope.cancel()
 
-    async def serve_channel(socket: WebSocket) -> None:
-        socket.scope["record"].route = "/{path}"
-        await channel.serve(bridge, socket)
-
-    app = Starlette(
-        routes=[*(_route(bridge, operation) for operation in ROUTES), WebSocketRoute("/{path:path}", serve_channel)],
-        middleware=[
-            Middleware(AccessMiddleware, Addresses(settings.trusted_proxies), log, metrics),
-            Middleware(CompatibilityMiddleware),
-            Middleware(LimitsMiddleware, bridge.limits),
-        ],
-        exception_handlers={HTTPException: _no_route},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False
+    limited = CompatibilityMiddleware(LimitsMiddleware(Routes(bridge, ROUTES), bridge.limits))
+    app = _App(AccessMiddleware(limited, Addresses(settings.trusted_proxies), log, metrics), lifespan)
     app.state.bridge = bridge
     return app
 
 
-def _route(bridge: Bridge, operation: Operation) -> Route:
-    async def serve(request: Request) -> Response:
-        request.scope["record"].route = operation.path
-        request.path_params.update({name: fields.storable(unquote(text)) for name, text in request.path_params.items()})
-        try:
-            return await operation.run(bridge, request)
-        except Refused as refused:
-            return Reply({"error": refused.message}, refused.status)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
-        except Exception:  # noqa: BLE001 -- the one place that answers for defects
-            _log.exception("%s %s failed", operation.method, operation.path)
-            return Reply({"error": "Internal error"}, 500)
+class _App(Starlette):
+    """Starlette's start and stop. What is served does not pass its layers: see `routing.py`."""
 
-    route = Route(operation.path, serve, methods=[operation.method])
-    if not operation.head:
-        route.methods = {operation.method}
-    route.path_regex = re.compile(route.path_regex.pattern, re.IGNORECASE)
-    return route
+    def __init__(self, served: ASGIApp, lifespan: Lifespan[_App]) -> None:
+        super().__init__(lifespan=lifespan)
+        self._served = served
 
-
-async def _no_route(request: Request, error: Exception) -> Response:
-    path = html.escape(request.scope["raw_path"].decode("latin-1"))
-    return Response(f"Cannot {request.method} {path}\n", 404, media_type="text/html")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (super().__call__ if scope["type"] == "lifespan" else self._served)(scope, receive, send)

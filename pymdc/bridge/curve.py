@@ -71,7 +71,12 @@ def parse_signature(text: str) -> Signature | None:
 
 def verify(key: str, signature: Signature, message: bytes) -> bool:
     """Tell whether `signature` over the SHA-256 of `message` was made by `key`, a point as `point` gives it."""
-    return coincurve.verify_signature(signature.der(), message, bytes.fromhex(key))
+    return _public_key(key).verify(signature.der(), message)
+
+
+@lru_cache(maxsize=4096)  # as for `point`
+def _public_key(key: str) -> coincurve.PublicKey:
+    return coincurve.PublicKey(bytes.fromhex(key))
 
 
 def _read_integer(data: bytes) -> tuple[int, bytes]:

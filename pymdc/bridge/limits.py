@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -139,8 +139,6 @@ class LimitsMiddleware:
     def _counted(self, scope: Scope) -> AbstractContextManager[None]:
         if scope["type"] == "websocket":
             return self._limits.channel()
-        if scope["type"] != "http":
-            return nullcontext()
         asks_for_health = scope["path"].lower().startswith("/health")
         return self._limits.health() if asks_for_health else self._limits.request(scope["client"][0])
 

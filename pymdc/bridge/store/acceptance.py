@@ -16,7 +16,7 @@ from ..errors import Full, Refused, Unavailable
 from ..fields import Key
 from .buckets import Bucket
 from .database import Database
-from .nonces import Nonce, Replayed, Stale, forget, forgetting_is_due, start_floor
+from .nonces import Nonce, Replayed, Stale, forget, start_floor, to_forget_for
 from .statements import STATEMENTS, Answers
 from .users import User
 
@@ -133,6 +133,8 @@ class Acceptance:
             else:
                 few = buckets.get(user.email, []) if claim.buckets and buckets is not None else None
                 outcomes.append(Accepted(user, few))
+        senders = [outcome.user.email for outcome in outcomes if isinstance(outcome, Accepted)]
+        self._to_forget.update(to_forget_for(senders))
         return outcomes
 
     def _accepted(self, claim: Claim, row: Any, added: set[tuple[str, str]]) -> User | Refused:
@@ -152,8 +154,6 @@ class Acceptance:
                 self._without_floor.setdefault(email, claim.nonce)
         elif claim.nonce.value <= floor:
             return Stale()
-        if forgetting_is_due():
-            self._to_forget.add(email)
         return User(email, created, activated=True, key=(text, point))
 
 

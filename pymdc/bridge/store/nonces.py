@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,10 +30,12 @@ __all__ = [
     "comparable",
     "forget",
     "forget_all",
-    "forgetting_is_due",
     "remember",
     "start_floor",
+    "to_forget_for",
 ]
+
+_Request = TypeVar("_Request")
 
 # A time of the years 2001 to 5138 is a number between these, times the unit: so its size tells its unit.
 _FIRST_SECOND, _LAST_SECOND = 1e9, 1e11
@@ -118,9 +121,13 @@ def start_floor(connection: sa.Connection, subject: str, nonce: Nonce) -> None:
     connection.execute(_INSERT[connection.dialect.name](floors).on_conflict_do_nothing(), row)
 
 
-def forgetting_is_due() -> bool:
-    """Tell, once in `FORGET_ONE_IN` calls by chance, that it is time to forget. No client can know when."""
-    return secrets.randbelow(FORGET_ONE_IN) == 0
+def to_forget_for(requests: Sequence[_Request]) -> Sequence[_Request]:
+    """Choose, by chance, at most one of some requests: the bridge is to forget those before it.
+
+    Each is chosen once in `FORGET_ONE_IN` times. No client can know when.
+    """
+    number = secrets.randbelow(FORGET_ONE_IN)
+    return requests[number : number + 1]
 
 
 def forget(connection: sa.Connection, subject: str) -> None:

@@ -8,7 +8,7 @@ from ..errors import Refused
 from ..settings import TOKEN_SECONDS
 from .buckets import Bucket, load_bucket
 from .database import Database
-from .nonces import Nonce, forget, forgetting_is_due, remember
+from .nonces import Nonce, forget, remember, to_forget_for
 from .tables import token_hash, tokens
 
 __all__ = ["Tokens", "spend_token"]
@@ -36,8 +36,8 @@ class Tokens:
         with self._database.write() as connection:
             if request is not None:
                 remember(connection, bucket, *request)
-                if forgetting_is_due():
-                    forget(connection, bucket)
+                for subject in to_forget_for([bucket]):
+                    forget(connection, subject)
             connection.execute(tokens.insert().values(row))
         return expires
 

@@ -1,0 +1,107 @@
+"""Which function serves a request, and where every error becomes a reply.
+
+Starlette's own router and layers cost more than all else that happens before a request is looked at: there each route
+is tried in turn, and each request passes several layers that catch exceptions.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from . import fields
+from .context import Bridge
+from .errors import Refused
+from .openapi import Description
+from .requests import Reply
+from .routes import channel
+
+__all__ = ["Operation", "Routes"]
+
+_log = logging.getLogger("pymdc.bridge")
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+_Found = tuple["Operation | None", dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of the route table. Where GET is served, HEAD is too, unless `head` says otherwise."""
+
+    method: str
+    path: str
+    run: Callable[[Bridge, Request], Awaitable[Response]]
+    about: Description
+    head: bool = True
+
+    @property
+    def methods(self) -> Sequence[str]:
+        return ("GET", "HEAD") if self.method == "GET" and self.head else (self.method,)
+
+
+class Routes:
+    """An ASGI application that serves each request by an operation, and each WebSocket as a data channel.
+
+    Paths are compared whatever their case.
+    """
+
+    def __init__(self, bridge: Bridge, operations: Sequence[Operation]) -> None:
+        self._bridge = bridge
+        self._fixed: dict[tuple[str, str], Operation] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Operation]]] = []
+        paths = dict.fromkeys(operation.path for operation in operations)
+        for path in paths:
+            mine = {method: each for each in operations if each.path == path for method in each.methods}
+            if "{" in path:
+                pattern = _PARAMETER.sub(r"(?P<\1>[^/]+)", path)
+                self._patterns.append((re.compile(pattern, re.IGNORECASE), mine))
+            else:
+                self._fixed |= {(method, path): operation for method, operation in mine.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            scope["record"].route = "/{path}"
+            await channel.serve(self._bridge, WebSocket(scope, receive, send))
+            return
+        operation, parameters = self._find(scope["method"], scope["path"])
+        if operation is None:
+            reply = _no_route(scope)
+        else:
+            scope["record"].route = operation.path
+            scope["path_params"] = {name: fields.storable(unquote(text)) for name, text in parameters.items()}
+            reply = await self._reply(operation, Request(scope, receive))
+        await reply(scope, receive, send)
+
+    def _find(self, method: str, path: str) -> _Found:
+        if (operation := self._fixed.get((method, path.lower()))) is not None:
+            return operation, {}
+        for pattern, operations in self._patterns:
+            match = pattern.fullmatch(path)
+            if match is not None and method in operations:
+                return operations[method], match.groupdict()
+        return None, {}
+
+    async def _reply(self, operation: Operation, request: Request) -> Response:
+        try:
+            return await operation.run(self._bridge, request)
+        except Refused as refused:
+            return Reply({"error": refused.message}, refused.status)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except Exception:  # noqa: BLE001 -- the one place that answers for defects
+            _log.exception("%s %s failed", operation.method, operation.path)
+            return Reply({"error": "Internal error"}, 500)
+
+
+def _no_route(scope: Scope) -> Response:
+    path = html.escape(scope["raw_path"].decode("latin-1"))
+    return Response(f"Cannot {scope['method']} {path}\n", 404, media_type="text/html")
