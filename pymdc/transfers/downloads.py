@@ -18,6 +18,7 @@ from ..core.job import Job, Progress, ProgressCallback
 from ..errors import IntegrityError, MetadiskError
 from . import mixtures
 from .access import Access, ask
+from .hashing import add_to
 from .places import Place
 from .pointers import Pointers
 from .prefetch import Prefetch
@@ -213,7 +214,7 @@ class _Tally:
 
     def add(self, body: Body) -> None:
         self._job.check()
-        self._digest.update(body)
+        add_to(self._digest, body)
         self.size += len(body)
         self._progress.reached(self.size)
 

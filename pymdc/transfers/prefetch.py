@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError as NotYetError
+from contextlib import ExitStack
 from http.client import HTTPException
 from types import TracebackType
 from typing import Protocol
@@ -15,7 +16,7 @@ from ..core.exchange import back_off
 from ..core.job import Job
 from ..errors import ChannelError, IntegrityError
 from .pointers import Pointers
-from .shards import Body, Pointer, ShardBuffer
+from .shards import Body, BufferPool, Pointer, ShardBuffer
 from .targets import Target
 
 __all__ = ["Prefetch", "Sources"]
@@ -34,9 +35,11 @@ class Sources(Protocol):
 
     Attributes:
         dispatcher: whose threads do that.
+        buffers: where shards are gathered.
     """
 
     dispatcher: Dispatcher
+    buffers: BufferPool
 
     def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
         """Gather a shard, and verify it; raise what is documented for `ShardSources.fetch`."""
@@ -73,10 +76,13 @@ class Prefetch:
         self._part = job.part()
         self._tell = tell
         self._under_way: deque[tuple[int, Handle]] = deque()
-        # At most so many shards are under way, so each buffer is free again when its next shard begins.
-        self._buffers = [ShardBuffer(most) for _ in range(config.SHARDS_AHEAD)]
+        self._most = most
+        # At most so many shards are under way, so each slot is free again when its next shard begins.
+        self._buffers: list[ShardBuffer | None] = [None] * config.SHARDS_AHEAD
+        self._open = ExitStack()
 
     def __enter__(self) -> Prefetch:
+        self._open.enter_context(self._sources.buffers.in_use())
         return self
 
     def __exit__(
@@ -87,6 +93,8 @@ class Prefetch:
         for place, handle in self._under_way:
             if not isinstance(body := handle.result(), BaseException):
                 self._target.keep(self._hash_at(place), body)
+            self._give_back(place)
+        self._open.close()
 
     def __iter__(self) -> Iterator[tuple[str, Body]]:
         """Give each shard's hash and bytes; these are good until the next one is asked for.
@@ -101,7 +109,7 @@ class Prefetch:
                 self._begin(begun)
                 begun += 1
             yield self._hash_at(place), self._next()
-            self._buffer(place).clear()
+            self._give_back(place)
 
     def _begin(self, place: int) -> None:
         self._under_way.append((place, self._sources.dispatcher.run(lambda _: self._fetch(place), _nothing, None)))
@@ -113,7 +121,7 @@ class Prefetch:
             try:
                 body = handle.result(_TICK_SECONDS)
             except NotYetError:
-                self._tell(sum(buffer.size for buffer in self._buffers))
+                self._tell(sum(buffer.size for buffer in self._buffers if buffer is not None))
                 continue
             self._under_way.popleft()
             if isinstance(body, BaseException):
@@ -136,15 +144,20 @@ class Prefetch:
         return self._fetch_once(place, self._pointers.take(self._order[place], self._part)[0])
 
     def _fetch_once(self, place: int, pointer: Pointer) -> Body:
-        buffer = self._buffer(place)
+        slot = place % config.SHARDS_AHEAD
+        buffer = self._buffers[slot] or self._sources.buffers.take(self._most)
+        self._buffers[slot] = buffer
         self._sources.fetch(pointer, self._part, buffer)
         return buffer.whole()
 
+    def _give_back(self, place: int) -> None:
+        slot = place % config.SHARDS_AHEAD
+        if (buffer := self._buffers[slot]) is not None:
+            self._buffers[slot] = None
+            self._sources.buffers.give_back(buffer)
+
     def _hash_at(self, place: int) -> str:
         return self._pointers.hashes[self._order[place]]
-
-    def _buffer(self, place: int) -> ShardBuffer:
-        return self._buffers[place % config.SHARDS_AHEAD]
 
 
 def _nothing(_value: object) -> None:

@@ -1,16 +1,19 @@
-"""Shards: their bytes, their pointers, and the memory for one of them."""
+"""Shards: their bytes, their pointers, and the memory for them."""
 
 from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..core.hashes import content_hash
 from ..errors import ChannelError, IntegrityError
+from .hashing import add_to
 
-__all__ = ["Body", "Pointer", "ShardBuffer", "text_in"]
+__all__ = ["Body", "BufferPool", "Pointer", "ShardBuffer", "text_in"]
 
 Body = bytes | memoryview
 """The bytes of a shard."""
@@ -65,8 +68,7 @@ class ShardBuffer:
     def received(self, size: int) -> None:
         """Note that so many bytes have come into what `room` gave."""
         end = self.size + size
-        # hashlib lets other threads run meanwhile, a window's among them.
-        self._digest.update(memoryview(self._memory)[self.size : end])
+        add_to(self._digest, memoryview(self._memory)[self.size : end])
         self.size = end
 
     def clear(self) -> None:
@@ -93,6 +95,44 @@ class ShardBuffer:
         grown = bytearray(_FEW_BYTES) if small else mmap.mmap(-1, max(end, 2 * self.size, _USUAL_BYTES))
         grown[: self.size] = memoryview(self._memory)[: self.size]
         self._memory = grown
+
+
+class BufferPool:
+    """The buffers of all downloads of a client, used again: new memory costs as much as reading a shard into it.
+
+    They are freed when the last download ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the two below
+        self._downloads = 0
+        self._free: list[ShardBuffer] = []
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep what is given back while the context is open: a download is under way."""
+        with self._lock:
+            self._downloads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._downloads -= 1
+                if not self._downloads:
+                    self._free.clear()
+
+    def take(self, most: int) -> ShardBuffer:
+        """Return an empty buffer for a shard of at most so many bytes."""
+        with self._lock:
+            buffer = self._free.pop() if self._free else ShardBuffer(most)
+        buffer.most = most
+        return buffer
+
+    def give_back(self, buffer: ShardBuffer) -> None:
+        """Take a buffer back. Nobody may use what it held any more."""
+        buffer.clear()
+        with self._lock:
+            self._free.append(buffer)
 
 
 def text_in(pointer: Pointer, name: str) -> str:

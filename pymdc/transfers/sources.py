@@ -11,7 +11,7 @@ from ..core.job import Job
 from ..errors import ChannelError, IntegrityError
 from .channels import DataChannels
 from .direct import DirectDownloads
-from .shards import Pointer, ShardBuffer, text_in
+from .shards import BufferPool, Pointer, ShardBuffer, text_in
 
 __all__ = ["ShardSources"]
 
@@ -25,6 +25,7 @@ class ShardSources:
 
     Attributes:
         dispatcher: its threads fetch shards ahead of their turn. A shard that is waited for begins at once.
+        buffers: where the shards of all downloads are gathered.
     """
 
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
@@ -32,6 +33,7 @@ class ShardSources:
         self._direct = DirectDownloads(timeout, verify)
         # One for all downloads together: many busy threads would slow down the thread of a window.
         self.dispatcher = Dispatcher(config.SHARDS_AHEAD)
+        self.buffers = BufferPool()
 
     def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
         """Fetch a shard and verify it: from its URL, or over the channel if that fails for any reason.

@@ -1,0 +1,43 @@
+"""Hashing what comes, without keeping every core of the machine busy."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Protocol
+
+__all__ = ["Digest", "Turns", "add_to"]
+
+
+class Digest(Protocol):
+    """A hash that is being made, as of `hashlib`."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+
+class Turns:
+    """Lets so many threads hash at once as there are cores, less one, so that the thread of a window finds a free one.
+
+    `hashlib` lets other threads run meanwhile. Eight downloads would keep more threads busy than there are cores, and a
+    window would wait for its turn on a core as long as all of them.
+    """
+
+    def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget who hashes: in the child of a fork these threads are not there."""
+        self.free = threading.Semaphore(max(1, (os.cpu_count() or 1) - 1))
+
+
+_turns = Turns()
+
+
+def add_to(digest: Digest, data: bytes | memoryview, turns: Turns = _turns) -> None:
+    """Hash more bytes, when it is this thread's turn."""
+    with turns.free:
+        digest.update(data)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+    os.register_at_fork(after_in_child=_turns.begin_anew)
