@@ -12,6 +12,15 @@ __all__ = ["COMMANDS", "cli"]
 
 # Each command: where it is, and what the help says. A command's module is loaded when the command is needed.
 COMMANDS = {
+    "Account": {
+        "register": ("accounts:register", "Register an account at a bridge."),
+        "activate": ("accounts:activate", "Activate an account with the link in its mail."),
+        "login": ("accounts:login", "Log in: make a key pair, and register it with the password."),
+        "logout": ("accounts:logout", "Remove the profile's key at the bridge."),
+        "whoami": ("accounts:whoami", "Show the account, the bridge and the key."),
+        "keys": ("key_commands:keys", "List the keys of the account, or change them."),
+        "profiles": ("profile_commands:profiles", "List the profiles, or change them."),
+    },
     "Other commands": {
         "bridge": ("bridge:bridge", "Serve a Metadisk bridge until it is told to stop."),
         "quickstart": ("quickstart:quickstart", "Run the documented flow against a bridge of its own."),

@@ -124,6 +124,28 @@ class Profiles:
             document.setdefault("current", profile.name)
             document.setdefault("profiles", tomlkit.table(is_super_table=True))[profile.name] = table
 
+    def forget_login(self, name: str) -> None:
+        """Forget the key of a profile, and keep the rest.
+
+        Raises:
+            Failure: there is no profile of this name.
+        """
+        with self._changing() as document:
+            profile = self.find(name)
+            for key in ("public_key", "kept_in"):
+                document["profiles"][name].pop(key, None)
+            self._forget_unless_shared(profile)
+
+    def forget_key(self, profile: Profile) -> None:
+        """Forget the private key of what a profile was before, unless another profile has it."""
+        with self._changing():
+            self._forget_unless_shared(profile)
+
+    def _forget_unless_shared(self, profile: Profile) -> None:
+        others = (each for each in self.all() if each.name != profile.name)
+        if not any(each.public_key == profile.public_key for each in others):
+            forget_key(self.folder, profile.public_key, profile.kept_in)
+
     def use(self, name: str) -> None:
         """Make a profile the current one.
 
@@ -159,9 +181,7 @@ class Profiles:
             del document["profiles"][name]
             if document.get("current") == name:
                 del document["current"]
-            shared = any(each.public_key == profile.public_key for each in self.all() if each.name != name)
-            if not shared:
-                forget_key(self.folder, profile.public_key, profile.kept_in)
+            self._forget_unless_shared(profile)
 
     def _read(self) -> Any:
         try:

@@ -20,13 +20,12 @@ if TYPE_CHECKING:
     from ..client import Client
     from .profiles import Profile, Profiles
 
-__all__ = ["Bridge", "Session", "common_options", "pass_session", "session_of"]
+__all__ = ["Bridge", "Session", "common_options", "pass_session"]
 
 BRIDGE_VARIABLE, USER_VARIABLE, PASSWORD_VARIABLE = "STORJ_BRIDGE", "STORJ_BRIDGE_USER", "STORJ_BRIDGE_PASS"
 PROFILE_VARIABLE = "PYMDC_PROFILE"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_KEPT = "pymdc.session"
 
 
 class Bridge(NamedTuple):
@@ -85,6 +84,11 @@ class Session:
             return bridge._replace(url=parse_endpoint(bridge.url).geturl())
         except ValueError as error:
             raise Failure(f"{error}. The {bridge.source} names it.", Code.USAGE) from error
+
+    def use_bridge(self, url: str) -> None:
+        """Take a bridge that a command has found, in place of the one that is named. Call it before `client`."""
+        self._typed_bridge = url
+        self.__dict__.pop("bridge", None)
 
     @cached_property
     def client(self) -> Client:
@@ -173,19 +177,11 @@ class Session:
         return Bridge(profile.bridge, "profile") if profile else Bridge(RETIRED_ENDPOINT, "default")
 
 
-def session_of(context: click.Context) -> Session:
-    """Return the session of a command, which is made at first use."""
-    kept: Session | None = context.meta.get(_KEPT)
-    if kept is None:
-        kept = context.meta[_KEPT] = Session(context)
-    return kept
-
-
 def pass_session(function: _F) -> _F:
     """Give a command's function the session as its first argument."""
 
     def call(*arguments: Any, **values: Any) -> Any:
         context = click.get_current_context()
-        return context.invoke(function, session_of(context), *arguments, **values)
+        return context.invoke(function, Session(context), *arguments, **values)
 
     return update_wrapper(call, function)  # type: ignore[return-value]

@@ -6,7 +6,6 @@ import os
 import sys
 from concurrent.futures import CancelledError
 from http.client import RemoteDisconnected
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
@@ -157,14 +156,15 @@ def test_the_group_can_be_called_from_a_program() -> None:
         group_with(raising(Failure("no"))).main(["do"], standalone_mode=False)
 
 
+@pytest.mark.parametrize("size", [10, 10_000_000])
 def test_a_reader_that_goes_away_ends_the_command_without_a_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    size: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         with pytest.raises(SystemExit) as ended:
-            group_with(lambda: click.echo("data" * 100_000)).main(["do"])
+            group_with(lambda: sys.stdout.write("d" * size) and None).main(["do"])
     assert ended.value.code == Code.CLOSED_PIPE
     assert capfd.readouterr().err == ""

@@ -44,12 +44,17 @@ def test_every_command_has_help_and_the_list_of_commands_says_what_it_says(name:
     assert words.endswith(".")
     assert words.removesuffix(".") in " ".join(ran.output.split())
     assert f"{name} " in CliRunner().invoke(cli, ["--help"]).output
+    assert name in cli.list_commands(click.Context(cli))
+
+
+def test_a_command_that_is_not_there_is_an_error_of_usage() -> None:
+    ran = CliRunner().invoke(cli, ["nothing"], prog_name="pymdc")
+    assert (ran.exit_code, ran.stderr) == (2, "Error: No such command 'nothing'. See: pymdc --help\n")
 
 
 def test_without_the_cli_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "click", None)
-    for module in [name for name in sys.modules if name.startswith("pymdc.cli")]:
-        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(sys.modules, "pymdc.cli.main")
     with pytest.raises(SystemExit) as exit_:
         main()
     assert exit_.value.code == 'The command needs more than the library: pip install "pymdc-metadisk[cli,bridge]"'
