@@ -11,7 +11,7 @@ import hashlib
 import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -46,17 +46,20 @@ class Blobs:
 
     Every method but those that read blocks, threads may share it, and each may raise `Unavailable`.
 
+    Arguments:
+        spool: the folder for what waits to be sent to an object store; by default that of the system.
+
     Attributes:
         engine: whether the store answers.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, spool: Path | None = None) -> None:
         self.engine = Engine("the store")
         self._engine: Folder | Objects
         self._store: ObjectStore
         with _translated(Engine("the store")):  # nobody is asked yet: no answer, then, of the store's own
             if "://" in location:
-                self._engine = Objects(location)
+                self._engine = Objects(location, spool)
                 self._store = self._engine.store
             else:
                 self._engine = Folder(Path(location).resolve())
@@ -64,9 +67,9 @@ class Blobs:
 
     def put(self, name: str, data: bytes | bytearray) -> None:
         """Keep a blob. When this returns, it is on the disk, or in S3."""
-        writing = self.writer(name)
-        writing.write([bytes(data)])
-        writing.commit()
+        with closing(self.writer(name)) as writing:
+            writing.write([bytes(data)])
+            writing.commit()
         self.settle(name.partition("/")[0])
 
     def writer(self, name: str) -> BlobWriter:
@@ -167,7 +170,7 @@ class Blobs:
     def mark(self, identity: str) -> None:
         """Write the identity of its database into the store."""
         with _translated(self.engine):
-            obstore.put(self._store, IDENTITY, identity.encode(), use_multipart=False)
+            self._engine.mark(IDENTITY, identity.encode())
 
     def size(self, name: str) -> int | None:
         """Return how many bytes a blob has, or `None` where there is none."""

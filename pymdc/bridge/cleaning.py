@@ -110,7 +110,7 @@ def _steps(store: Store, blobs: Blobs, now: int, tally: _Tally) -> Iterator[bool
         yield True
     while store.leftovers.empty_bucket():
         yield True
-    for upload in store.leftovers.dead_uploads():
+    for upload in store.leftovers.dead_uploads(now):
         if tally.removed(blobs.delete_upload, upload):
             store.leftovers.removed_uploads([upload])
         yield False

@@ -74,7 +74,7 @@ class Bridge:
             store = Store(settings.database_url)
         try:
             with _explained("store"):
-                blobs = Blobs(settings.store_location)
+                blobs = Blobs(settings.store_location, settings.data)
                 blobs.check()
                 claim(store, blobs)
         except BaseException:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -43,6 +44,14 @@ class Folder:
             final.parent.mkdir(mode=0o700)
             sync(self.path)
             return FileWriter(temporary, final)
+
+    def mark(self, name: str, data: bytes) -> None:
+        """Keep a small file that is no blob, for its owner alone."""
+        final = self.path / name
+        writing = FileWriter(final.with_name(f"{name}-{secrets.token_hex(8)}{_TEMPORARY}"), final)
+        writing.write([data])
+        writing.commit()
+        sync(self.path)
 
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable."""

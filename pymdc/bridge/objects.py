@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -44,9 +46,14 @@ _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 
 
 class Objects:
-    """The object store at a URL. Every method but `read` blocks, and may raise what obstore raises."""
+    """The object store at a URL. Every method but `read` blocks, and may raise what obstore raises.
 
-    def __init__(self, url: str) -> None:
+    Arguments:
+        spool: the folder for blobs that are not complete yet, or wait to be sent; by default that of the system.
+    """
+
+    def __init__(self, url: str, spool: Path | None = None) -> None:
+        self._spool = spool
         self._lacks_credentials = url.startswith("s3://") and not any(os.environ.get(name) for name in _CREDENTIALS)
         if self._lacks_credentials and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
             raise PermissionError(_NO_CREDENTIALS)  # obstore does not know this variable, and would ask all the same
@@ -54,7 +61,11 @@ class Objects:
 
     def writer(self, name: str) -> _ObjectWriter:
         """Begin a blob."""
-        return _ObjectWriter(self.store, name)
+        return _ObjectWriter(self.store, name, self._spool)
+
+    def mark(self, name: str, data: bytes) -> None:
+        """Keep a small object that is no blob."""
+        obstore.put(self.store, name, data, use_multipart=False)
 
     def settle(self, upload: str) -> None:
         """Do nothing: an object store keeps what it has accepted."""
@@ -117,20 +128,27 @@ class Objects:
 
 
 class _ObjectWriter:
-    """A blob that is being written: it is sent as a whole."""
+    """A blob that is being written: it is sent as a whole.
 
-    def __init__(self, store: ObjectStore, name: str) -> None:
+    Until then it lies in a file without a name, so that slow clients cost room on the disk and no memory. What is in
+    memory at once is what is being sent, and no more is sent at a time than there are threads for it.
+    """
+
+    def __init__(self, store: ObjectStore, name: str, spool: Path | None) -> None:
         self._store = store
         self._name = name
-        self._data = bytearray()
+        self._file = tempfile.TemporaryFile(dir=spool, buffering=0)  # noqa: SIM115 -- closed when it is done with
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Add pieces."""
-        self._data += b"".join(pieces)
+        data = memoryview(b"".join(pieces))
+        while data:
+            data = data[self._file.write(data) :]
 
     def commit(self) -> None:
         """Send the blob."""
-        obstore.put(self._store, self._name, self._data, use_multipart=False)
+        self._file.seek(0)
+        obstore.put(self._store, self._name, self._file.read(), use_multipart=False)
         self.close()
 
     def discard(self) -> None:
@@ -138,8 +156,8 @@ class _ObjectWriter:
         self.close()
 
     def close(self) -> None:
-        """Let go of the memory; more than once does nothing."""
-        self._data = bytearray()
+        """Let go of the file; more than once does nothing."""
+        self._file.close()
 
 
 async def _next(chunks: Any) -> bytes:

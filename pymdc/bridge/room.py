@@ -17,20 +17,23 @@ _MEGABYTE = 10**6
 def check_room(settings: Settings, size: float) -> None:
     """Look whether there is room for a file of `size` bytes on the disks of a bridge, and for `minimum_free` beside it.
 
-    Only folders are looked at: nobody can tell how much an object store takes. This blocks.
+    Only folders are looked at: nobody can tell how much an object store takes. This blocks. The file itself takes room
+    where the store is; the data folder holds the database and what waits to be sent to an object store.
 
     Raises:
         Full: there is not.
         Unavailable: a disk is away.
     """
-    folders = [settings.store_location] if "://" not in settings.store_location else []
-    folders += [str(settings.data)] if settings.database_url.startswith("sqlite") else []
-    for folder in folders:
+    elsewhere = "://" in settings.store_location
+    folders = {} if elsewhere else {settings.store_location: size}
+    if elsewhere or settings.database_url.startswith("sqlite"):
+        folders[str(settings.data)] = 0 if elsewhere else size
+    for folder, taken in folders.items():
         try:
             free = shutil.disk_usage(folder).free
         except OSError as error:
             _log.warning("the store failed: %s", error)
             raise Unavailable("The store is not available, try again later") from error
-        if free - size < settings.minimum_free * _MEGABYTE:
+        if free - taken < settings.minimum_free * _MEGABYTE:
             _log.warning("an upload of %d MB was refused: %d MB are free at %s", size / 1e6, free / 1e6, folder)
             raise Full

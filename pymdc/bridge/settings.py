@@ -75,7 +75,7 @@ SMTP_SECONDS = 15.0  # how long the mail server may be silent; whoever registers
 
 
 # What an operator may set otherwise.
-UPLOADS_PER_ADDRESS = 32  # each holds 2 MiB of memory, or 17 where the store is S3; a busy office still gets through
+UPLOADS_PER_ADDRESS = 32  # each holds 2 MiB of memory; a busy office still gets through
 REQUESTS = 512  # requests under way: more would only wait for the database, and take memory meanwhile
 CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
 REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest a bridge floods other people's inboxes

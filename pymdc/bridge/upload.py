@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -190,11 +190,12 @@ class ShardWriter:
             await self._bridge.in_store(self._bridge.blobs.settle, self._upload)
         return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards))
 
-    async def settle(self) -> None:
-        """Wait until nothing is being written any more, whether that succeeds or not."""
+    async def settle(self) -> Sequence[object]:
+        """Wait until nothing is being written any more, and return what came of it: results and exceptions."""
         under_way = [task for task in (self._writing, self._keeping) if task is not None]
-        await asyncio.gather(*under_way, return_exceptions=True)
+        results = await asyncio.gather(*under_way, return_exceptions=True)
         self._shard.close()
+        return results
 
     async def _write_pieces(self) -> None:
         await self._written()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -217,3 +218,24 @@ def test_a_store_in_memory_answers_and_has_no_urls() -> None:
     blobs = Blobs("memory:///")
     blobs.check()
     assert blobs.urls(["0123/0"], 60) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_blobs_that_wait_to_be_sent_cost_no_memory_and_leave_no_file(tmp_path: Path) -> None:
+    blobs, piece, count = Blobs("memory:///", tmp_path), os.urandom(1 << 20), 40
+    before = resident_bytes()
+    writings = [blobs.writer(f"upload/{number}") for number in range(count)]
+    for writing in writings:
+        for _ in range(8):
+            writing.write([piece[:1000], piece[1000:]])
+    assert resident_bytes() - before < (count * 8 << 20) / 4
+    writings[0].commit()
+    assert blobs.size("upload/0") == 8 << 20
+    assert blobs.content("upload/0") == piece * 8
+    for writing in writings:
+        writing.close()
+    assert not list(tmp_path.iterdir())
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

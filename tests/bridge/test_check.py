@@ -19,7 +19,7 @@ from pymdc.bridge.repair import mend, remove
 from pymdc.bridge.store import Shard, Store
 
 from ..engines import shared_s3
-from .harness import Running, file_hash, object_store, settings_for
+from .harness import Running, cleaned, file_hash, object_store, settings_for
 
 NOBODY, LIVE, GONE = "0123" * 8, "a" * 32, "b" * 32
 
@@ -90,6 +90,24 @@ def test_counts_that_do_not_agree_are_found(own_bridge: Running, engines: tuple[
         f"miscounted: file {name}: 2 noted, 1 found",
         f"miscounted: shard {name}: 3 noted, 1 found",
     ])  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", ["entries", "content_shards"])
+def test_what_turns_out_to_be_used_by_nothing_is_given_up(
+    own_bridge: Running, engines: tuple[Store, Blobs], lost: str
+) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    alice.upload(bucket, b"data")
+    own_bridge.sql("DELETE FROM entries")
+    if lost == "content_shards":
+        own_bridge.sql("DELETE FROM content_shards")
+        own_bridge.sql("DELETE FROM contents")
+    assert mend(*engines, found(engines), lambda line: None) == 0
+    assert own_bridge.sql("SELECT hash FROM shards") == own_bridge.sql("SELECT hash FROM contents") == []
+    assert found(engines) == Findings()
+    cleaned(own_bridge.settings)
+    assert own_bridge.blobs() == []
 
 
 def test_what_nothing_points_to_is_found_and_removed_when_it_is_old(

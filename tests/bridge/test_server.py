@@ -129,13 +129,14 @@ def test_a_bridge_ends_when_it_is_told_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files have no such modes here")
-def test_nobody_else_can_read_the_database_whatever_the_umask(tmp_path: Path) -> None:
+def test_nobody_else_can_read_what_a_bridge_keeps_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         (tmp_path / "bridge.sqlite").touch(mode=0o644)
         with BridgeThread(Settings(tmp_path, port=0)) as bridge:
             httpx.post(f"{bridge.url}/users", json={"email": "a@example.com", "password": "ab" * 32}).raise_for_status()
             modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("bridge.sqlite*")}
+            modes |= {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "shards").iterdir()}
     finally:
         os.umask(before)
-    assert modes == {"bridge.sqlite": 0, "bridge.sqlite-wal": 0, "bridge.sqlite-shm": 0}
+    assert modes == {"bridge.sqlite": 0, "bridge.sqlite-wal": 0, "bridge.sqlite-shm": 0, "identity": 0}

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from .. import auth, fields
 from ..context import Bridge
-from ..errors import Refused
+from ..errors import Full, Refused, Unavailable
 from ..healing import broken_blobs
 from ..listing import listing
 from ..requests import Reply, client, is_gone, read_body
@@ -80,10 +80,10 @@ async def _upload(bridge: Bridge, request: Request) -> Response:
         entry = Entry(found.id, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
         broken = await broken_blobs(bridge, stored)
         await bridge.in_database(bridge.store.files.commit, started, entry, stored, broken, bridge.allowance)
-    except BaseException:
+    except BaseException as error:
         with anyio.CancelScope(shield=True):
-            await writer.settle()
-            await _give_up(bridge, started)
+            results = await writer.settle()
+            await _give_up(bridge, started, settled=not any(map(_is_doubtful, (error, *results))))
         raise
     return Reply(_shown(entry))
 
@@ -101,18 +101,36 @@ async def _receive(
         if received > size + MULTIPART_BYTES:
             raise Refused(413, "The multipart data around the file is too large")
         if time.monotonic() - touched > UPLOAD_TOUCH_SECONDS:
-            await bridge.in_database(bridge.store.files.touch, upload, bridge.now())
+            await _touch(bridge, upload)
             touched = time.monotonic()
     part.finish()
     if writer.size < size:
         raise Refused(400, "File does not match the declared size")
 
 
-async def _give_up(bridge: Bridge, upload: str) -> None:
+async def _touch(bridge: Bridge, upload: str) -> None:
+    try:
+        await bridge.in_database(bridge.store.files.touch, upload, bridge.now())
+    except Unavailable as error:  # the next sign of life is in time too
+        _log.warning("upload %s gives no sign of life now: %s", upload, error)
+
+
+def _is_doubtful(result: object) -> bool:
+    return isinstance(result, Unavailable) and not isinstance(result, Full)
+
+
+async def _give_up(bridge: Bridge, upload: str, *, settled: bool) -> None:
+    """Remove what an upload has stored.
+
+    Arguments:
+        settled: whether the store has answered for every blob. Where it has not, a blob may still appear, so the
+            upload stays noted and the clean-up removes its blobs once more, later.
+    """
     try:
         if await bridge.in_database(bridge.store.files.abandon, upload):
             await bridge.in_store(bridge.blobs.delete_upload, upload)
-            await bridge.in_database(bridge.store.leftovers.removed_uploads, [upload])
+            if settled:
+                await bridge.in_database(bridge.store.leftovers.removed_uploads, [upload])
     except Refused as error:
         _log.warning("upload %s is left to the next clean-up: %s", upload, error)
 

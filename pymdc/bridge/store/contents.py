@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from .tables import content_shards, contents, garbage, shards
 
-__all__ = ["AT_ONCE", "Shard", "Stored", "add", "heal", "mark_garbage", "release"]
+__all__ = ["AT_ONCE", "Shard", "Stored", "add", "heal", "mark_garbage", "release", "release_shard"]
 
 
 AT_ONCE = 500  # values in one statement: each database has a limit, and all limits are higher
@@ -88,21 +88,26 @@ def _heal(connection: sa.Connection, own: Sequence[Shard], broken: Collection[st
     mark_garbage(connection, unused.values())
 
 
-def release(connection: sa.Connection, names: Iterable[str]) -> None:
-    """Remove one reference from each of these contents.
+def release(connection: sa.Connection, names: Iterable[str], by: int = 1) -> None:
+    """Remove one reference, or `by` references, from each of these contents.
 
     A content without references is removed, and so is each of its shards that no other content uses.
     """
     released: list[str] = []
     for name in sorted(names):
-        _count(connection, contents, name, -1)
+        _count(connection, contents, name, -by)
         unused = contents.c.hash == name, contents.c.references == 0
         if connection.execute(sa.select(contents.c.hash).where(*unused)).one_or_none() is not None:
             released += _take_apart(connection, name)
     for name, times in sorted(Counter(released).items()):
-        _count(connection, shards, name, -times)
-        gone = shards.delete().where(shards.c.hash == name, shards.c.references == 0)
-        mark_garbage(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
+        release_shard(connection, name, times)
+
+
+def release_shard(connection: sa.Connection, name: str, by: int) -> None:
+    """Remove `by` references from a shard. A shard without references is removed."""
+    _count(connection, shards, name, -by)
+    gone = shards.delete().where(shards.c.hash == name, shards.c.references == 0)
+    mark_garbage(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
 
 
 def _take_apart(connection: sa.Connection, content: str) -> set[str]:

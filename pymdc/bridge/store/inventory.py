@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from .contents import Shard
+from .contents import Shard, release, release_shard
 from .database import Database, patiently
 from .tables import buckets, content_shards, contents, entries, garbage, shards, uploads
 
@@ -63,7 +63,10 @@ class Inventory:
             return connection.execute(query).scalars().all()
 
     def recount(self) -> Sequence[str]:
-        """Put right what is wrong with the counts, and return what was, a line each."""
+        """Put right what is wrong with the counts, and return what was, a line each.
+
+        What nothing uses is given up.
+        """
         lines = []
         for what, (query, key, noted, found) in _COUNTS.items():
             with self._database.read() as connection, patiently(connection):
@@ -74,6 +77,7 @@ class Inventory:
                 with self._database.write() as connection:
                     connection.execute(mine.values({noted: noted}))
                     connection.execute(mine.values({noted: found}))
+                    _UNUSED.get(what, _keep)(connection, name)
                 lines.append(f"the count of {what} {name}")
         return lines
 
@@ -98,6 +102,14 @@ def _count(column: sa.Column[Any], *of: sa.ColumnElement[bool]) -> sa.ScalarSele
     return sa.select(sa.func.count(column.distinct())).where(*of).scalar_subquery()
 
 
+def _keep(_: sa.Connection, __: str) -> None:
+    """Leave what stays, however little is in it."""
+
+
+_UNUSED: dict[str, Callable[[sa.Connection, str], None]] = {
+    "shard": lambda connection, name: release_shard(connection, name, 0),
+    "file": lambda connection, name: release(connection, [name], 0),
+}  # what gives up a thing of each kind if its count is zero
 _HELD = (
     sa.select(sa.cast(sa.func.coalesce(sa.func.sum(contents.c.size), 0), sa.BigInteger))
     .where(entries.c.content == contents.c.hash, entries.c.bucket == buckets.c.id)

@@ -40,9 +40,8 @@ class Leftovers:
 
     def bury(self, now: int) -> None:
         """Give up the uploads that gave no sign of life for so long that their process must have died."""
-        lease = now - UPLOAD_LEASE_SECONDS * 1000
         with self._database.write() as connection:
-            connection.execute(uploads.update().where(uploads.c.touched < lease).values(dead=True))
+            connection.execute(uploads.update().where(_silent(now)).values(dead=True))
 
     def empty_bucket(self) -> bool:
         """Take some files from a deleted bucket, and tell whether there may be more to do."""
@@ -72,10 +71,13 @@ class Leftovers:
         with self._database.write() as connection:
             connection.execute(bridge.update().values(held=database_time() + seconds * 1000))
 
-    def dead_uploads(self, limit: int = _ROWS) -> Sequence[str]:
-        """Return some uploads whose blobs are to be removed."""
+    def dead_uploads(self, now: int, limit: int = _ROWS) -> Sequence[str]:
+        """Return some uploads whose blobs are to be removed.
+
+        An object store may finish late what it was sent, so they are those that were silent for long.
+        """
         in_use = sa.exists().where(shards.c.blob.between(uploads.c.id + "/", uploads.c.id + "0"))  # "0" follows "/"
-        query = sa.select(uploads.c.id).where(uploads.c.dead.is_(True), ~in_use, ~_held()).limit(limit)
+        query = sa.select(uploads.c.id).where(uploads.c.dead.is_(True), _silent(now), ~in_use, ~_held()).limit(limit)
         with self._database.read() as connection:
             return connection.execute(query).scalars().all()
 
@@ -95,6 +97,10 @@ class Leftovers:
         """Forget blobs that were removed."""
         with self._database.write() as connection:
             connection.execute(garbage.delete().where(garbage.c.blob.in_(names)))
+
+
+def _silent(now: int) -> sa.ColumnElement[bool]:
+    return uploads.c.touched < now - UPLOAD_LEASE_SECONDS * 1000
 
 
 def _held() -> sa.ColumnElement[bool]:

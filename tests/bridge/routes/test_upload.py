@@ -6,12 +6,15 @@ import contextlib
 import logging
 from pathlib import Path
 
+import obstore
 import pytest
 
+from pymdc.bridge import cleaning
+from pymdc.bridge.blobs import Blobs
 from pymdc.bridge.routes import files
-from pymdc.bridge.store import database
+from pymdc.bridge.store import Store, database
 
-from ..harness import Running, cleaned, locked, multipart, running, until
+from ..harness import Running, cleaned, locked, multipart, object_store, running, until
 from ..test_middleware import connected, head
 
 
@@ -42,6 +45,37 @@ def test_an_upload_gives_signs_of_life(own_bridge: Running, monkeypatch: pytest.
         until(own_bridge, lambda: own_bridge.sql("SELECT * FROM uploads WHERE touched > 0"))
         connection.sendall(body[-1:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_sign_of_life_that_fails_ends_no_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(files, "UPLOAD_TOUCH_SECONDS", 0.0)
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 10)
+    with running(tmp_path) as bridge, connected(bridge) as connection:
+        alice = bridge.person()
+        bucket, body = alice.bucket(), multipart(bytes(1000))
+        connection.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH"), 1000))
+        until(bridge, lambda: bridge.sql("SELECT * FROM uploads"))
+        with locked(bridge.settings.database_url):
+            connection.sendall(body[:-1])
+            until(bridge, lambda: "gives no sign of life now" in caplog.text)
+        connection.sendall(body[-1:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_what_a_store_finishes_late_is_cleaned_away_too(own_bridge: Running) -> None:
+    alice = own_bridge.person()
+    bucket = alice.bucket()
+    with own_bridge.without_store():
+        assert alice.upload(bucket, b"data").status_code == 503
+    ((upload,),) = own_bridge.sql("SELECT id FROM uploads")
+    store = Store(own_bridge.settings.database_url)
+    cleaning.sweep(store, Blobs(own_bridge.settings.store_location), store.now())
+    store.close()
+    obstore.put(object_store(own_bridge.settings), f"{upload}/0", b"late")
+    cleaned(own_bridge.settings)
+    assert empty(own_bridge)
 
 
 def test_a_store_that_fails_is_told_and_nothing_is_left(own_bridge: Running) -> None:
