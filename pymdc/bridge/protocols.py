@@ -133,10 +133,8 @@ class Http(HttpToolsProtocol):
             self._drop_later()
 
     def _is_gone(self) -> bool:
-        # Asked of the system: while a connection is not read from, asyncio does not notice its end.
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket"), _PEER_CLOSED)
-        return self.transport.is_closing() or bool(poll.poll(0))
+        # A transport that is closing may have no file any more.
+        return self.transport.is_closing() or _has_peer_closed(self.transport.get_extra_info("socket"))
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -285,6 +283,13 @@ class _Reader:
             _reset(self._transport)
         else:
             self.is_slow()
+
+
+def _has_peer_closed(connection: socket.socket) -> bool:
+    # Asked of the system: while a connection is not read from, asyncio does not notice its end.
+    poll = select.poll()
+    poll.register(connection, _PEER_CLOSED)
+    return bool(poll.poll(0))
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -72,10 +72,13 @@ def test_an_upload_whose_client_goes_while_it_waits_is_forgotten(tmp_path: Path)
         alice = bridge.person()
         bucket, body = alice.bucket(), multipart(bytes(20 << 20))
         token, log = alice.token(bucket, "PUSH"), tmp_path / "log"
+        assert bridge.thread._server is not None
+        line = bridge.thread._server.bridge.limits.uploads
         with slow_upload(alice, bucket, b"slow") as finish:
             for size in (100_000, 100):  # one that stops being read, and one that is read to its end
                 with connected(bridge) as waiting:
                     waiting.sendall(head(alice, bucket, len(body), token) + body[:size])
+                    until(bridge, lambda: line.waiting)
                 until(bridge, lambda: '"status":400' in log.read_text())
                 log.write_text("")
             assert finish() == 200

@@ -18,6 +18,7 @@ from ..harness import run_sql, settings_for
 from .conftest import POINTS, USER, accept
 
 NOW = 1_795_387_055_461  # milliseconds
+THREADS = 4  # each may need two of the nine connections at once
 SECONDS, MICROSECONDS = NOW // 1000, NOW * 1000
 
 
