@@ -12,6 +12,19 @@ __all__ = ["COMMANDS", "cli"]
 
 # Each command: where it is, and what the help says. A command's module is loaded when the command is needed.
 COMMANDS = {
+    "Files": {
+        "ls": ("listing:ls", "List the buckets, or the files of a bucket."),
+        "cp": ("cp:cp", "Copy files to a bridge, from it, or between buckets."),
+        "put": ("cp:put", "Send one file, or standard input."),
+        "cat": ("cp:cat", "Write files of a bridge to standard output."),
+        "rm": ("rm:rm", "Remove files from a bucket."),
+        "mb": ("buckets:mb", "Make a bucket."),
+        "rb": ("buckets:rb", "Remove a bucket."),
+        "bucket": ("buckets:bucket", "Show a bucket or change it."),
+        "du": ("listing:du", "Add up the sizes of files."),
+        "find": ("listing:find", "Find files."),
+        "token": ("listing:token", "Write a token."),
+    },
     "Account": {
         "register": ("accounts:register", "Register an account at a bridge."),
         "activate": ("accounts:activate", "Activate an account with the link in its mail."),

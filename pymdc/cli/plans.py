@@ -1,0 +1,258 @@
+"""Decide what becomes of each file that is to be copied: where it goes, and what happens to a file that is there.
+
+A file that is there with the same content is left as it is, so a command that was interrupted can be typed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ..core.hashes import content_hash
+from ..transfers.names import numbered
+from .engine import Result
+from .names import bridge_name, readable_name
+from .transfers import BucketFiles, Copy, Download, Transfer, Upload
+
+__all__ = [
+    "EXISTS",
+    "Destination",
+    "Exists",
+    "Place",
+    "Planned",
+    "hash_of",
+    "plan_copies",
+    "plan_downloads",
+    "plan_uploads",
+]
+
+Exists = Literal["error", "skip", "rename", "replace"]
+EXISTS: tuple[Exists, ...] = ("error", "skip", "rename", "replace")
+"""What may happen to a file that is there with other content."""
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass
+class Planned:
+    """What is to be done.
+
+    Attributes:
+        transfers: what is to be copied.
+        failed: what cannot be copied, and why.
+        same, skipped: how many files were there: with the same content, and with another one, which `--exists skip`
+            leaves alone.
+    """
+
+    transfers: list[Transfer] = field(default_factory=list)
+    failed: list[Result] = field(default_factory=list)
+    same: int = 0
+    skipped: int = 0
+
+
+class Place(NamedTuple):
+    """Where a file may go: under which name (a path), and which files (their hashes) it replaces there."""
+
+    name: str
+    replaces: tuple[str, ...] = ()
+
+
+class Destination:
+    """A bucket to which files are sent.
+
+    Arguments:
+        bucket: the bucket.
+        files: what is in it.
+        exists: what happens to a file that is there.
+    """
+
+    def __init__(self, bucket: BucketFiles, files: Iterable[Mapping[str, Any]], exists: Exists) -> None:
+        self.bucket = bucket
+        self._exists = exists
+        self._hashes: dict[str, list[str]] = defaultdict(list)  # by name; one of this very command has none yet
+        self._names: dict[str, str] = {}  # by hash
+        self._sizes = Counter[int]()
+        for file in files:
+            name = readable_name(file.get("filename"))
+            self._hashes[name].append(str(file.get("hash")))
+            self._names[str(file.get("hash"))] = name
+            self._sizes[file.get("size") or 0] += 1
+
+    def expect(self, sizes: Iterable[int]) -> None:
+        """Say how large the files are that are to come."""
+        self._sizes.update(sizes)
+
+    def may_have(self, size: int) -> bool:
+        """Tell whether a file that is to come may have the content of another one: then its hash is needed."""
+        return self._sizes[size] > 1
+
+    def place(self, name: str, file_hash: str) -> Place | None:
+        """Choose where a file goes. Return `None` if it is not to be sent, since `--exists skip` says so.
+
+        Arguments:
+            name: the name that it is to have: a path.
+            file_hash: its hash, or "" where no other file has its size.
+
+        Raises:
+            _Same: it is there already.
+            FileExistsError: another file is in its way.
+        """
+        if (other := self._names.get(file_hash)) is not None and (other == name or self._exists != "replace"):
+            self._refuse_known(name, other)
+            return None
+        if name not in self._hashes:
+            return self._taken(Place(name), file_hash)
+        if self._exists == "skip":
+            return None
+        if self._exists == "rename":
+            return self._taken(Place(self._free(name)), file_hash)
+        if self._exists == "error" or not all(self._hashes[name]):
+            raise _in_the_way(self.bucket.address(bridge_name(name)))
+        return self._taken(Place(name, tuple(self._hashes[name])), file_hash)
+
+    def _refuse_known(self, name: str, other: str) -> None:
+        if other == name:
+            raise _Same
+        if self._exists != "skip":
+            words = f"the bucket keeps a content once, and has this one as {other}"
+            raise FileExistsError(f"{words}. To give it this name instead: --exists replace")
+
+    def _taken(self, place: Place, file_hash: str) -> Place:
+        self._hashes[place.name] = [file_hash]
+        if file_hash:
+            self._names[file_hash] = place.name
+        return place
+
+    def _free(self, name: str) -> str:
+        folder, slash, last = name.rpartition("/")
+        number = 2
+        while (free := f"{folder}{slash}{numbered(last, number)}") in self._hashes:
+            number += 1
+        return free
+
+
+class _Same(Exception):  # noqa: N818 - it is no error: the file is there already
+    pass
+
+
+def plan_uploads(planned: Planned, sources: Iterable[tuple[Path, str]], to: Destination, *, label: str = "") -> None:
+    """Plan uploads.
+
+    Arguments:
+        sources: the files, each with the name that it is to have: a path.
+        label: what messages call the file; else its path.
+    """
+    sized = [(path, name, _size(path)) for path, name in sources]
+    to.expect(size for _, _, size in sized)
+    for path, name, size in sized:
+        upload = Upload(path, to.bucket, bridge_name(name), size, (), label)
+        _decide(planned, upload, partial(_placed, upload, name, to))
+
+
+def plan_copies(
+    planned: Planned, bucket: BucketFiles, sources: Iterable[tuple[Mapping[str, Any], str]], to: Destination
+) -> None:
+    """Plan copies from a bucket to another one.
+
+    Arguments:
+        sources: the files, each with the name that it is to have: a path.
+    """
+    for file, name in sources:
+        copy = Copy(bucket, file, to.bucket, bridge_name(name))
+        _decide(planned, copy, partial(_placed, copy, name, to))
+
+
+def plan_downloads(
+    planned: Planned, bucket: BucketFiles, sources: Iterable[tuple[Mapping[str, Any], Path]], exists: Exists
+) -> None:
+    """Plan downloads.
+
+    Arguments:
+        sources: the files, each with the path that it is to have. Of those with one path the later ones are numbered.
+    """
+    taken = {Path(download.target) for download in planned.transfers}
+    for file, wanted in sources:
+        path, number = wanted, 1
+        while path in taken:
+            number += 1
+            path = wanted.with_name(numbered(wanted.name, number))
+        taken.add(path)
+        download = Download(bucket, file, path, "error" if exists == "skip" else exists)
+        _decide(planned, download, partial(_wanted, download, exists))
+
+
+def _decide(planned: Planned, transfer: Transfer, decide: Callable[[], Transfer | None]) -> None:
+    """Note what becomes of a transfer: `decide` returns it, or `None`, or raises what `_placed` and `_wanted` do."""
+    try:
+        decided = decide()
+    except _Same:
+        planned.same += 1
+    except OSError as error:
+        planned.failed.append(Result(transfer, error))
+    else:
+        planned.skipped += decided is None
+        planned.transfers += [decided] if decided else []
+
+
+def _placed(transfer: Upload | Copy, name: str, to: Destination) -> Transfer | None:
+    """Return the transfer with its name there, or `None` if a file is there that is to be left alone.
+
+    Raises:
+        _Same: the file is there already.
+        FileExistsError: another file is in its way.
+        OSError: it cannot be read.
+    """
+    if isinstance(transfer, Copy):
+        file_hash = str(transfer.file["hash"])
+    else:
+        file_hash = hash_of(transfer.path) if to.may_have(transfer.size) else ""
+    place = to.place(name, file_hash)
+    return place and replace(transfer, name=bridge_name(place.name), replaces=place.replaces)
+
+
+def _wanted(download: Download, exists: Exists) -> Download | None:
+    """Return the download, or `None` if a file is there that is to be left alone.
+
+    Raises:
+        _Same: the file is there already.
+        FileExistsError: another file is in its way.
+        OSError: what is there cannot be read.
+    """
+    path = download.path
+    if not os.path.lexists(path):
+        return download
+    if path.is_file() and path.stat().st_size == download.size and hash_of(path) == download.file["hash"]:
+        raise _Same
+    if exists == "error":
+        raise _in_the_way(path)
+    return None if exists == "skip" else download
+
+
+def _in_the_way(what: object) -> FileExistsError:
+    return FileExistsError(f"{what} is there, with other content. Say what to do: --exists skip, rename or replace")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # the upload will say why
+        return 0
+
+
+def hash_of(path: Path) -> str:
+    """Return the hash by which a bridge would know a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return content_hash(digest.hexdigest())

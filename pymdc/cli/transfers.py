@@ -1,0 +1,226 @@
+"""Uploads, downloads and copies: what each of them does, step by step. `engine.run` runs many of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..api.files import Files
+from ..api.types import Exists
+from ..core.delivery import Callback
+from ..core.handle import Handle
+from ..errors import unwrap
+from .addresses import format_address
+from .names import readable_name
+
+__all__ = ["BucketFiles", "Copy", "Download", "Moved", "Removal", "Start", "Steps", "Transfer", "Upload"]
+
+Start = Callable[[Callback], Handle]
+"""Starts one call; its value goes to the callback."""
+
+Steps = Generator[Start, Any, Any]
+"""Gives the calls of a transfer one after the other, is sent the value of each, and returns what the transfer gives.
+It raises what stops the transfer."""
+
+Moved = Callable[[int], object]
+"""Takes how many bytes of a transfer are done."""
+
+
+@dataclass(frozen=True)
+class BucketFiles:
+    """The files of a bucket, and the bucket's name for messages."""
+
+    name: str
+    files: Files
+
+    def address(self, name: object) -> str:
+        """Return how a person writes a file of this bucket.
+
+        Arguments:
+            name: the file's name at the bridge.
+        """
+        return format_address(self.name, readable_name(name))
+
+
+@dataclass(frozen=True, eq=False)
+class Upload:
+    """Send a file.
+
+    Attributes:
+        path: the file.
+        bucket: where to.
+        name: what the bridge is to call it; see `names.bridge_name`.
+        size: its size in bytes, for the bars.
+        replaces: the hashes of files that are deleted when this one is stored.
+        label: what messages call the file; else its path.
+    """
+
+    path: Path
+    bucket: BucketFiles
+    name: str
+    size: int = 0
+    replaces: tuple[str, ...] = ()
+    label: str = ""
+
+    kind = "upload"
+    memory = 0  # the bytes of the file that it holds in memory at a time: an upload is read as it is sent
+
+    @property
+    def source(self) -> str:
+        return self.label or str(self.path)
+
+    @property
+    def target(self) -> str:
+        return self.bucket.address(self.name)
+
+    @property
+    def work(self) -> int:
+        """How many bytes move, for the bars."""
+        return self.size
+
+    def steps(self, moved: Moved) -> Steps:
+        """Give the calls: see `Steps`."""
+        return _send(self.bucket.files, self.path, self.name, None, self.replaces, moved)
+
+
+@dataclass(frozen=True, eq=False)
+class _FromBridge:
+    """What downloads and copies have in common.
+
+    Attributes:
+        bucket: where from.
+        file: its entry in the listing of the bucket.
+    """
+
+    bucket: BucketFiles
+    file: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        size = self.file.get("size")
+        return size if isinstance(size, int) else 0
+
+    @property
+    def memory(self) -> int:
+        """The bytes of the file that it holds in memory at a time."""
+        return self.size
+
+    @property
+    def source(self) -> str:
+        return self.bucket.address(self.file.get("filename"))
+
+
+@dataclass(frozen=True, eq=False)
+class Download(_FromBridge):
+    """Fetch a file.
+
+    Attributes:
+        path: the file to write. Its folder is made.
+        exists: what happens to a file that is there.
+    """
+
+    path: Path
+    exists: Exists = "error"
+
+    kind = "download"
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    @property
+    def work(self) -> int:
+        """How many bytes move, for the bars."""
+        return self.size
+
+    def steps(self, moved: Moved) -> Steps:
+        """Give the calls: see `Steps`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return (yield from _fetch(self.bucket.files, self.file, self.path, self.exists, moved))
+
+
+@dataclass(frozen=True, eq=False)
+class Copy(_FromBridge):
+    """Copy a file to another bucket, of another bridge too: it is fetched into a temporary file, and sent.
+
+    Attributes:
+        to: where to.
+        name: what the bridge is to call it there.
+        replaces: the hashes of files there that are deleted when this one is stored.
+    """
+
+    to: BucketFiles
+    name: str
+    replaces: tuple[str, ...] = ()
+
+    kind = "copy"
+
+    @property
+    def target(self) -> str:
+        return self.to.address(self.name)
+
+    @property
+    def work(self) -> int:
+        """How many bytes move, for the bars: each one twice."""
+        return 2 * self.size
+
+    def steps(self, moved: Moved) -> Steps:
+        """Give the calls: see `Steps`."""
+        with tempfile.TemporaryDirectory(prefix="pymdc-") as folder:
+            path = Path(folder) / "file"
+            yield from _fetch(self.bucket.files, self.file, path, "error", moved)
+            mimetype = _sendable(self.file.get("mimetype"))
+            sent = _send(self.to.files, path, self.name, mimetype, self.replaces, lambda done: moved(self.size + done))
+            return (yield from sent)
+
+
+@dataclass(frozen=True, eq=False)
+class Removal(_FromBridge):
+    """Delete a file of a bucket: no transfer, but many of them run in the same way."""
+
+    kind = "removal"
+    target = ""
+    work = 0
+
+    def steps(self, moved: Moved) -> Steps:
+        """Give the calls: see `Steps`."""
+        unwrap((yield partial(_delete, self.bucket.files, self.file["hash"])))
+        return self.file
+
+
+Transfer = Upload | Download | Copy | Removal
+
+
+def _fetch(files: Files, file: Mapping[str, Any], path: Path, exists: Exists, moved: Moved) -> Steps:
+    def start(callback: Callback) -> Handle:
+        progress = lambda done, _: moved(done)  # noqa: E731
+        return files.download(file, callback=callback, path=path, exists=exists, progress=progress)
+
+    return unwrap((yield start))
+
+
+def _send(files: Files, path: Path, name: str, mimetype: str | None, replaces: tuple[str, ...], moved: Moved) -> Steps:
+    def start(callback: Callback) -> Handle:
+        progress = lambda done, _: moved(done)  # noqa: E731
+        return files.upload(path, callback=callback, name=name, mimetype=mimetype, progress=progress)
+
+    stored = unwrap((yield start))
+    for old in replaces:
+        if old != stored["hash"]:  # else the bridge has given its one entry of this content the new name
+            unwrap((yield partial(_delete, files, old)))
+    return stored
+
+
+def _delete(files: Files, file_hash: str, callback: Callback) -> Handle:
+    return files.delete(file_hash, callback)
+
+
+def _sendable(mimetype: object) -> str | None:
+    """Return a MIME type that a bridge sent, if it can be sent to another one."""
+    if isinstance(mimetype, str) and mimetype and mimetype.isascii() and mimetype.isprintable():
+        return mimetype
+    return None
