@@ -114,7 +114,7 @@ EXPORTS = {
     "pymdc.transfers.forms": ["Channel", "ClosedError", "Form", "NoAnswerError", "earlier_form", "later_form"],
     "pymdc.transfers.folders": ["claim", "discard_kept", "kept_folder", "remove", "sync_folder"],
     "pymdc.transfers.mixtures": ["MOST_GUESSES", "MOST_UPLOADS", "by_size", "strides"],
-    "pymdc.transfers.names": ["numbered", "safe_name"],
+    "pymdc.transfers.names": ["marked", "numbered", "safe_name"],
     "pymdc.transfers.places": ["EXISTS", "Place", "check_exists", "folder_of"],
     "pymdc.transfers.pointers": ["Pointers"],
     "pymdc.transfers.prefetch": ["Prefetch", "Sources"],

@@ -71,7 +71,7 @@ ONLY = {
     "concurrent.futures": {"core.handle"},
     "click": {"cli"},
     "rich": {"cli"},
-    "platformdirs": {"cli.profiles"},
+    "platformdirs": {"cli.profiles", "cli.hash_cache"},
     "tomlkit": {"cli.profiles"},
     "keyring": {"cli.private_keys"},
     "starlette": {"bridge"},

@@ -18,6 +18,8 @@ COMMANDS = {
         "put": ("cp:put", "Send one file, or standard input."),
         "cat": ("cp:cat", "Write files of a bridge to standard output."),
         "rm": ("rm:rm", "Remove files from a bucket."),
+        "sync": ("sync:sync", "Make TARGET hold what SOURCE holds."),
+        "mirror": ("mirror:mirror", "Copy a whole account into a folder, or from there to an account."),
         "mb": ("buckets:mb", "Make a bucket."),
         "rb": ("buckets:rb", "Remove a bucket."),
         "bucket": ("buckets:bucket", "Show a bucket or change it."),

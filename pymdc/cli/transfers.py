@@ -17,7 +17,7 @@ from ..errors import unwrap
 from .addresses import format_address
 from .names import readable_name
 
-__all__ = ["BucketFiles", "Copy", "Download", "Moved", "Removal", "Start", "Steps", "Transfer", "Upload"]
+__all__ = ["BucketFiles", "Copy", "Download", "Moved", "Removal", "Start", "Steps", "Transfer", "Upload", "sendable"]
 
 Start = Callable[[Callback], Handle]
 """Starts one call; its value goes to the callback."""
@@ -57,6 +57,7 @@ class Upload:
         size: its size in bytes, for the bars.
         replaces: the hashes of files that are deleted when this one is stored.
         label: what messages call the file; else its path.
+        mimetype: its MIME type; else what its name tells.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Upload:
     size: int = 0
     replaces: tuple[str, ...] = ()
     label: str = ""
+    mimetype: str | None = None
 
     kind = "upload"
     memory = 0  # the bytes of the file that it holds in memory at a time: an upload is read as it is sent
@@ -84,7 +86,7 @@ class Upload:
 
     def steps(self, moved: Moved) -> Steps:
         """Give the calls: see `Steps`."""
-        return _send(self.bucket.files, self.path, self.name, None, self.replaces, moved)
+        return _send(self.bucket.files, self.path, self.name, self.mimetype, self.replaces, moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +175,7 @@ class Copy(_FromBridge):
         with tempfile.TemporaryDirectory(prefix="pymdc-") as folder:
             path = Path(folder) / "file"
             yield from _fetch(self.bucket.files, self.file, path, "error", moved)
-            mimetype = _sendable(self.file.get("mimetype"))
+            mimetype = sendable(self.file.get("mimetype"))
             sent = _send(self.to.files, path, self.name, mimetype, self.replaces, lambda done: moved(self.size + done))
             return (yield from sent)
 
@@ -219,7 +221,7 @@ def _delete(files: Files, file_hash: str, callback: Callback) -> Handle:
     return files.delete(file_hash, callback)
 
 
-def _sendable(mimetype: object) -> str | None:
+def sendable(mimetype: object) -> str | None:
     """Return a MIME type that a bridge sent, if it can be sent to another one."""
     if isinstance(mimetype, str) and mimetype and mimetype.isascii() and mimetype.isprintable():
         return mimetype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["numbered", "safe_name"]
+__all__ = ["marked", "numbered", "safe_name"]
 
 # Control characters, and what Windows refuses; ":" would name a drive. The others turn the direction of a text, or are
 # not to be seen: a name such as "exe.<U+202E>gpj" would look like another.
@@ -33,16 +33,16 @@ def safe_name(name: object, otherwise: str) -> str:
 
 def numbered(name: str, number: int) -> str:
     """Return the name for the second file of that name, the third, and so on: `film.mkv` gives `film (2).mkv`."""
-    return _fitting(name, f" ({number})")
+    return marked(name, f" ({number})")
 
 
 def _shortened(name: str) -> str:
     if len(name.encode("utf-8")) <= _MAX_BYTES:
         return name
-    return _fitting(name, "")
+    return marked(name, "")
 
 
-def _fitting(name: str, mark: str) -> str:
+def marked(name: str, mark: str) -> str:
     """Put a mark before a name's suffix, and cut what is before it so that the whole is not too long."""
     stem, dot, suffix = name.rpartition(".")
     if not stem or len(suffix.encode("utf-8")) > 32:  # no suffix that a program would know

@@ -1,0 +1,126 @@
+"""The files of a folder, for `sync` and `mirror`: find them, and tell which of them can be kept in a bucket."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .names import bridge_name, local_path
+
+__all__ = ["OURS", "FileState", "Scan", "checked_parent", "folds_case", "remove_empty_folders", "scan"]
+
+OURS = ".pymdc-"  # how the folders of unfinished downloads begin, and what else is not a person's
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What changes when a file's content changes: size in bytes, times in nanoseconds, and the number of its inode."""
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileState:
+        """Return the state of a file."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+@dataclass
+class Scan:
+    """What is in a folder.
+
+    Attributes:
+        files: the state of each regular file, by its path below the folder, with "/" between the parts.
+        links: links and what else is no file and no folder. They are not followed.
+        problems: what cannot be read or kept, and why, by its path.
+    """
+
+    files: dict[str, FileState] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def scan(folder: Path) -> Scan:
+    """Find all files below a folder. Folders of unfinished downloads are left out, and no link is followed.
+
+    Raises:
+        OSError: the folder itself cannot be read.
+    """
+    found = Scan()
+    waiting = [("", iter(_entries(folder)))]
+    while waiting:
+        above, entries = waiting[-1]
+        entry = next(entries, None)
+        if entry is None:
+            waiting.pop()
+            continue
+        path = above + entry.name
+        try:
+            below = _take(found, path, entry)
+        except OSError as error:
+            found.problems[path] = error.strerror or str(error)
+        else:
+            if below is not None:
+                waiting.append((path + "/", iter(below)))
+    return found
+
+
+def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not entry.name.startswith(OURS)), key=lambda entry: entry.name)
+
+
+def _take(found: Scan, path: str, entry: os.DirEntry[str]) -> list[os.DirEntry[str]] | None:
+    """Note a file, or return what is in a folder."""
+    if entry.is_dir(follow_symlinks=False):
+        return _entries(entry.path)
+    if not entry.is_file(follow_symlinks=False):
+        found.links.append(path)
+    elif local_path(bridge_name(path), "") != path:
+        found.problems[path] = "its name cannot be kept at a bridge: rename it"
+    else:
+        found.files[path] = FileState.of(entry.stat(follow_symlinks=False))
+    return None
+
+
+def checked_parent(folder: Path, path: str) -> Path:
+    """Return where a file of a bridge is to stand in a folder, and make the folders above it.
+
+    Raises:
+        OSError: a link or a file stands on the way: through a link the file would be written outside the folder.
+    """
+    place = folder
+    parts = path.split("/")
+    for part in parts[:-1]:
+        place = place / part
+        try:
+            place.mkdir()
+        except FileExistsError:
+            if not stat.S_ISDIR(place.lstat().st_mode):
+                raise NotADirectoryError(f"{os.fspath(place)!r} is no folder, and is left as it is") from None
+    place = place / parts[-1]
+    if place.is_symlink():
+        raise FileExistsError(f"{os.fspath(place)!r} is a link, and is left as it is")
+    return place
+
+
+def folds_case(folder: Path) -> bool:
+    """Tell whether names that differ only in their case are one name in this folder."""
+    with tempfile.TemporaryDirectory(prefix=f"{OURS}case-", dir=folder) as made:
+        return os.path.lexists(Path(made).with_name(Path(made).name.upper()))
+
+
+def remove_empty_folders(folder: Path, path: str) -> None:
+    """Remove the folders above a deleted file that are empty now."""
+    for above in Path(folder, path).parents:
+        if above == folder:
+            return
+        try:
+            above.rmdir()
+        except OSError:  # something is in it
+            return

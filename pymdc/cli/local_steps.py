@@ -1,0 +1,66 @@
+"""What `sync` and `mirror` do in a folder: never outside it, and never through a link."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .failures import Code, Failure
+from .local_files import OURS, checked_parent, remove_empty_folders
+from .work import Work
+
+__all__ = ["check_target", "copy_file", "delete_files", "place_for"]
+
+
+def check_target(folder: Path) -> None:
+    """Refuse folders in which a file with a name of the bridge's choice, such as `.profile`, would be run."""
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # there is none
+        return
+    if folder.exists() and not folder.is_dir():
+        raise Failure(f"{folder} is no folder", Code.USAGE)
+    if folder.resolve() in (home, *home.parents):
+        raise Failure(f"{folder} is your home folder, or above it: name a folder of its own", Code.USAGE)
+
+
+def place_for(folder: Path, path: str, work: Work) -> Path | None:
+    """Return where a file is to stand; `None` where something is in its way, which is told."""
+    if work.dry_run:
+        return folder / path
+    try:
+        place = checked_parent(folder, path)
+        if place.is_dir():
+            raise IsADirectoryError(f"{os.fspath(place)!r} is a folder, and is left as it is")
+    except OSError as error:
+        work.problem(str(folder / path), error)
+        return None
+    return place
+
+
+def copy_file(source: Path, place: Path, work: Work) -> None:
+    """Copy a file that the folder has already under another name."""
+    if not work.dry_run:
+        try:
+            with tempfile.TemporaryDirectory(prefix=f"{OURS}copy-", dir=place.parent) as made:
+                whole = Path(made, "whole")
+                shutil.copyfile(source, whole)
+                whole.replace(place)
+        except OSError as error:
+            work.problem(str(place), error)
+            return
+    work.tell("copy", str(source), str(place))
+
+
+def delete_files(folder: Path, paths: list[str], work: Work) -> None:
+    for path in paths:
+        if not work.dry_run:
+            try:
+                (folder / path).unlink(missing_ok=True)
+            except OSError as error:
+                work.problem(str(folder / path), error)
+                continue
+            remove_empty_folders(folder, path)
+        work.tell("removal", str(folder / path))
