@@ -1,4 +1,4 @@
-"""Whose request it is, by address: that of the connection, or what a trusted proxy says."""
+"""Find the address of a client: that of the connection, or the one that a trusted proxy names."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from starlette.types import Scope
 
 __all__ = ["Addresses", "neighbourhood"]
 
-_HOPS = 32  # no chain of proxies is longer; a header of 32 KB could name ten thousand
-_REMEMBERED = 4096  # addresses of connections, which come again with each request
-_HOME_BITS = 64  # a provider gives each of its customers at least so many IPv6 addresses: they count as one
+_HOPS = 32  # proxies in a row that are read; a hostile header of 32 KB could name ten thousand
+_REMEMBERED = 4096  # how many addresses are cached: the same one comes with each request of a connection
+_HOME_BITS = 64  # the IPv6 network of one customer of a provider: all its addresses count as one
 
 
 class Addresses:
     """Finds the addresses of clients.
 
     Arguments:
-        proxies: addresses and networks of the proxies that are trusted to tell them, in `X-Forwarded-For`.
+        proxies: addresses and networks of trusted proxies, which name the client in `X-Forwarded-For`.
     """
 
     def __init__(self, proxies: Iterable[str]) -> None:
         self._proxies = [ip_network(proxy) for proxy in proxies]
 
     def of(self, scope: Scope) -> str:
-        """Return the address of the client of a request: the last one that no trusted proxy has."""
+        """Return the address of a request's client: the last address that does not belong to a trusted proxy."""
         said = scope["client"][0] if scope.get("client") else ""
         if not self._proxies:
             return _shown(said)
@@ -36,7 +36,7 @@ class Addresses:
         while peer is not None and self._trusts(peer) and named:
             before = _parsed(named.pop())
             if before is None:
-                break  # who wrote that cannot be trusted with more
+                break  # not an address: do not believe what stands before it
             peer = before
         return "unknown" if peer is None else str(peer)
 
@@ -51,7 +51,7 @@ class Addresses:
 
 @lru_cache(_REMEMBERED)
 def neighbourhood(address: str) -> str:
-    """Return what stands for an address where clients are counted: of IPv6, the network that is one customer's."""
+    """Return the group by which clients are counted: an IPv4 address, or the /64 network of an IPv6 address."""
     parsed = _parsed(address)
     return str(ip_network((parsed, _HOME_BITS), strict=False)) if isinstance(parsed, IPv6Address) else address
 

@@ -1,4 +1,7 @@
-"""The bridge as an ASGI application: the route table, start and stop."""
+"""The bridge as an ASGI application: the route table, start and stop.
+
+To add a route, add a function in `routes/` and a row in `ROUTES`.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ ROUTES = (
     Operation(
         "GET", "/activations/{token}", users.activate,
         Description("Activate a user", reply="User", refusals=(400,), query=("redirect",), redirects=True),
-        head=False,  # programs that look at links in mails would use the token up
+        head=False,  # programs that check the links in mails would use up the token
     ),
     Operation("GET", "/keys", keys.index, Description("List public keys", "user", reply="[Key]")),
     Operation(
@@ -102,16 +105,16 @@ ROUTES = (
         Description("Remove a file", "user", status=204, refusals=(404, 413)),
     ),
 )  # fmt: skip
-"""What the bridge serves over HTTP; any path serves the data channel over WebSocket."""
+"""The routes for HTTP. A WebSocket on any path is a data channel."""
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Return a bridge as an ASGI application. Its database and store are opened, and made if missing, at once.
+    """Return a bridge as an ASGI application. Its database and store are opened at once, and made if they are missing.
 
-    `app.state.bridge` is its `Bridge`: whoever stops it tells its `limits` first.
+    `app.state.bridge` is its `Bridge`. To stop it gently, set `bridge.limits.stopping` first.
 
     Raises:
-        OSError: the access log cannot be written to, or the metrics not be served.
+        OSError: the access log cannot be written, or the port for metrics cannot be used.
         Unavailable: the database or the store cannot be opened.
     """
     log = open_log(settings)
@@ -129,7 +132,7 @@ def create_app(settings: Settings) -> Starlette:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(cleaning.run, bridge)
                 yield
-                bridge.limits.stopping = True  # a clean-up stops at its next step
+                bridge.limits.stopping = True  # this ends a clean-up at its next step
                 tasks.cancel_scope.cancel()
 
     limited = CompatibilityMiddleware(LimitsMiddleware(Routes(bridge, ROUTES), bridge.limits))

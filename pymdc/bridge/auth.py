@@ -26,7 +26,7 @@ _NO_STRATEGY = "No authentication strategy detected"
 
 @dataclass(frozen=True)
 class Signed:
-    """A valid signature: the point of its key, the nonce as sent, and the hash of the signature."""
+    """A valid signature: the point of its key, the nonce as it was sent, and the hash of the signature."""
 
     point: str
     nonce: Any
@@ -40,7 +40,7 @@ class Signed:
             return refused
 
     def pair(self) -> tuple[Nonce, str]:
-        """Return the nonce and signature for a bucket to remember. A key in the bucket's list needs no valid nonce."""
+        """Return the nonce and the signature, for a bucket to remember. A key in its list needs no valid nonce."""
         nonce = self.comparable()
         return (NO_NONCE if isinstance(nonce, Refused) else nonce), self.signature
 
@@ -52,7 +52,7 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
         body: the request's body, exactly as it came.
 
     Raises:
-        Refused: there are no credentials, or they do not hold.
+        Refused: there are no credentials, or they are wrong.
     """
     basic = _basic(request)
     if basic is not None:
@@ -61,10 +61,10 @@ async def user(bridge: Bridge, request: Request, body: bytes = b"") -> User:
 
 
 async def user_and_buckets(bridge: Bridge, request: Request) -> Accepted:
-    """Return the user who sent a request without a body, and, if the database returned them at once, the buckets.
+    """Return the user who sent a request without a body, and the buckets if the database returned both together.
 
     Raises:
-        Refused: there are no credentials, or they do not hold.
+        Refused: there are no credentials, or they are wrong.
     """
     basic = _basic(request)
     if basic is not None:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from ..core.hashes import content_hash
 from .blobs import Blobs
 from .errors import Unavailable
+from .folder import fsync
 from .identity import claim
 from .settings import Settings
 from .store import Shard, Store
@@ -33,10 +34,10 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
     """Copy a bridge's database and shards into a folder. Shards that an earlier backup copied are not copied again.
 
     Arguments:
-        echo: called with a line for each shard that could not be copied whole.
+        echo: called with a line for each shard that could not be copied undamaged.
 
     Returns:
-        How many shards could not be copied whole.
+        How many shards could not be copied undamaged.
 
     Raises:
         ValueError: the bridge's database is not SQLite.
@@ -51,7 +52,7 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
         _copy_database(source, new)
         failed = _copy_shards(new, blobs, copies, echo, lambda: store.leftovers.hold(_HOLD_SECONDS))
     new.replace(folder / _DATABASE)
-    _sync(folder)
+    fsync(folder)
     _remove_others(folder / _DATABASE, copies)
     return failed
 
@@ -60,13 +61,13 @@ def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> in
     """Make a new bridge from a backup. It never replaces an existing database.
 
     Arguments:
-        echo: called with a line for each shard that could not be copied whole.
+        echo: called with a line for each shard that could not be copied undamaged.
 
     Returns:
-        How many shards could not be copied whole.
+        How many shards could not be copied undamaged.
 
     Raises:
-        ValueError: there is a database already, or the bridge's database is not SQLite, or the folder holds no copy.
+        ValueError: there is a database already, or the bridge's database is not SQLite, or the folder is not a copy.
         Unavailable: the store is away.
     """
     source, target = folder / _DATABASE, _sqlite_file(settings)
@@ -82,7 +83,7 @@ def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> in
         claim(store, blobs)
     failed = _copy_shards(new, Blobs(str(folder / _SHARDS)), blobs, echo, lambda: None)
     new.replace(target)
-    _sync(target.parent)
+    fsync(target.parent)
     return failed
 
 
@@ -99,11 +100,7 @@ def _copy_database(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
         one.backup(other)  # all pages in one step: with several, a write by a bridge would restart the copy
         other.execute("PRAGMA journal_mode = DELETE")  # one file is the whole copy
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync(target)
 
 
 def _copy_shards(
@@ -119,7 +116,7 @@ def _copy_shards(
         try:
             data = source.content(shard.blob)
         except Unavailable:
-            source.check()  # if all of the store is away, no shard is to blame
+            source.check()  # raises if the whole store is away: then the shard is not at fault
             data = b""
         if content_hash(hashlib.sha256(data).hexdigest()) == shard.hash:
             target.put(shard.blob, data)
@@ -142,11 +139,3 @@ def _remove_others(database: Path, copies: Blobs) -> None:
                 needed = connection.execute("SELECT 1 FROM shards WHERE blob = ?", [name]).fetchone()
                 if needed is None:
                     copies.delete(name)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

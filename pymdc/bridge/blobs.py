@@ -1,6 +1,7 @@
-"""What the bridge keeps: blobs, each a shard of a file, in a folder or in an object store such as S3.
+"""Blobs: the stored shards of files, in a folder or in an object store such as S3.
 
-A blob's name is `upload/number`: an upload writes under its own id, so what a dead upload left behind is found again.
+A blob's name is `upload/number`. Each upload writes under its own id, so the blobs of an upload that died can be found
+and removed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .objects import IDENTITY, Objects
 __all__ = ["BlobWriter", "Blobs"]
 
 _log = logging.getLogger("pymdc.bridge")
-_OWN = re.compile(r"[0-9a-f]{32}/\d+(#1)?", re.ASCII)  # the names that uploads give, and those of half-written files
+_OWN = re.compile(r"[0-9a-f]{32}/\d+(#1)?", re.ASCII)  # the names of blobs and of incomplete files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -42,9 +43,9 @@ class _Writer(Protocol):
 
 
 class Blobs:
-    """The store at `location`: a folder, made if missing, or a URL that obstore knows, such as `s3://bucket/prefix`.
+    """The store at `location`: a folder (made if it is missing), or a URL for obstore, such as `s3://bucket/prefix`.
 
-    Every method but those that read blocks, threads may share it, and each may raise `Unavailable`.
+    All methods but the asynchronous ones block. Threads may share it. Each method may raise `Unavailable`.
 
     Arguments:
         spool: the folder for what waits to be sent to an object store; by default that of the system.
@@ -57,7 +58,7 @@ class Blobs:
         self.engine = Engine("the store")
         self._engine: Folder | Objects
         self._store: ObjectStore
-        with _translated(Engine("the store")):  # nobody is asked yet: no answer, then, of the store's own
+        with _translated(Engine("the store")):  # the store is not asked yet, so this does not count as its answer
             if "://" in location:
                 self._engine = Objects(location, spool)
                 self._store = self._engine.store
@@ -66,7 +67,7 @@ class Blobs:
                 self._store = LocalStore(self._engine.path)
 
     def put(self, name: str, data: bytes | bytearray) -> None:
-        """Keep a blob. When this returns, it is on the disk, or in S3."""
+        """Store a blob. When this returns, the blob is on the disk, or in S3."""
         with closing(self.writer(name)) as writing:
             writing.write([bytes(data)])
             writing.commit()
@@ -82,7 +83,7 @@ class Blobs:
             return BlobWriter(self._engine.writer(name), self.engine)
 
     def settle(self, upload: str) -> None:
-        """Make the names of an upload's blobs durable: before this returns, nothing of it may be acknowledged."""
+        """Make the names of an upload's blobs durable. Acknowledge an upload only after this."""
         with _translated(self.engine):
             self._engine.settle(upload)
 
@@ -99,12 +100,12 @@ class Blobs:
                     yield piece
 
     async def read_checked(self, name: str, size: int, shard: str) -> AsyncGenerator[bytes | bytearray, None]:
-        """Yield the bytes of a blob, which should be `size` long and have the hash `shard`.
+        """Yield the bytes of a blob, and check that it has `size` bytes and the hash `shard`.
 
-        They are hashed while they are yielded. The last piece comes only after it is known that the hash is right.
+        The bytes are hashed while they are yielded. The last piece is yielded only if the hash is right.
 
         Raises:
-            Damaged: the blob is not what it should be, or is not there.
+            Damaged: the blob has another size or hash, or does not exist.
             Unavailable: the store failed.
         """
         hashed = _Hashed(self._engine, name, self.engine)
@@ -127,25 +128,25 @@ class Blobs:
             await hashed.close()
 
     def urls(self, names: Sequence[str], seconds: int) -> Sequence[str] | None:
-        """Return a URL for each blob that gives it to anybody for some time; `None` where the store has no such."""
+        """Return a URL for each blob, which gives it to anybody for `seconds`. `None`: the store has no such URLs."""
         with _translated(self.engine):
             return self._engine.urls(names, seconds)
 
     def delete(self, name: str) -> None:
-        """Remove a blob. One that is not there is no error."""
+        """Remove a blob. A blob that is not there is no error."""
         with _translated(self.engine):
             self._engine.delete(name)
 
     def delete_upload(self, upload: str) -> None:
-        """Remove every blob of an upload, and in a folder what a killed process left half written."""
+        """Remove every blob of an upload, and files that a killed process has left incomplete."""
         with _translated(self.engine):
             self._engine.delete_upload(upload)
 
     def pages(self, skip: Callable[[str], None] = lambda name: None) -> Iterator[list[tuple[str, datetime]]]:
-        """Yield the names of all blobs, and when each was written, some at a time.
+        """Yield the names of all blobs, some at a time, and when each was written.
 
         Arguments:
-            skip: called with each name that no bridge has made.
+            skip: called with each name that is not a blob's.
         """
         with _translated(self.engine):
             for page in self._engine.pages():
@@ -160,7 +161,7 @@ class Blobs:
             return bytes(obstore.get(self._store, name).bytes())
 
     def identity(self) -> str | None:
-        """Return the identity of the database that the store belongs to, or `None` where it has none yet."""
+        """Return the identity of the database that the store belongs to; `None` if the store is new."""
         with _translated(self.engine):
             try:
                 return bytes(obstore.get(self._store, IDENTITY).bytes()).decode("ascii", "replace")
@@ -173,7 +174,7 @@ class Blobs:
             self._engine.mark(IDENTITY, identity.encode())
 
     def size(self, name: str) -> int | None:
-        """Return how many bytes a blob has, or `None` where there is none."""
+        """Return how many bytes a blob has; `None` if there is no such blob."""
         with _translated(self.engine):
             try:
                 return obstore.head(self._store, name)["size"]
@@ -181,7 +182,11 @@ class Blobs:
                 return None
 
     def check(self) -> None:
-        """Ask the store for a sign of life; `Unavailable` where it gives none."""
+        """Ask the store whether it works.
+
+        Raises:
+            Unavailable: it does not.
+        """
         with _translated(self.engine):
             self._engine.check()
 
@@ -199,7 +204,7 @@ class BlobWriter:
             self._writer.write(pieces)
 
     def commit(self) -> None:
-        """Keep the blob: its bytes are durable when this returns, its name after `Blobs.settle`."""
+        """Complete the blob. Its bytes are durable when this returns, its name after `Blobs.settle`."""
         with _translated(self.engine):
             self._writer.commit()
 
@@ -209,12 +214,12 @@ class BlobWriter:
             self._writer.discard()
 
     def close(self) -> None:
-        """Let go of what it holds; what was not kept is left to `Blobs.delete_upload`."""
+        """Free file and memory. A blob that is not complete is left for `Blobs.delete_upload`."""
         self._writer.close()
 
 
 class _Hashed:
-    """The SHA-256 of a blob that is being read: of a file by a thread beside, of other blobs piece by piece."""
+    """The SHA-256 of a blob while it is read. A file is hashed in another thread, other blobs piece by piece."""
 
     def __init__(self, store: Folder | Objects, name: str, engine: Engine) -> None:
         self.engine = engine
@@ -244,7 +249,7 @@ def _translated(engine: Engine) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in _FULL:
             _log.error("the disk of the store is full: %s", error)
             raise Full from error
-        if not isinstance(error, FileNotFoundError):  # one blob is not there: that tells nothing of the others
+        if not isinstance(error, FileNotFoundError):  # a missing blob does not mean that the store is away
             engine.failed(str(error))
         raise Unavailable("The store is not available, try again later") from error
     engine.answered()

@@ -1,6 +1,6 @@
 """Check that every shard in the database is in the store and undamaged, and find blobs that nothing uses.
 
-It may run while bridges serve. What seems wrong is checked a second time, because a bridge may just have changed it.
+It may run while bridges serve. A fault is checked a second time, because a bridge may just have changed something.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .store import Shard, Store
 
 __all__ = ["Findings", "check"]
 
-_AT_ONCE = 8  # shards read at the same time: S3 has a long delay, but serves many requests at once
+_AT_ONCE = 8  # shards that are read at the same time: S3 answers slowly, but serves many requests at once
 
 
 @dataclass
@@ -54,7 +54,7 @@ def check(store: Store, blobs: Blobs, echo: Callable[[str], None], pace: float =
 
     Arguments:
         echo: called with a line for each fault, orphan and skipped object, as soon as it is found.
-        pace: the most bytes to read in a second.
+        pace: how many bytes to read in a second at most.
 
     Raises:
         Unavailable: the database or the store is away.
@@ -118,7 +118,7 @@ def _look_for_orphans(store: Store, blobs: Blobs, findings: Findings, echo: Call
     for page in blobs.pages(skip):
         written = dict(page)
         for name in sorted(store.inventory.unknown(written)):
-            if blobs.size(name) is not None:  # else it was just removed, as it should be
+            if blobs.size(name) is not None:  # else a bridge has just removed it
                 findings.orphans.append(name)
                 findings.old += [name] if written[name] < lease else []
                 echo(f"orphaned: {name}, of {written[name]:%Y-%m-%d %H:%M}")

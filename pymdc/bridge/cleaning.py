@@ -1,7 +1,7 @@
-"""Clean up: remove what has expired, what was deleted, and what dead processes left behind.
+"""Clean up: remove what has expired, what was deleted, and what dead processes have left behind.
 
 This runs in small steps. After each step that changed the database it pauses for as long as the step took, so that
-requests get their turn. It ends between two steps when the bridge stops.
+requests are not delayed. When the bridge stops, it ends between two steps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = logging.getLogger("pymdc.bridge")
 async def run(bridge: Bridge) -> None:
     """Clean up now, and then every `SWEEP_SECONDS`, until cancelled. No error ends it.
 
-    A failure is noted in the bridge's condition. The log says when failures begin and when they are over.
+    A failure is noted in `bridge.condition`. The log says when failures begin and when they end.
     """
     while True:
         try:
@@ -36,7 +36,7 @@ async def run(bridge: Bridge) -> None:
             _note(bridge, f"{failed} things could not be removed" if failed else "")
         except Unavailable as error:
             _note(bridge, error.message)
-        except Exception as error:  # noqa: BLE001 -- a defect in one clean-up must not keep all others from happening
+        except Exception as error:  # noqa: BLE001 -- a defect in one clean-up must not prevent the next ones
             _log.exception("cleaning up failed")
             _note(bridge, f"{type(error).__name__}, see the log")
         await anyio.sleep(SWEEP_SECONDS)
@@ -60,16 +60,16 @@ def _note(bridge: Bridge, trouble: str) -> None:
 
 
 def sweep(store: Store, blobs: Blobs, now: int, stopping: Callable[[], bool] = lambda: False) -> int:
-    """Clean up once, as of `now` by the database's clock. Any number of processes may do so at once.
+    """Clean up once, as of `now` by the database's clock. Any number of processes may do this at once.
 
-    A blob is removed before it is forgotten, so a process that is killed in between leaves nothing that is not found
-    again.
+    A blob is removed from the store first and from the database second. So if the process is killed between the two,
+    the next clean-up finds the blob again.
 
     Arguments:
         stopping: asked between two steps whether to stop.
 
     Returns:
-        How many blobs or uploads could not be removed. They stay noted for the next time.
+        How many blobs or uploads could not be removed. They stay in the database for the next time.
 
     Raises:
         Unavailable: the database or the store is away.
@@ -91,18 +91,18 @@ class _Tally:
     failed: int = 0
 
     def removed(self, remove: Callable[[str], None], name: str) -> bool:
-        """Remove something, and tell whether that went well; count it where not."""
+        """Remove something, and tell whether that succeeded. Count failures."""
         try:
             remove(name)
         except Unavailable:
-            self.blobs.check()  # if all of the store is away, there is no use in trying the others
+            self.blobs.check()  # raises if the whole store is away: then trying the others is useless
             self.failed += 1
             return False
         return True
 
 
 def _steps(store: Store, blobs: Blobs, now: int, tally: _Tally) -> Iterator[bool]:
-    """Take one step after the other. Yield after each whether it may have kept others from writing."""
+    """Take one step after the other. After each, yield whether it may have delayed others that write."""
     store.leftovers.bury(now)
     store.users.sweep(now)
     store.registrations.sweep(now)

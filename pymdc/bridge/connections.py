@@ -1,4 +1,8 @@
-"""Counting connections from the moment when they are accepted, so that no address takes them all."""
+"""Accept and count connections, so that no address takes all of them.
+
+uvicorn would accept them itself, but it tells the application only of requests: connections that send nothing, or are
+in the middle of a TLS handshake, would not be counted.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,11 @@ from .settings import HANDSHAKE_SECONDS, Settings
 __all__ = ["Closable", "Connections", "listen", "serve_connections", "share"]
 
 _log = logging.getLogger("pymdc.bridge")
-_BACKLOG = 2048  # connections that wait to be accepted: uvicorn's own choice
-_NOT_SENT_BYTES = 256 * 1024  # what the system takes from the bridge before a client has taken it
-_PAUSE_SECONDS = 0.1  # before accepting is tried again: there is no room for another file now
-_PART = 4  # an address may hold a quarter of what there is
-_LEAST = 8  # but not less than so many: a browser alone opens six
+_BACKLOG = 2048  # how many connections may wait to be accepted: the default of uvicorn
+_NOT_SENT_BYTES = 256 * 1024  # how much the system buffers for a client that reads slowly
+_PAUSE_SECONDS = 0.1  # the pause after a failure to accept, such as too many open files
+_PART = 4  # one address may have a quarter of all
+_LEAST = 8  # but at least this many: a browser opens six
 
 
 def share(total: int) -> int:
@@ -37,18 +41,18 @@ class Closable(Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way on it."""
+        """Whether no request is running on it."""
 
     def abort(self) -> None:
         """Close it at once."""
 
 
 class Connections:
-    """The open connections of one process, by address. Used in the thread of the event loop alone.
+    """The open connections of one process, by address. Used only in the thread of the event loop.
 
-    Each is counted when it is accepted, so before it has said anything and before a TLS handshake. An address beyond
-    its share loses its own idle connections, oldest first; where it has none, its new one is closed. When all
-    connections are taken, all idle ones are closed. A trusted proxy stands for many: it has no share.
+    A connection is counted when it is accepted, before any TLS handshake. When an address has reached its share, its
+    oldest idle connection is closed for a new one; if none is idle, the new one is closed. When all connections are
+    taken, all idle ones are closed. A trusted proxy stands for many clients, so it may have any number.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,7 +63,7 @@ class Connections:
         self._told: set[str] = set()
 
     def admit(self, address: str) -> bool:
-        """Count a new connection from `address`. Tell whether there was room for it: if not, it is not counted."""
+        """Count a new connection from `address`, if there is room for it. Tell whether there was."""
         group = neighbourhood(address)
         if not self._has_room(group, address):
             if group not in self._told:
@@ -84,7 +88,7 @@ class Connections:
         return bool(idle)
 
     def gone(self, address: str) -> None:
-        """Take note that a connection was closed."""
+        """Note that a connection was closed."""
         group = neighbourhood(address)
         self._open[group] -= 1
         if not self._open[group]:
@@ -92,11 +96,11 @@ class Connections:
             self._told.discard(group)
 
     def can_close(self, address: str, connection: Closable) -> None:
-        """Take note of a connection that may be closed while it is idle."""
+        """Note that a connection may be closed while it is idle."""
         self._closable.setdefault(neighbourhood(address), {})[connection] = None
 
     def cannot_close(self, address: str, connection: Closable) -> None:
-        """Take note that a connection is closed, or serves a channel now. Saying so twice does nothing."""
+        """Note that a connection is closed, or is a data channel now. Doing it twice changes nothing."""
         group = neighbourhood(address)
         mine = self._closable.get(group, {})
         mine.pop(connection, None)
@@ -105,19 +109,19 @@ class Connections:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, for `serve_connections`.
+    """Return a listening socket, for `serve_connections`.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named, so that asyncio sees TCP and lets replies go out undelayed.
+    # With IPPROTO_TCP asyncio knows that this is TCP, and switches off the delay of small packets.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        reuse = int(os.name == "posix")  # a port that was just left; elsewhere two bridges could share one
+        reuse = int(os.name == "posix")  # take a port that was just left; on Windows, two bridges could share it
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # pragma: no branch - Windows has none
-            # Accepted connections inherit it. With megabytes in the system a slow reader looks like one that is gone.
+            # Accepted connections inherit this. With megabytes buffered, a slow client looks like one that is gone.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_BYTES)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -133,7 +137,7 @@ async def serve_connections(
     protocol: Callable[[], asyncio.Protocol],
     tls: ssl.SSLContext | None,
 ) -> None:
-    """Accept connections and serve each with a protocol of its own, until cancelled."""
+    """Accept connections and serve each with its own protocol object, until cancelled."""
     listener.setblocking(False)
     async with anyio.create_task_group() as tasks:
         while True:
@@ -145,13 +149,13 @@ async def serve_connections(
                     tasks.start_soon(_serve, counted, protocol, tls)
                 else:
                     connection.close()
-            await asyncio.sleep(0)  # what is served has its turn, however fast others come
+            await asyncio.sleep(0)  # let the open connections run, however fast new ones arrive
 
 
 async def _accept(listener: socket.socket) -> tuple[socket.socket, str] | None:
     try:
         connection, address = await asyncio.get_running_loop().sock_accept(listener)
-    except OSError as error:  # it was reset before it was accepted, or there are no more files
+    except OSError as error:  # it was reset before it was accepted, or there are too many open files
         _log.warning("a connection could not be accepted: %s", error)
         await asyncio.sleep(_PAUSE_SECONDS)
         return None
@@ -171,7 +175,7 @@ async def _serve(
 
 
 class _Counted(socket.socket):
-    """An accepted connection, which says when it is closed, or when a loop takes its file from it, and closes that."""
+    """An accepted connection that calls `when_closed` once: when it is closed, or when a loop takes its descriptor."""
 
     def __init__(self, connection: socket.socket, when_closed: Callable[[], None]) -> None:
         super().__init__(connection.family, connection.type, connection.proto, connection.detach())
@@ -182,7 +186,7 @@ class _Counted(socket.socket):
         super().close()
         self._tell()
 
-    def detach(self) -> int:  # pragma: no cover - uvloop takes the file, asyncio's own loop does not
+    def detach(self) -> int:  # pragma: no cover - uvloop takes the descriptor, asyncio's own loop does not
         number = super().detach()
         self._tell()
         return number

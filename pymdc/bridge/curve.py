@@ -1,7 +1,10 @@
-"""Read public keys and check signatures, on the curve secp256k1.
+"""Read public keys and verify signatures, on the curve secp256k1.
 
-`coincurve` (libsecp256k1) does it in microseconds where pure Python takes milliseconds, and every signed request
-needs it. The client signs with another library, so that each checks the other.
+`coincurve` (libsecp256k1) needs microseconds where pure Python needs milliseconds, and every signed request is
+verified. The client signs with another library, so that each checks the other.
+
+DER is read here by hand: clients of 2016 send signatures that strict parsers, such as coincurve's, refuse (a high `s`,
+numbers with needless zeros). `der` then writes what coincurve accepts.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ _ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D03641
 
 @dataclass(frozen=True)
 class Signature:
-    """An ECDSA signature. Of the two values of `s` that are valid, it always holds the lower one."""
+    """An ECDSA signature. Two values of `s` are valid; this always holds the lower one, which coincurve demands."""
 
     r: int
     s: int
@@ -38,11 +41,11 @@ class Signature:
 
 
 def has_form(key: str) -> bool:
-    """Tell whether a text looks like a public key. It may still be no point of the curve."""
+    """Tell whether a text has the form of a public key. It may still not be a point of the curve."""
     return _FORMS.fullmatch(key) is not None
 
 
-@lru_cache(maxsize=4096)  # decompressing a point costs a square root; clients send the same few keys
+@lru_cache(maxsize=4096)  # decompressing a point is slow, and clients send the same keys again and again
 def point(key: str) -> str:
     """Return the compressed form, in lower-case hex, of a public key in any form.
 
@@ -70,11 +73,11 @@ def parse_signature(text: str) -> Signature | None:
 
 
 def verify(key: str, signature: Signature, message: bytes) -> bool:
-    """Tell whether `signature` over the SHA-256 of `message` was made by `key`, a point as `point` gives it."""
+    """Tell whether `key` (from `point`) signed the SHA-256 of `message` with this signature."""
     return _public_key(key).verify(signature.der(), message)
 
 
-@lru_cache(maxsize=4096)  # as for `point`
+@lru_cache(maxsize=4096)  # for the same reason
 def _public_key(key: str) -> coincurve.PublicKey:
     return coincurve.PublicKey(bytes.fromhex(key))
 

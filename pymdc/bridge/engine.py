@@ -1,4 +1,4 @@
-"""Whether an engine, the database or the store, answers."""
+"""Note whether an engine (the database or the store) answers."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ __all__ = ["Damaged", "Full", "Refused", "Unavailable"]
 
 
 class Refused(Exception):  # noqa: N818 -- a refusal is an answer, not an error of the bridge
-    """The request is refused: `status` and `message` are what the client gets, as `{"error": message}`.
+    """The request is refused. The client gets `status` and `{"error": message}`.
 
-    Raised from anywhere below a route. The message never holds anything secret.
+    Any code below a route may raise it. The message must not contain secrets.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -25,7 +25,7 @@ class Unavailable(Refused):
 
 
 class Full(Unavailable):
-    """A disk is full: 507, and nothing was changed."""
+    """A disk is full: 507. Nothing was changed."""
 
     def __init__(self) -> None:
         super().__init__("The bridge is full, it takes no files for now")

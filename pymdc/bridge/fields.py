@@ -67,7 +67,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _integer(text: str) -> float:
@@ -86,13 +86,13 @@ def storable(text: str) -> str:
 
 
 def email(value: Any = None) -> str:
-    """Return an e-mail address in lower case. All that RFC 5321 and RFC 6531 allow are valid."""
+    """Return an e-mail address in lower case. Every address that RFC 5321 and RFC 6531 allow is valid."""
     if value is None:
         raise Refused(422, "User validation failed")
     if not isinstance(value, str):
         raise Refused(422, "val.toLowerCase is not a function")
     address = value.lower()
-    # "=?" begins an encoded word: in a mail's header it would be read as something else (RFC 2047).
+    # "=?" begins an encoded word: a mail program would decode it in the header (RFC 2047).
     if len(address) > _EMAIL_CHARACTERS or "=?" in address or not _EMAIL.fullmatch(address) or utf8(address) != address:
         raise Refused(422, "User validation failed")
     return address
@@ -161,7 +161,7 @@ def bucket_name(value: Any) -> str | None:
 
 
 def gigabytes(value: Any, default: float) -> float:
-    """Return a limit in GB, from a number or its text; nothing gives the default."""
+    """Return a limit in GB, from a number or its text. `None` and empty text give the default."""
     if value is None or value == "":
         return default
     number = _number(value)
@@ -171,7 +171,10 @@ def gigabytes(value: Any, default: float) -> float:
 
 
 def nonce(value: Any) -> float:
-    """Return a nonce. It must be above 0; whether it is high enough is checked in `store.acceptance`."""
+    """Return a nonce. It must be above 0.
+
+    `store/nonces.py` keeps the nonces of each user, and `store/acceptance.py` checks there whether this one is new.
+    """
     if value is None or value == "" or isinstance(value, bool):
         raise Refused(401, "Invalid nonce supplied")
     number = _number(value)

@@ -1,6 +1,10 @@
-"""Blobs as files in a folder: written so that they survive a loss of power, and read without holding up the event loop.
+"""Blobs as files in a folder. They survive a loss of power, and reading them does not block the event loop.
 
-A blob `upload/number` is the file `number` in the folder `upload`. Until it is whole it has a temporary name.
+A blob `upload/number` is the file `number` in the folder `upload`. Until it is complete it has a temporary name.
+
+obstore could write these files too, and reads the S3 store of `objects.py`. It is not used here because it does not
+call fsync, so a blob that was acknowledged could be lost with the power; and because each of its reads goes through a
+thread, where most of ours find the bytes in memory.
 """
 
 from __future__ import annotations
@@ -20,11 +24,11 @@ from anyio import to_thread
 
 from .settings import BLOB_BYTES, READ_AHEAD_BYTES
 
-__all__ = ["FileWriter", "Folder"]
+__all__ = ["FileWriter", "Folder", "fsync"]
 
-_TEMPORARY = "#1"  # what lists the store leaves out names that end so
+_TEMPORARY = "#1"  # the end of a temporary name: obstore leaves such names out when it lists a folder
 _UPLOAD = re.compile("[0-9a-f]{32}")
-_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # Linux alone has it
+_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # only Linux has it
 
 
 class Folder:
@@ -35,14 +39,14 @@ class Folder:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def writer(self, name: str) -> FileWriter:
-        """Begin a blob. Its upload's folder is made, durably, where it is missing."""
+        """Begin a blob. The folder of its upload is made, and made durable, if it is missing."""
         final = self.path / name
         temporary = final.with_name(final.name + _TEMPORARY)
         try:
             return FileWriter(temporary, final)
         except FileNotFoundError:
             final.parent.mkdir(mode=0o700)
-            sync(self.path)
+            fsync(self.path)
             return FileWriter(temporary, final)
 
     def mark(self, name: str, data: bytes) -> None:
@@ -51,11 +55,11 @@ class Folder:
         writing = FileWriter(final.with_name(f"{name}-{secrets.token_hex(8)}{_TEMPORARY}"), final)
         writing.write([data])
         writing.commit()
-        sync(self.path)
+        fsync(self.path)
 
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable."""
-        sync(self.path / upload)
+        fsync(self.path / upload)
 
     async def read(self, name: str, start: int, stop: int | None) -> AsyncGenerator[bytearray, None]:
         """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`."""
@@ -63,9 +67,9 @@ class Folder:
         try:
             while stop is None or start < stop:
                 piece = bytearray(BLOB_BYTES if stop is None else min(BLOB_BYTES, stop - start))
-                size = _read_at_once(descriptor, piece, start)
+                size = _read_cached(descriptor, piece, start)
                 if size is None:
-                    size = await to_thread.run_sync(_read_patiently, descriptor, piece, start)
+                    size = await to_thread.run_sync(_read_from_disk, descriptor, piece, start)
                 if not size:
                     return
                 del piece[size:]
@@ -75,7 +79,7 @@ class Folder:
             os.close(descriptor)
 
     def urls(self, names: Sequence[str], seconds: int) -> None:
-        """Return nothing: nobody but the bridge can give what lies in a folder."""
+        """Return `None`: files in a folder have no URLs, so clients get them from the bridge."""
 
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a blob, in hex."""
@@ -93,14 +97,14 @@ class Folder:
             path.parent.rmdir()
 
     def delete_upload(self, upload: str) -> None:
-        """Remove every blob of an upload, and what a killed process left half written."""
+        """Remove every blob of an upload, and files that a killed process has left incomplete."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.path / upload)
 
     def pages(self) -> Iterator[list[tuple[str, datetime | None]]]:
-        """Yield what is in the folder, some names at a time, and when each was written.
+        """Yield the names in the folder, some at a time, and when each was written.
 
-        No time stands beside what is no file in a folder of an upload, and such a folder is not looked into.
+        The time is `None` for anything that is not a blob. Folders that are not of an upload are not searched.
         """
         with os.scandir(self.path) as found:
             for item in found:
@@ -110,8 +114,8 @@ class Folder:
                     yield [(item.name, None)]
 
     def check(self) -> None:
-        """Raise an `OSError` where blobs cannot be written."""
-        # Asked of the system: a file system that is mounted read-only refuses even the superuser.
+        """Raise an `OSError` if blobs cannot be written."""
+        # `access` also knows a file system that is mounted read-only, and asks for the superuser too.
         if not os.access(f"{self.path}/.", os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(f"{self.path} cannot be written to")
 
@@ -132,7 +136,7 @@ class FileWriter:
                 written = os.writev(self._descriptor, left)
                 while left and written >= len(left[0]):
                     written -= len(left.pop(0))
-                if written:  # the system may take a part of what it is given
+                if written:  # the system may have written only a part
                     left[0] = left[0][written:]
 
     def commit(self) -> None:
@@ -148,7 +152,7 @@ class FileWriter:
         self._temporary.unlink()
 
     def close(self) -> None:
-        """Let the file go; more than once does nothing."""
+        """Close the file. Closing it again does nothing."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor != -1:
             os.close(descriptor)
@@ -158,13 +162,13 @@ class FileWriter:
         try:
             yield
         except OSError as error:
-            error.filename = str(self._final)  # whoever reads of it in the log can tell the disk
+            error.filename = str(self._final)  # the log then says which disk it was
             raise
 
 
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def fsync(path: Path) -> None:
+    """Make a file durable, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -180,8 +184,8 @@ def _files(folder: os.DirEntry[str]) -> Iterator[tuple[str, datetime | None]]:
                 yield f"{folder.name}/{item.name}", written if is_file else None
 
 
-def _read_at_once(descriptor: int, piece: bytearray, start: int) -> int | None:
-    """Read what the system has in memory; `None` where that is nothing, or cannot be known."""
+def _read_cached(descriptor: int, piece: bytearray, start: int) -> int | None:
+    """Read what the system has in memory. `None`: it has nothing there, or cannot tell."""
     if not _NO_WAIT:
         return None
     try:
@@ -192,7 +196,7 @@ def _read_at_once(descriptor: int, piece: bytearray, start: int) -> int | None:
         raise
 
 
-def _read_patiently(descriptor: int, piece: bytearray, start: int) -> int:
-    if _NO_WAIT:  # where the next pieces are to be found in memory
+def _read_from_disk(descriptor: int, piece: bytearray, start: int) -> int:
+    if _NO_WAIT:  # the next pieces will then be in memory
         os.posix_fadvise(descriptor, start, READ_AHEAD_BYTES, os.POSIX_FADV_WILLNEED)
     return os.preadv(descriptor, [piece], start)

@@ -1,4 +1,4 @@
-"""Looking whether what is to be shared by a new upload is there: else the upload replaces it."""
+"""Find damage before an upload shares stored shards: shards that are missing or too short are then replaced."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["broken_blobs"]
 
 
 async def broken_blobs(bridge: Bridge, stored: Stored) -> set[str]:
-    """Return the blobs that should hold the shards of an upload too, and are missing or cut short.
+    """Return the stored blobs that an upload would share, but that are missing or too short.
 
-    This asks the store for their sizes and does not read them: a blob of the right size that is damaged is found when
-    it is sent or checked, and then it is marked in the database.
+    This only asks the store for their sizes. A damaged blob of the right size is found when it is sent or checked; then
+    it is marked as suspect in the database.
 
     Raises:
         Unavailable: the database or the store is away.

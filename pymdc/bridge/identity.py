@@ -1,4 +1,4 @@
-"""A database and its store carry the same identity, so that nobody takes the files of one for orphans of another."""
+"""The identity that a database and its store share. Else the files of one bridge would look like another's orphans."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["claim", "is_same"]
 
 
 def claim(store: Store, blobs: Blobs) -> None:
-    """Write the database's identity into a store that has none yet.
+    """Check that the store belongs to the database. A new store gets the database's identity.
 
     Raises:
         ValueError: the store belongs to another database.
@@ -21,5 +21,5 @@ def claim(store: Store, blobs: Blobs) -> None:
 
 
 def is_same(store: Store, blobs: Blobs) -> bool:
-    """Tell whether a database and a store belong together. A store that no bridge has used yet belongs to none."""
+    """Tell whether a database and a store belong together. A store without an identity belongs to no database."""
     return store.identity() == blobs.identity()

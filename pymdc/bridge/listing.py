@@ -1,4 +1,4 @@
-"""Lists of any length, fetched from the database and sent in pieces: they take little memory and no long turn."""
+"""Lists of any length, fetched and sent in pieces: they need little memory and block nobody for long."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _Item = TypeVar("_Item", bound=_Numbered)
 async def listing(
     bridge: Bridge, fetch: Callable[[int], tuple[Sequence[_Item], bool]], show: Callable[[_Item], dict[str, Any]]
 ) -> Response:
-    """Return a reply that lists things in JSON.
+    """Return a reply with a list in JSON.
 
     Arguments:
-        fetch: gives the things whose number is above the one it is called with, some of them, and whether more follow.
-            It is called in a thread.
-        show: makes JSON of a thing.
+        fetch: called with a number, in a thread. It returns some of the items with higher numbers, and whether there
+            are more.
+        show: returns one item as a JSON object.
     """
 
     def piece(after: int) -> tuple[list[dict[str, Any]], bytes, int, bool]:
@@ -62,13 +62,13 @@ async def listing(
 
 
 class _Pieces(Response):
-    """A reply in pieces. Where one cannot be had, or is not taken, the connection ends before the reply does."""
+    """A reply in pieces. If a piece cannot be fetched or sent, the connection ends before the reply is complete."""
 
     media_type = Reply.media_type
 
     def __init__(self, pieces: AsyncIterator[bytes]) -> None:
         super().__init__()
-        del self.headers["content-length"]  # nobody knows it yet
+        del self.headers["content-length"]  # it is not known yet
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,22 +21,22 @@ def time_of(seconds: float) -> str:
 
 
 def log_handler(place: str) -> logging.Handler:
-    """Return what writes a log: to the standard error for `"on"`, else to the file of that name.
+    """Return a handler that writes to the standard error if `place` is `"on"`, else to the file of that name.
 
-    A file is opened anew when it was moved away, so that it can be rotated.
+    The file is opened again after it was moved away, so it can be rotated.
 
     Raises:
-        OSError: the file cannot be written to.
+        OSError: the file cannot be written.
     """
     return logging.StreamHandler(sys.stderr) if place == "on" else WatchedFileHandler(place, encoding="utf-8")
 
 
 @contextmanager
 def logging_as(settings: Settings) -> Iterator[None]:
-    """Write what this process logs as `settings` say, while the context lasts.
+    """While this context lasts, write the log of this process as `settings` say.
 
     Raises:
-        OSError: the log file cannot be written to.
+        OSError: the log file cannot be written.
     """
     handler = log_handler(settings.log)
     handler.setFormatter(_Json() if settings.log_format == "json" else _Text())
@@ -63,7 +63,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """An object with `time`, `level`, `logger` and `message`, and `error`, a traceback, where there is one."""
+    """A JSON object with `time`, `level`, `logger` and `message`; and `error`, the traceback, if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

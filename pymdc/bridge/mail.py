@@ -1,4 +1,4 @@
-"""Mail: sent by SMTP where that is set up, else written to the outbox folder."""
+"""Send mails: by SMTP if that is set up, else as files in the outbox folder."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Mailer(Protocol):
     """A way to send mails."""
 
     def send(self, mail: Mail) -> None:
-        """Send a mail. When this returns, somebody else is responsible for it.
+        """Send a mail. When this returns, another server, or the disk, has it.
 
         Raises:
-            Refused: nobody takes mail for this address.
+            Refused: mail for this address is refused for good.
             Unavailable: it cannot be sent now.
         """
 
 
 def mailer(settings: Settings) -> Mailer:
-    """Return the way to send mails that `settings` name."""
+    """Return the way to send mails that `settings` ask for."""
     return Outbox(settings.outbox, settings.on_mail) if settings.smtp_host is None else SmtpServer(settings)
 
 
@@ -48,10 +48,10 @@ def activation_mail(to: str, link: str, token: str) -> Mail:
 
 
 class Outbox:
-    """A folder that mails are written to, as `.eml` files that any mail program opens.
+    """A folder to which mails are written, as `.eml` files, which mail programs can open.
 
     Arguments:
-        folder: the folder, made if missing.
+        folder: the folder. It is made if it is missing.
         on_mail: called with each mail that was written.
     """
 
@@ -69,7 +69,7 @@ class Outbox:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial = self._folder / f".{name}"
-            # Whoever reads it can activate the account: it is its owner's alone.
+            # A reader of this file can activate the account, so only the bridge's user may read it.
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:  # noqa: PTH123 -- a descriptor, not a path
                 file.write(mail.message().as_bytes())
@@ -81,7 +81,7 @@ class Outbox:
 
 
 class SmtpServer:
-    """A mail server, as `settings` name it. Each mail has a connection of its own."""
+    """The mail server that `settings` name. Each mail is sent on a new connection."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -91,8 +91,8 @@ class SmtpServer:
         """Send a mail.
 
         Raises:
-            Refused: the server takes no mail for this address, now or later.
-            Unavailable: the server is away, or has another reason not to take it now.
+            Refused: the server refuses mail for this address for good.
+            Unavailable: the server is away, or cannot take the mail now.
         """
         try:
             with self._connected() as server:
@@ -118,7 +118,7 @@ class SmtpServer:
             if self._settings.smtp_user is not None:
                 server.login(self._settings.smtp_user, str(self._settings.smtp_password))
             yield server
-            with suppress(OSError):  # the mail has been taken, however the server says good-bye
+            with suppress(OSError):  # the server has accepted the mail; how it ends the connection does not matter
                 server.quit()
         finally:
             server.close()
@@ -134,6 +134,6 @@ class SmtpServer:
 
 
 def _for_good(error: smtplib.SMTPException) -> bool:
-    # 4xx is a refusal for now, as greylisting has it: RFC 5321, section 4.2.1.
+    # 4xx is a refusal for now, such as greylisting: RFC 5321, section 4.2.1.
     codes = [code for code, _ in error.recipients.values()] if isinstance(error, smtplib.SMTPRecipientsRefused) else []
     return all(code >= 500 for code in codes)

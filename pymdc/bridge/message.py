@@ -1,4 +1,4 @@
-"""One activation mail, before it is sent."""
+"""An activation mail."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SENDER = "bridge@localhost"
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that asks somebody to follow a link.
+    """A mail that asks a person to follow a link.
 
     Attributes:
         to: the address.
         subject: the subject.
-        text: the text, which holds the link.
+        text: the text, with the link in it.
         link: the link to follow.
         token: the token in the link.
     """
@@ -31,15 +31,15 @@ class Mail:
     token: str
 
     def message(self, sender: str = _SENDER) -> EmailMessage:
-        """Return the mail as it is sent."""
-        # An address may hold any letter; only where it does, headers may too.
+        """Return the mail in the form in which it is sent."""
+        # An address may contain any letter. Only then the headers are UTF-8 as well.
         message = EmailMessage(policy=SMTP.clone(utf8=not self.to.isascii()))
         message["From"] = sender
         message["To"] = self.to
         message["Subject"] = self.subject
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2])
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine need answer
-        # Encoded, the link would be broken for whoever reads the file, and no mail program is there to mend it.
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: asks for no automatic answers
+        # People may read the file in the outbox without a mail program: an encoding would break the link.
         message.set_content(self.text, cte="7bit" if self.text.isascii() else "8bit")
         return message

@@ -23,10 +23,10 @@ class Metrics:
     """Counts what a bridge does, and serves the figures in a thread of its own.
 
     Arguments:
-        host, port: where to serve them.
+        host, port: the address to serve them on.
 
     Raises:
-        OSError: nothing can be served there.
+        OSError: the address cannot be used.
     """
 
     def __init__(self, bridge: Bridge, host: str, port: int) -> None:
@@ -52,7 +52,7 @@ class Metrics:
         self.port: int = self._server.server_port
 
     def count(self, method: str, route: str, status: int | None, seconds: float, received: int, sent: int) -> None:
-        """Count one request or channel that has ended. `route` is the pattern, so that there are only so many."""
+        """Count one request or channel that has ended. `route` is the pattern, so the number of labels is limited."""
         self._requests.labels(method, route, str(status or "none")).inc()
         self._seconds.labels(method, route).observe(seconds)
         self._bytes.labels("received").inc(received)
@@ -66,7 +66,7 @@ class Metrics:
 
 
 class _State(Collector):
-    """What is under way and what waits, looked at when it is asked for."""
+    """What is running and what waits, measured when Prometheus asks."""
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge

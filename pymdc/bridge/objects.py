@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IDENTITY", "Objects"]
 
-IDENTITY = "identity"  # the name of what tells whose store this is
-# What obstore finds credentials for S3 by. Without any, it asks the service that machines of Amazon have for it.
+IDENTITY = "identity"  # the object that says which database this store belongs to
+# Where obstore finds credentials for S3. If none is set, it asks the metadata service that machines of Amazon have.
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -34,14 +34,14 @@ _CREDENTIALS = (
 )
 _NO_CREDENTIALS = "S3 wants credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
-# Silence of an S3 server is bounded; a whole reply is not, since a slow reader of the data channel holds it back.
+# How long an S3 server may be silent is limited. A whole reply is not: a slow reader of the data channel delays it.
 _CLIENT: ClientConfig = {
     "connect_timeout": timedelta(seconds=5),
     "read_timeout": timedelta(seconds=30),
     "timeout": timedelta(days=1),
-    "allow_http": True,  # whoever names an endpoint says which it is
+    "allow_http": True,  # the endpoint's URL says whether it is HTTPS
 }
-# A hiccup is waited for, but no longer than the client waits for its reply.
+# A short failure is retried, but not for longer than the client waits for its reply.
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 
 
@@ -75,7 +75,7 @@ class Objects:
 
         The next piece is fetched while the one before is used.
         """
-        if start == stop:  # a store refuses to give nothing
+        if start == stop:  # stores refuse an empty range
             return
         options: GetOptions = {} if stop is None else {"range": (start, stop)}
         reply = await obstore.get_async(self.store, name, options=options)
@@ -106,7 +106,7 @@ class Objects:
             yield [(item["path"], item["last_modified"]) for item in page]
 
     def check(self) -> None:
-        """Raise an error where the store does not answer. It costs one short request, however full the store is."""
+        """Raise an error if the store does not answer. It costs one short request, however full the store is."""
         try:
             self._ask()
         except BaseError as error:
@@ -117,21 +117,21 @@ class Objects:
     def _ask(self) -> None:
         try:
             obstore.head(self.store, IDENTITY)
-        except FileNotFoundError:  # no bridge has begun here, or there is no such bucket: the first page tells
+        except FileNotFoundError:  # no bridge has used this store yet, or there is no such bucket: listing it tells
             next(iter(obstore.list(self.store, chunk_size=1)), None)
 
     def urls(self, names: Sequence[str], seconds: int) -> list[str] | None:
-        """Return a URL for each blob that gives it to anybody for some time; `None` where the store has no such."""
+        """Return a URL for each blob, which gives it to anybody for `seconds`. `None`: the store has no such URLs."""
         if not isinstance(self.store, (S3Store, GCSStore, AzureStore)):
             return None
         return list(obstore.sign(self.store, "GET", list(names), timedelta(seconds=seconds)))
 
 
 class _ObjectWriter:
-    """A blob that is being written: it is sent as a whole.
+    """A blob that is being written. It is collected in a file without a name, and sent as a whole.
 
-    Until then it lies in a file without a name, so that slow clients cost room on the disk and no memory. What is in
-    memory at once is what is being sent, and no more is sent at a time than there are threads for it.
+    So slow clients cost space on the disk and no memory. Only blobs that are being sent are in memory: at most one for
+    each thread of the store.
     """
 
     def __init__(self, store: ObjectStore, name: str, spool: Path | None) -> None:
@@ -156,7 +156,7 @@ class _ObjectWriter:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; more than once does nothing."""
+        """Close the file. Closing it again does nothing."""
         self._file.close()
 
 

@@ -1,4 +1,4 @@
-"""The API's description, as GET / gives it: an OpenAPI 3.0 document made from the route table."""
+"""The description of the API, which GET / returns: an OpenAPI 3.0 document, made from the route table."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
         "hash token operation channel", hash=_TEXT, token=_TEXT, operation=_TEXT, channel=_TEXT, url=_TEXT
     ),
 }  # fmt: skip
-"""What is sent and returned, by name."""
+"""The schemas of requests and replies, by name."""
 
 _CREDENTIALS: dict[str, list[dict[str, list[str]]]] = {
     "user": [{"basic": []}, {"publicKey": [], "signature": []}],
@@ -82,13 +82,13 @@ _SECURITY_SCHEMES = {
 
 @dataclass(frozen=True)
 class Description:
-    """What the document says of a route, besides its method and path.
+    """What the document says about a route, besides its method and path.
 
     Attributes:
         summary: what it does.
         credentials: `"none"`, `"user"` (Basic or a signature) or `"token"`.
         body: the name of the schema of its body, if it has one.
-        reply: the name of the schema of its reply; in brackets where it is a list of them; empty without one.
+        reply: the name of the schema of its reply, in brackets for a list; empty if there is none.
         status: the status of its reply.
         refusals: the statuses that it is refused with, besides those of its credentials.
         query: the names of its query parameters.

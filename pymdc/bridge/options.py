@@ -1,7 +1,8 @@
-"""What an option of `pymdc bridge` is, and how one is declared.
+"""Options of `pymdc bridge`: what they are and how one is declared.
 
-Each option is declared once, as an attribute of `Settings`, with its type, its default and its words. The command line,
-the environment variable, the key in the file of `--config` and the table in `docs/bridge.md` are made from that.
+Each option is declared once, as an attribute of `Settings`, with its type, its default and its help. The option of the
+command line, the environment variable, the key in the file of `--config` and the table in `docs/bridge.md` are made
+from that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["PREFIX", "Option", "option", "options_of"]
 _T = TypeVar("_T")
 
 PREFIX = "PYMDC_BRIDGE"
-"""What the name of each environment variable begins with."""
+"""The beginning of each environment variable's name."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,16 @@ class Option:
 
     Attributes:
         attribute: the attribute of `Settings`.
-        name: the option as it is typed, without the dashes before: `public-url`. Where an option may be repeated, the
-            singular of the attribute.
+        name: the option as it is typed, without the leading dashes: `public-url`. An option that may be repeated has
+            the singular of the attribute.
         kind: the type of its value; `tuple` for an option that may be repeated.
         default: its default.
-        help: one sentence that says what it is.
-        shown: the default in words, where the value itself would not tell.
-        least, most: the bounds of a number.
-        choices: the only texts that it takes; empty for any.
-        metavar: what stands for the value in the help.
-        reloads: whether a bridge that serves reads it again when it is told to; see `Reloader`.
+        help: one sentence that explains it.
+        shown: the default in words, if the value itself explains nothing.
+        least, most: the limits of a number.
+        choices: the texts that are allowed; empty for any text.
+        metavar: the placeholder for the value in the help.
+        reloads: whether it can change while the bridge runs; see `Reloader`.
     """
 
     attribute: str
@@ -55,7 +56,7 @@ class Option:
 
     @property
     def shown_default(self) -> str:
-        """The default as it is shown to a person; empty where there is none."""
+        """The default as it is shown to a person; empty if there is none."""
         if self.shown is not None:
             return self.shown
         if self.default is None or self.default == ():

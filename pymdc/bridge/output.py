@@ -1,4 +1,4 @@
-"""The head of a reply goes out together with the beginning of its body: one call to the system instead of two."""
+"""Send the head of a reply together with the beginning of its body, so that a small reply is one system call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ReplyOutput(asyncio.WriteTransport):
-    """What one reply that has a body is written to, in place of a transport. It keeps the head until the body begins.
+    """A transport for one reply that has a body. It holds the head back until the body begins.
 
     ASGI allows that: https://asgi.readthedocs.io/en/latest/specs/www.html#response-start-send-event. `100 Continue`,
     which may come before the head, is written at once.
@@ -24,7 +24,7 @@ class ReplyOutput(asyncio.WriteTransport):
         self._begun = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write a piece, or keep it where it is the head."""
+        """Write a piece. If it is the head, hold it back."""
         if self._begun:
             head, self._head = self._head, b""
             if head and len(data) > _SMALL_BYTES:
@@ -37,7 +37,7 @@ class ReplyOutput(asyncio.WriteTransport):
             self._head, self._begun = bytes(data), True
 
     def close(self) -> None:
-        """Write what was kept, and close the transport."""
+        """Write the head if it was held back, and close the transport."""
         head, self._head = self._head, b""
         self._transport.write(head)
         self._transport.close()

@@ -32,7 +32,7 @@ dt { margin-top: .9rem } dd { margin: .1rem 0 0 } dd.soft { font-size: .9rem } b
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
-    # No script at all, and nothing from elsewhere: only the one style sheet that stands in the page.
+    # No scripts, and nothing from other servers: only the style sheet in the page itself.
     "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -43,7 +43,7 @@ _HEADERS = {
 
 
 def wanted(request: Request) -> bool:
-    """Tell whether a request is a browser's: it names `text/html` among what it accepts."""
+    """Tell whether a request comes from a browser: it accepts `text/html`."""
     kinds = (part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(","))
     return "text/html" in kinds
 
@@ -67,7 +67,7 @@ def not_activated(status: int, message: str) -> HTMLResponse:
         f"""<h1 class="bad">This link did not work</h1>
 <p>The bridge says: <b>{html.escape(message)}</b>.</p>
 <h2>What to do next</h2>
-<p>A link serves once. If you have followed it before, your account is active: go back to your program and log in.</p>
+<p>A link works once. If you have followed it before, your account is active: go back to your program and log in.</p>
 <p>If not, the link may be cut off: copy the whole line from the mail into the address bar.</p>
 <p>For another mail, register again with the same e-mail and the same password. The program then says that the e-mail
 is already registered, and the mail is sent all the same.</p>""",
@@ -76,7 +76,7 @@ is already registered, and the mail is sent all the same.</p>""",
 
 
 def home(document: Mapping[str, Any], url: str) -> HTMLResponse:
-    """Return the page that says what this is, made from the API's OpenAPI document."""
+    """Return the home page, which describes the API. It is made from the OpenAPI document."""
     rows = "\n".join(
         _row(path, method, operation)
         for path, operations in document["paths"].items()

@@ -1,4 +1,8 @@
-"""HTTP and WebSocket on a connection: uvicorn's, with bounds on what a client may cost before the bridge knows it."""
+"""HTTP and WebSocket on one connection: uvicorn's protocols, with limits on how much one client may cost.
+
+uvicorn itself has no limits on the time that the head of a request takes, on what a WebSocket's client may send in all,
+or on how long a client may leave a reply unread. Such a client would hold a connection, and memory, for ever.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +24,14 @@ from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PI
 
 __all__ = ["Channel", "Http"]
 
-_PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone can tell while there is something to read
+_PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # only Linux can tell this while there are unread bytes
 
 
 class Http(HttpToolsProtocol):
-    """uvicorn's HTTP, but a head is bounded in size and time, silence and replies that nobody reads in time.
+    """uvicorn's HTTP, with limits: on the size of a request's head, on the time for it, and on unread replies.
 
     Arguments:
-        opened: the open connections, which this one is closed among when there are too many.
+        opened: the open connections. This one is added to them, and may be closed when there are too many.
     """
 
     def __init__(self, *args: Any, opened: Connections, **kwargs: Any) -> None:
@@ -82,7 +86,7 @@ class Http(HttpToolsProtocol):
         elif self.idle and self._head_timer is None and self in self.connections:  # it is neither closed nor a channel
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
-    # What the parser tells: whatever makes progress, so that the rest can be counted.
+    # The parser calls these. Each one means progress, and resets the count of bytes that bring no progress.
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
@@ -102,7 +106,7 @@ class Http(HttpToolsProtocol):
         self._pending_bytes = 0
         if len(self.pipeline) >= PIPELINED:
             self.transport.abort()
-            raise ValueError("too many requests at once")  # the parser stops at it
+            raise ValueError("too many requests at once")  # this stops the parser
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before and self.scope["method"] != "HEAD":
@@ -139,13 +143,13 @@ class Http(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES:
-            raise ValueError("the head is too large")  # the parser stops at it
+            raise ValueError("the head is too large")  # this stops the parser
 
     def _refuse_head(self) -> None:
         body = json.dumps({"error": "The head of the request is too large"}).encode()
         lines = ["HTTP/1.1 431 Request Header Fields Too Large", "content-type: application/json; charset=utf-8"]
         head = "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""])
-        if self.pipeline:  # pragma: no cover - whether earlier ones still wait then is a matter of microseconds
+        if self.pipeline:  # pragma: no cover - whether earlier requests still wait depends on microseconds
             _reset(self.transport)  # replies to earlier requests would follow this one
             return
         self.transport.write(head.encode() + body)
@@ -154,7 +158,7 @@ class Http(HttpToolsProtocol):
         if not self.idle:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        # The rest is thrown away: closing a connection on unread data would take the reply with it.
+        # The rest is read and thrown away: closing the connection with unread data would destroy the reply.
         self._refused = True
         self._drop_later()
 
@@ -164,16 +168,16 @@ class Http(HttpToolsProtocol):
             self._head_timer = None
 
     def _drop_later(self) -> None:
-        # A connection that is being closed waits for its reader: not for ever.
+        # A connection that is being closed waits until its client has read the reply, but not for ever.
         self._reader.has_the_last()
 
 
 class Channel(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, but a peer that does not read cannot keep the connection, and what waits in it, for ever.
+    """uvicorn's WebSocket, with limits. A client that does not read is disconnected after `SEND_SECONDS`.
 
-    While the peer does not take what was sent, nothing more is read from it: a ping asks for an answer. A binary
-    message of any length is sent as messages of up to `MESSAGE_BYTES`. Who sends more than `CHANNEL_BYTES` in all is
-    dropped: a flood of small frames would take everybody's time.
+    While the client does not read, nothing is read from it either: a ping would add a reply to those that wait. A long
+    binary message is sent as messages of up to `MESSAGE_BYTES`. A client that sends more than `CHANNEL_BYTES` in all is
+    disconnected: many small frames would slow down everybody.
     """
 
     _left = CHANNEL_BYTES
@@ -181,7 +185,7 @@ class Channel(WebSocketsSansIOProtocol):
     _dropping: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        if not self.handshake_initiated:  # the head of the request, which was bounded before
+        if not self.handshake_initiated:  # the head of the request, which `Http` has limited
             super().data_received(data)
             return
         allowed, self._left = data[: self._left], self._left - len(data)
@@ -197,12 +201,12 @@ class Channel(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._forget_stall()
-        if not self.read_paused:  # pragma: no branch - else a message waits to be taken, which takes two at once
+        if not self.read_paused:  # pragma: no branch - uvicorn pauses reading only when two messages arrive at once
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_stall()
-        if self._dropping is not None:  # else the timer would keep what is gone in memory
+        if self._dropping is not None:  # the timer would hold the closed connection in memory
             self._dropping.cancel()
         super().connection_lost(exc)
 
@@ -212,7 +216,7 @@ class Channel(WebSocketsSansIOProtocol):
             await super().send(message)
             return
         await self.writable.wait()
-        if self.disconnected or self.close_sent:  # pragma: no cover - it ended just while this waited
+        if self.disconnected or self.close_sent:  # pragma: no cover - it was closed during the wait
             raise ClientDisconnected
         view = memoryview(data)
         parts: list[bytes | memoryview] = []
@@ -236,16 +240,16 @@ class Channel(WebSocketsSansIOProtocol):
 
 
 def _frame_head(size: int) -> bytes:
-    """Return what comes before a whole binary message (RFC 6455, section 5.2); a server's are not masked."""
+    """Return the head of the frame of a binary message (RFC 6455, section 5.2). A server's frames are not masked."""
     if size < 126:
         return struct.pack("!BB", 0x82, size)
     return struct.pack("!BBH", 0x82, 126, size) if size < 65536 else struct.pack("!BBQ", 0x82, 127, size)
 
 
 class _Reader:
-    """Watches whether a client takes what was sent to it, and drops a connection on which it does not.
+    """Watches whether a client reads what was sent to it, and resets the connection if it does not.
 
-    Within each `SEND_SECONDS` of waiting, `READ_BYTES` must go out, or all that waits.
+    Within each `SEND_SECONDS`, the client must take at least `READ_BYTES`, or everything that waits.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -256,24 +260,24 @@ class _Reader:
         self._last = False
 
     def is_slow(self) -> None:
-        """More waits for the client than the transport wants to hold."""
+        """Note that the client is behind: the transport's buffer is full."""
         self._waiting = self._transport.get_write_buffer_size()
         self._timer = self._loop.call_later(SEND_SECONDS, self._look)
 
     def is_reading(self) -> None:
-        """The client has taken most of it."""
+        """Note that the client has taken most of it."""
         if not self._last:
             self.is_gone()
 
     def has_the_last(self) -> None:
-        """Nothing more will be sent: the client has to take the rest and to go."""
+        """Note that nothing more will be sent: the client must now take the rest."""
         if not self._last:
             self._last = True
             self.is_gone()
             self.is_slow()
 
     def is_gone(self) -> None:
-        """The connection is closed."""
+        """Note that the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -286,14 +290,14 @@ class _Reader:
 
 
 def _has_peer_closed(connection: socket.socket) -> bool:
-    # Asked of the system: while a connection is not read from, asyncio does not notice its end.
+    # The system is asked: while a connection is not read, asyncio does not notice that it was closed.
     poll = select.poll()
     poll.register(connection, _PEER_CLOSED)
     return bool(poll.poll(0))
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    # Else the kernel would go on offering what was sent already.
+    # With this option the kernel forgets what it has not sent yet. Else it would go on trying.
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

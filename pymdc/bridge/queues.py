@@ -1,4 +1,4 @@
-"""Lines to wait in: so many of a group at once, the others one after the other, as they came."""
+"""Queues: only so many of each group run at once; the others wait, first come, first served."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Queues"]
 
 
 class Queues:
-    """A line for each group. A group in which many wait does not keep another one waiting."""
+    """One queue for each group. A long queue of one group does not delay another group."""
 
     def __init__(self) -> None:
         self._under_way: Counter[str] = Counter()
@@ -23,20 +23,22 @@ class Queues:
 
     @property
     def under_way(self) -> int:
-        """How many have a turn."""
+        """How many are running."""
         return self._under_way.total()
 
     @property
     def waiting(self) -> int:
-        """How many wait for one."""
+        """How many are waiting."""
         return sum(len(line) for line in self._waiting.values())
 
     @asynccontextmanager
     async def turn(self, group: str, places: int, look: Callable[[], None]) -> AsyncIterator[None]:
-        """Wait until fewer than `places` of a group have a turn, and have one.
+        """Wait until fewer than `places` of a group are running; then this one counts as running.
 
         Arguments:
-            look: called now and then while this waits. What it raises ends the wait.
+            group: the name of the group.
+            places: how many of it may run at once.
+            look: called now and then during the wait. If it raises an error, the wait ends.
         """
         if self._under_way[group] < places:
             self._under_way[group] += 1
@@ -56,7 +58,7 @@ class Queues:
                 with anyio.move_on_after(TURN_SECONDS):
                     await mine.wait()
         except BaseException:
-            if mine.is_set():  # the turn came just now
+            if mine.is_set():  # the turn came at the last moment
                 self._pass_on(group)
             else:
                 self._leave(group, mine)

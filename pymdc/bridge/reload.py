@@ -1,4 +1,4 @@
-"""Reading settings again while a bridge serves: its certificate, what it logs, and its limits."""
+"""Read settings again while a bridge serves: its certificate, its log level, and its limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger("pymdc.bridge")
 
 
 def check_certificate(settings: Settings) -> None:
-    """Try the TLS certificate and its key.
+    """Check that the TLS certificate and its key can be used.
 
     Raises:
         ValueError: they cannot be used.
@@ -27,14 +27,14 @@ def check_certificate(settings: Settings) -> None:
 
 
 class Reloader:
-    """Reads settings again, and lets those hold at once that can. No error ends the bridge.
+    """Reads the settings again and applies those that can change while the bridge runs. No error ends the bridge.
 
-    The log says what was read, what needs a new start, and what cannot be used: then all stays as it was.
+    The log says what has changed and what needs a restart. If the new settings are wrong, the old ones stay.
 
     Arguments:
-        tls: what the bridge takes new connections with, if it speaks TLS. Those that are open stay as they are.
+        tls: the TLS context for new connections, if the bridge uses TLS. Open connections are not changed.
         started: the settings as they were read at the start.
-        reread: reads them again.
+        reread: a function that reads them again.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Reloader:
         self._reread = reread
 
     def __call__(self) -> None:
-        """Read them now. It blocks for as long as that takes."""
+        """Read and apply the settings now. This blocks."""
         try:
             settings = self._reread()
             if self._tls is not None:
@@ -64,7 +64,7 @@ class Reloader:
         _log.setLevel(settings.log_level.upper())
         _log.info("the settings were read again; changed: %s", _listed(again) or "nothing")
         if changed - again:
-            _log.warning("what has changed but needs a new start: %s", _listed(changed - again))
+            _log.warning("changed, but needs a restart: %s", _listed(changed - again))
 
 
 def _listed(options: set[Option]) -> str:
@@ -75,7 +75,7 @@ def _load(context: ssl.SSLContext, settings: Settings) -> None:
     if settings.tls_certificate is None:
         raise ValueError("the TLS certificate is missing")
     try:
-        # Where a password is asked for, this is it: nobody is there to type another.
+        # Without `password`, a key that needs one would make OpenSSL ask for it on the terminal.
         context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except OSError as error:
         raise ValueError(f"the TLS certificate or its key cannot be used: {error}") from error

@@ -1,4 +1,4 @@
-"""Mending what a check has found: shards whose bytes lie elsewhere in the store, counts, and blobs of nobody."""
+"""Repair the faults that a check has found: broken shards, wrong counts, and orphaned blobs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["mend", "remove"]
 
 
 def mend(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], None]) -> int:
-    """Mend what can be mended.
+    """Repair what can be repaired.
 
-    A broken shard is mended where the store holds the same bytes in a blob that is to be removed or belongs to nobody.
-    They are copied, so that what a clean-up removes meanwhile is missed by nobody.
+    A broken shard is repaired if the store has the same bytes in an orphan or in a blob that is marked as garbage. The
+    bytes are copied, because a clean-up may remove that blob at any time.
 
     Arguments:
-        echo: called with a line for each thing that was mended, or that cannot be.
+        echo: called with a line for each fault that was repaired, or that cannot be.
 
     Returns:
-        How many of the things that are wrong remain.
+        How many faults remain.
 
     Raises:
         Unavailable: the database or the store is away.
@@ -48,7 +48,7 @@ def mend(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], N
 
 
 def remove(store: Store, blobs: Blobs, names: Sequence[str]) -> None:
-    """Remove orphans: those that still are.
+    """Remove orphans. A blob that is in use by now is left alone.
 
     Raises:
         ValueError: the store does not belong to the database.
@@ -78,7 +78,7 @@ def _content(blobs: Blobs, name: str) -> bytes:
     try:
         return blobs.content(name)
     except Unavailable:
-        return b""  # it was removed meanwhile, or cannot be read either
+        return b""  # it has just been removed, or cannot be read either
 
 
 def _replace(store: Store, blobs: Blobs, shard: Shard, data: bytes) -> None:

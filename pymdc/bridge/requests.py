@@ -1,4 +1,4 @@
-"""Reading requests and making replies: what all routes share."""
+"""Read requests and make replies: shared by all routes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["GONE", "Reply", "client", "is_gone", "read_body", "read_object"]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 GONE = "pymdc.gone"
-"""The name of the extension of ASGI by which a connection tells whether its peer has closed it."""
+"""The name of our ASGI extension: a function that tells whether the client has closed the connection."""
 
 
 class Reply(Response):
-    """A reply in JSON, byte for byte as the bridges of 2016 wrote it: compact, in UTF-8."""
+    """A JSON reply with exactly the bytes that the bridges of 2016 would send: compact, in UTF-8."""
 
     media_type = "application/json; charset=utf-8"
 
@@ -36,7 +36,7 @@ def client(request: Request) -> str:
 
 
 def is_gone(request: Request) -> bool:
-    """Tell whether a request's client has closed its connection, though what it sent was not read to the end."""
+    """Tell whether the client has closed the connection, even while there are unread bytes from it."""
     return bool(request.scope.get("extensions", {}).get(GONE, bool)())
 
 
@@ -44,7 +44,7 @@ async def read_body(request: Request) -> bytes:
     """Return the body of a request, exactly as it came.
 
     Raises:
-        Refused: it is longer than any that the API knows.
+        Refused: it is longer than any body of the API.
     """
     body = bytearray()
     async for chunk in request.stream():

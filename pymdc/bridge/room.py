@@ -1,4 +1,4 @@
-"""Room on the disks of a bridge."""
+"""Check for free space on the disks of a bridge."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MEGABYTE = 10**6
 
 
 def check_room(settings: Settings, size: float) -> None:
-    """Look whether there is room for a file of `size` bytes on the disks of a bridge, and for `minimum_free` beside it.
+    """Check that a file of `size` bytes fits on the disks of a bridge, and that `minimum_free` then remains.
 
-    Only folders are looked at: nobody can tell how much an object store takes. This blocks. The file itself takes room
-    where the store is; the data folder holds the database and what waits to be sent to an object store.
+    Only folders are checked: the free space of an object store is unknown. The file needs space where the store is; the
+    data folder holds the database and what waits to be sent to an object store. This blocks.
 
     Raises:
-        Full: there is not.
+        Full: there is too little space.
         Unavailable: a disk is away.
     """
     elsewhere = "://" in settings.store_location

@@ -1,7 +1,7 @@
-"""Which function serves a request, and where every error becomes a reply.
+"""Find the function that serves a request, and turn every error into a reply.
 
-Starlette's own router and layers cost more than all else that happens before a request is looked at: there each route
-is tried in turn, and each request passes several layers that catch exceptions.
+Starlette's router is not used: it tries one route after the other, and each request passes several layers that catch
+exceptions. That would cost more than everything else that happens before the function is called.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _Found = tuple["Operation | None", dict[str, str]]
 
 @dataclass(frozen=True)
 class Operation:
-    """One row of the route table. Where GET is served, HEAD is too, unless `head` says otherwise."""
+    """One row of the route table. A route for GET also serves HEAD, unless `head` is False."""
 
     method: str
     path: str
@@ -51,7 +51,7 @@ class Operation:
 class Routes:
     """An ASGI application that serves each request by an operation, and each WebSocket as a data channel.
 
-    Paths are compared whatever their case.
+    Upper and lower case in paths are the same.
     """
 
     def __init__(self, bridge: Bridge, operations: Sequence[Operation]) -> None:
@@ -96,8 +96,8 @@ class Routes:
         except Refused as refused:
             return Reply({"error": refused.message}, refused.status)
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
-        except Exception:  # noqa: BLE001 -- the one place that answers for defects
+            return Response(status_code=400)  # the client is gone and will not read it
+        except Exception:  # noqa: BLE001 -- the one place that catches defects
             _log.exception("%s %s failed", operation.method, operation.path)
             return Reply({"error": "Internal error"}, 500)
 

@@ -1,4 +1,4 @@
-"""A bridge on a socket: in a thread of this process, or for as long as the process lives."""
+"""Run a bridge on a port: in a thread (`BridgeThread`), or as the whole process (`serve`)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .workers import end_with_parent, supervise
 
 __all__ = ["BridgeThread", "serve"]
 
-_TICK_SECONDS = 0.05  # how often a stopping bridge looks whether it is done
-_KILL_SECONDS = 15.0  # how much longer than that the workers may take to end
-_START_SECONDS = 30.0  # the engines are open before the thread starts; it only has to be scheduled
+_TICK_SECONDS = 0.05  # how often a stopping bridge checks whether everything has ended
+_KILL_SECONDS = 15.0  # how many seconds more than `stop_seconds` workers get before they are killed
+_START_SECONDS = 30.0  # much more than a start takes: the database and the store are open before the thread starts
 
 
 class BridgeThread:
@@ -53,8 +53,8 @@ class BridgeThread:
         """Open the database and the store, bind the port, and serve.
 
         Raises:
-            OSError: the port cannot be bound, or the access log not be written to.
-        ValueError: a setting cannot be used.
+            OSError: the port cannot be bound, or the access log cannot be written.
+            ValueError: a setting cannot be used.
             pymdc.bridge.errors.Unavailable: the database or the store cannot be opened.
         """
         listener, self.settings = _bind(self.settings)
@@ -69,7 +69,7 @@ class BridgeThread:
         self._server.serving.wait(_START_SECONDS)
 
     def stop(self) -> None:
-        """Stop serving: what is under way has the settings' `stop_seconds` to finish. Stopping twice does nothing."""
+        """Stop serving. Running requests get `stop_seconds` to finish. Stopping twice does nothing."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -91,12 +91,12 @@ def serve(
     """Serve until the process is told to stop (SIGINT or SIGTERM). On SIGHUP, read settings again: see `Reloader`.
 
     Arguments:
-        echo: called with each line for the person who started the bridge: where its data is, how to point a program
-            at it, and, where mails go to the outbox, each activation link.
-        reread: reads the settings again. Without it the certificate alone is read again.
+        echo: called with each line for the person who started the bridge: where the data is, how programs find the
+            bridge, and each activation link if mails go to the outbox.
+        reread: a function that reads the settings again. Without it, only the certificate is read again.
 
     Raises:
-        OSError: the port cannot be bound, or the access log not be written to.
+        OSError: the port cannot be bound, or the access log cannot be written.
         ValueError: a setting cannot be used.
         pymdc.bridge.errors.Unavailable: the database or the store cannot be opened.
     """
@@ -116,7 +116,7 @@ def serve(
             _serve_on(listener, bound, greet, echo, reread)
         else:
             check_certificate(bound)
-            Bridge.open(bound).store.close()  # what is wrong is told once, and the tables are made
+            Bridge.open(bound).store.close()  # report errors once, not in each worker, and create the tables
             with logging_as(bound):
                 patience = bound.stop_seconds + _KILL_SECONDS
                 supervise(bound.workers, _work, (listener, bound, reread), patience, greet)
@@ -153,7 +153,7 @@ def _serve_on(
 def _work(
     number: int, listener: socket.socket, settings: Settings, reread: Callable[[], Settings], serving: Event
 ) -> None:
-    """Serve in a process of its own, until SIGTERM or the end of its parent."""
+    """Serve in a worker process, until SIGTERM or until the supervisor has died."""
     end_with_parent()
     settings = replace(settings, metrics_port=settings.metrics_port and settings.metrics_port + number)
     with listener:
@@ -161,12 +161,12 @@ def _work(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, but it counts connections, and lets what is under way finish before it closes its port.
+    """uvicorn's server, but it counts connections, and lets running requests finish before it closes the port.
 
     Attributes:
         serving: set when it serves.
         loop: its event loop.
-        bridge: what it serves.
+        bridge: the bridge that it serves.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class _Server(uvicorn.Server):
         serving = serve_connections(self._listener, self._connections, self._protocol, self.config.ssl)
         self._accepting = self.loop.create_task(serving)
         self.serving.set()
-        self._greet()  # not before: now signals are listened to as well
+        self._greet()  # only now: from here on signals are handled too
 
     def _protocol(self) -> asyncio.Protocol:
         return Http(
@@ -207,7 +207,7 @@ class _Server(uvicorn.Server):
         end = time.monotonic() + self.bridge.settings.stop_seconds
         while self.bridge.limits.busy and time.monotonic() < end and not self.force_exit:
             await asyncio.sleep(_TICK_SECONDS)
-        if self._accepting is not None:  # pragma: no branch - told to stop before it had begun
+        if self._accepting is not None:  # pragma: no branch - `None` if it was stopped before it started
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)
         self._listener.close()
@@ -233,10 +233,10 @@ def _server(settings: Settings, listener: socket.socket, greet: Callable[[], Non
         app,
         ws=Channel,
         ws_max_size=CHANNEL_REQUEST_BYTES,
-        ws_per_message_deflate=False,  # shards are as good as random
+        ws_per_message_deflate=False,  # shards hardly compress
         lifespan="on",
         log_config=None,
-        access_log=False,  # it would write activation tokens
+        access_log=False,  # it would log activation tokens; see access.py
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -1,7 +1,7 @@
-"""A body of any size, hashed, cut into shards and written as it comes.
+"""An upload of any size: find the file in the body, cut it into shards, hash and store them while they arrive.
 
-The parts are pure but for the last: `FilePart` finds the file in a multipart body, `file_name` reads a name as the
-bridges of 2016 did, and `ShardWriter` hashes, cuts and stores.
+`FilePart` finds the file in a multipart body, and `file_name` reads its name as the bridges of 2016 did: both do no
+input and no output. `ShardWriter` hashes, cuts and stores.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FilePart", "ShardWriter", "boundary", "file_name"]
 
-_HEADER_BYTES = 16 * 1024  # a file name may be long; more than this is no name
+_HEADER_BYTES = 16 * 1024  # a file name may be long, but not longer than this
 _PARAMETER = re.compile(r';\s*([\w*-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"\s]*)', re.ASCII | re.DOTALL)
 
 
 def boundary(content_type: str | None) -> str:
-    """Return the boundary that the Content-Type header of a multipart body names.
+    """Return the boundary of a multipart body, from its Content-Type header.
 
     Raises:
-        Refused: the body is no multipart/form-data, or its header names no boundary.
+        Refused: the body is not multipart/form-data, or the header has no boundary.
     """
     kind, options = parse_options_header(content_type or "")
     if kind != "multipart/form-data":
@@ -53,10 +53,13 @@ def boundary(content_type: str | None) -> str:
 
 
 def file_name(disposition: str) -> str | None:
-    """Return the file name in a Content-Disposition header (read as Latin-1), without folders; `None` without one.
+    """Return the file name in a Content-Disposition header, without folders; `None` if it has none.
 
-    Names are UTF-8 and kept as they are, percent signs included. A backslash before a quote escapes it, any other is
-    a folder's end, as Windows has it. The encoded form (RFC 5987) counts where it is the only one.
+    Names are UTF-8 and stay as they are, with percent signs. A backslash before a quote escapes the quote; any other
+    one ends a folder's name, as on Windows. The encoded form (RFC 5987) is used only if the plain one is missing.
+
+    Arguments:
+        disposition: the header, decoded as Latin-1.
     """
     parameters = {name.lower(): value for name, value in _PARAMETER.findall(disposition)}
     if "filename" in parameters:
@@ -73,12 +76,12 @@ def file_name(disposition: str) -> str | None:
 
 
 class FilePart:
-    """Finds the first file in a multipart body that is fed to it in pieces.
+    """Finds the first file in a multipart body, which arrives in pieces.
 
     Attributes:
-        name: the file's name; empty where it has none.
+        name: the file's name; empty if it has none.
         mimetype: its MIME type, in lower case, without parameters.
-        found: whether the file has begun.
+        found: whether the beginning of the file has arrived.
     """
 
     def __init__(self, boundary: str) -> None:
@@ -94,13 +97,13 @@ class FilePart:
         self._inside = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next piece of the body, and yield what of it belongs to the file.
+        """Take the next piece of the body, and yield those bytes in it that belong to the file.
 
         Raises:
-            Refused: this is no multipart body.
+            Refused: this is not a multipart body.
         """
         if self._parser.closed or not data:
-            return  # what follows the last boundary does not count
+            return  # bytes after the last boundary are ignored
         try:
             for event in self._parser.parse(data):
                 if isinstance(event, MultipartSegment):
@@ -128,7 +131,7 @@ class FilePart:
     def _begin(self, segment: MultipartSegment) -> None:
         name = file_name(segment.header("Content-Disposition", ""))
         kind = segment.content_type
-        # Without a file name a part is a field, unless it says that it is bytes.
+        # A part without a file name is a field, unless its type says that it is bytes.
         if self.found or (name is None and kind != "application/octet-stream"):
             return
         self.found = self._inside = True
@@ -137,11 +140,11 @@ class FilePart:
 
 
 class ShardWriter:
-    """Hashes what is added to it, cuts it into shards of exactly 8 MiB, and stores each as it comes.
+    """Hashes a file while it arrives, cuts it into shards of exactly 8 MiB, and stores them.
 
-    One piece of about 1 MiB is hashed and written while the next one gathers, so `add` holds back its sender and at
-    most two are in memory. A shard is made durable while the next one is written. After `finish`, or `settle`, which
-    must follow where there is no `finish`, nothing more is written.
+    A piece of about 1 MiB is hashed and written while the next piece arrives. `add` waits if both are full, so at most
+    two pieces are in memory. A shard is made durable while the next one is written. Call `finish` at the end, or
+    `settle` after an error: after them nothing more is written.
     """
 
     def __init__(self, bridge: Bridge, upload: str) -> None:
@@ -177,7 +180,7 @@ class ShardWriter:
                 await self._write_pieces()
 
     async def finish(self) -> Stored:
-        """Store the last shard and return the file. Now all of it is durable.
+        """Store the last shard and return the file. When this returns, the whole file is durable.
 
         Raises:
             Full: the disk of the store is full.
@@ -191,7 +194,7 @@ class ShardWriter:
         return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards))
 
     async def settle(self) -> Sequence[object]:
-        """Wait until nothing is being written any more, and return what came of it: results and exceptions."""
+        """Wait until the last writes have ended, and return their results or exceptions."""
         under_way = [task for task in (self._writing, self._keeping) if task is not None]
         results = await asyncio.gather(*under_way, return_exceptions=True)
         self._shard.close()
@@ -232,7 +235,7 @@ class ShardWriter:
     def _keep(self, shard: _OpenShard, name: str) -> Shard:
         assert shard.writing is not None, "no shard is empty"
         with closing(shard.writing):
-            if name in self._blobs:  # a file may repeat itself
+            if name in self._blobs:  # the file has the same shard twice
                 shard.writing.discard()
             else:
                 shard.writing.commit()
@@ -242,7 +245,7 @@ class ShardWriter:
 
 @dataclass
 class _OpenShard:
-    """A shard that is being received. The hash of a file's first shard is that of the file, as far as it has come."""
+    """A shard that is being received. The first shard and the file have the same bytes so far: they share one hash."""
 
     blob: str
     sha256: Hash

@@ -1,4 +1,8 @@
-"""The thread that accepts signed requests: it takes all that wait, and commits them together."""
+"""The thread that accepts signed requests: it takes all that are waiting, and commits them together.
+
+Each signed request writes its nonce to the disk before it is served. With one thread, up to 128 requests share one
+commit, which costs as much as a single one would; and SQLite lets only one connection write at a time anyway.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ from .store import Acceptance, Accepted, Claim
 __all__ = ["Writer"]
 
 _log = logging.getLogger("pymdc.bridge")
-_BATCH = 128  # how many requests share a commit: more would only wait longer for each other
+_BATCH = 128  # how many requests share a commit at most: with more, the first ones would wait too long
 
 _Waiting = tuple[Claim, "asyncio.Future[Accepted]"]
 
 
 class Writer:
-    """Accepts signed requests for one event loop. Its thread begins with the first request."""
+    """Accepts signed requests for one event loop. Its thread starts with the first request."""
 
     def __init__(self, acceptance: Acceptance) -> None:
         self._acceptance = acceptance
@@ -35,10 +39,10 @@ class Writer:
         return self._queue.qsize()
 
     async def accept(self, claim: Claim) -> Accepted:
-        """Accept a request. It is on the disk when this returns.
+        """Accept a request. When this returns, its nonce is on the disk.
 
         Raises:
-            Refused: it is not accepted.
+            Refused: the user, the key or the nonce is refused.
             Unavailable: the database is away, or the bridge is stopping.
         """
         if self._closed:
@@ -52,7 +56,7 @@ class Writer:
         return await future
 
     def close(self) -> None:
-        """Accept what waits, and end the thread."""
+        """Accept the requests that wait, and end the thread."""
         self._closed = True
         if self._thread is not None:
             self._queue.put(None)
@@ -63,7 +67,7 @@ class Writer:
         going = True
         while going:
             batch, going = self._next()
-            # Nobody waits any more for what was cancelled.
+            # Nobody waits for requests that were cancelled.
             batch = [(claim, future) for claim, future in batch if not future.cancelled()]
             if batch:
                 self._settle(batch, self._acceptance.accept([claim for claim, _ in batch]))
@@ -74,7 +78,7 @@ class Writer:
         item = self._queue.get()
         while item is not None:
             batch.append(item)
-            if len(batch) == _BATCH or self._queue.empty():  # this thread alone takes from it
+            if len(batch) == _BATCH or self._queue.empty():  # only this thread takes from the queue
                 return batch, True
             item = self._queue.get()
         return batch, False
@@ -85,7 +89,7 @@ class Writer:
         try:
             self._acceptance.tidy()
         except Unavailable as error:
-            _log.warning("old nonces are not forgotten now: %s", error)
+            _log.warning("old nonces could not be deleted: %s", error)
 
 
 def _deliver(batch: Sequence[_Waiting], outcomes: Sequence[Accepted | Refused]) -> None:

@@ -53,7 +53,7 @@ def test_limits_hold_at_once_and_the_rest_needs_a_new_start(tmp_path: Path, capl
         reload()
     assert caplog.messages == [
         "the settings were read again; changed: log-level, max-requests",
-        "what has changed but needs a new start: host, port",
+        "changed, but needs a restart: host, port",
         "the settings were read again; changed: nothing",
     ]
 

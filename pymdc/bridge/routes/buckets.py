@@ -19,7 +19,7 @@ from ..store import Bucket
 
 __all__ = ["change", "create", "create_token", "delete", "get", "index"]
 
-_KEYS_AT_A_TIME = 64  # each costs a square root: some ten microseconds
+_KEYS_AT_A_TIME = 64  # reading a key takes about ten microseconds
 _NAME, _STORAGE, _TRANSFER = "New Bucket", 10.0, 30.0
 
 
@@ -55,7 +55,7 @@ async def change(bridge: Bridge, request: Request) -> Response:
     """PATCH /buckets/:id"""
     body, sent = await read_object(request)
     user = await auth.user(bridge, request, body)
-    # An unknown bucket is told first, as on the bridges of 2016.
+    # An unknown bucket is reported before a wrong key, as by the bridges of 2016.
     found = await bridge.in_database(bridge.store.buckets.get, request.path_params["id"], user.email)
     keys = await _keys(sent["pubkeys"]) if "pubkeys" in sent else None
     changed = await bridge.in_database(bridge.store.buckets.change, found.id, user.email, _values(sent), keys)
@@ -87,7 +87,7 @@ async def _keys(sent: Any) -> list[fields.Key]:
     texts = fields.key_texts(sent)
     for start in range(0, len(texts), _KEYS_AT_A_TIME):
         keys += fields.bucket_keys(texts[start : start + _KEYS_AT_A_TIME])
-        await anyio.sleep(0)  # others have their turn
+        await anyio.sleep(0)  # let other requests run
     return keys
 
 

@@ -138,7 +138,7 @@ async def _give_up(bridge: Bridge, upload: str, *, settled: bool) -> None:
 def _base(bridge: Bridge, request: Request) -> str:
     base = bridge.settings.public_url
     if base is None:
-        # Where the client has reached the bridge, it reaches its channel and its shards.
+        # The address at which the client has reached the bridge also leads to its channel and its shards.
         base = f"{request.url.scheme}://{request.url.netloc}"
     return base.rstrip("/")
 

@@ -1,4 +1,4 @@
-"""Whether the bridge is well, for load balancers and for people."""
+"""Health checks, for load balancers and for people."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["health", "live", "ready"]
 
 
 async def live(bridge: Bridge, request: Request) -> Response:
-    """GET /health/live: the process answers. It asks no engine."""
+    """GET /health/live: the process answers. Database and store are not asked."""
     return Reply({"status": "ok"})
 
 
 async def ready(bridge: Bridge, request: Request) -> Response:
-    """GET /health/ready: requests can be served here.
+    """GET /health/ready: this process can serve requests.
 
-    The engines are asked every `READY_SECONDS` at most, however often and by whomever this is asked.
+    Anybody may ask this, and often. Database and store are asked at most once in `READY_SECONDS`.
     """
     if time.monotonic() > bridge.condition.ready_until:
         await _ask_the_engines(bridge)
@@ -31,7 +31,7 @@ async def ready(bridge: Bridge, request: Request) -> Response:
 
 
 async def health(bridge: Bridge, request: Request) -> Response:
-    """GET /health: the engines answer now, and cleaning up works."""
+    """GET /health: database and store answer now, and the clean-up works."""
     await _ask_the_engines(bridge)
     trouble = bridge.condition.cleaning
     return Reply({"status": "ok"} | ({"cleaning": trouble} if trouble else {}))

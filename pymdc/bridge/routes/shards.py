@@ -1,14 +1,14 @@
 """Direct downloads: a shard by plain HTTP.
 
-A client that sends `x-direct: 1` with GET /buckets/:id/files/:hash gets pointers that hold a `url` besides what all
-pointers hold. GET on that URL, without credentials, gives the bytes of the shard; `Range` with one range of bytes,
-`If-Range` and `HEAD` are understood, and the `ETag` is the shard's hash in quotes. The URL serves as often as is asked
-until it expires, an hour after it was given, so a download may go on where it broke off. What it may cost of the
-bucket's `transfer` is charged when it is given. The channel of the same pointer then serves once without a charge.
+A client that sends `x-direct: 1` with GET /buckets/:id/files/:hash gets pointers with one more field, `url`. GET on
+that URL, without credentials, returns the bytes of the shard. `Range` with one range of bytes, `If-Range` and `HEAD`
+work, and the `ETag` is the shard's hash in quotes. The URL can be used any number of times within an hour, so an
+interrupted download can continue. The bucket's `transfer` is charged when the URL is handed out. The data channel of
+the same pointer can then be used once without a charge.
 
-Where the shards lie in S3, or in another store that can sign URLs, the URL leads there. The client must send its
-credentials to the bridge alone, follow no redirect from such a URL, keep it secret, and check the hash of what it
-gets: unlike a channel, a URL gives what the store holds, unchecked. A pointer without `url` is fetched by its channel.
+If the shards are in S3, or in another store that can sign URLs, the URL leads there. The client must send its
+credentials only to the bridge, follow no redirect from such a URL, keep the URL secret, and check the hash of the
+bytes: unlike a channel, a URL returns what is stored, unchecked. A pointer without `url` is fetched by its channel.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def _tag(shard: Shard) -> str:
 
 
 def _part(asked: str | None, size: int) -> range | None:
-    """Return the bytes that a Range header asks for, `None` where there are none of them.
+    """Return the range of bytes that a Range header asks for; `None` if the shard has none of these bytes.
 
-    A header that is not understood, or that asks for several ranges, counts for nothing (RFC 9110, section 14.2).
+    A header that is not understood, or that asks for several ranges, is ignored (RFC 9110, section 14.2).
     """
     match = _RANGE.fullmatch(asked or "")
     if match is None:
@@ -123,7 +123,7 @@ class _Part(Response):
                 async for piece in rest:
                     await self._send(piece, send)
                 if self._left:
-                    await _doubt(self._bridge, self._shard)  # the reply cannot be ended well any more
+                    await _doubt(self._bridge, self._shard)  # too late for an error reply: the connection is closed
             await send({"type": "http.response.body"})
 
     async def _send(self, piece: bytes | bytearray, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Registering and activating."""
+"""Register and activate users."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from ..store import EMAIL_IS_TAKEN, User
 __all__ = ["activate", "create"]
 
 _log = logging.getLogger("pymdc.bridge")
-_REDIRECT_BYTES = 256  # encoded, the link still fits into a line of a mail: RFC 5322, section 2.1.1
-_URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # RFC 3986; all else is percent-encoded, line breaks included
+_REDIRECT_BYTES = 256  # the link, percent-encoded, still fits into one line of a mail: RFC 5322, section 2.1.1
+_URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # RFC 3986; all others, such as line breaks, are percent-encoded
 
 
 async def create(bridge: Bridge, request: Request) -> Response:
     """POST /users
 
-    Who registers again before the account is activated, with its password, gets another mail. The reply is the same
-    refusal as for any address that is taken, and it does not wait for the mail.
+    Someone who registers again with the right password, before the account is activated, gets another mail. The reply
+    is the same refusal as for any address that is taken, and does not wait for the mail.
     """
     _, sent = await read_object(request)
     password, email = fields.password(sent.get("password")), fields.email(sent.get("email"))
@@ -84,12 +84,12 @@ def _mail(bridge: Bridge, email: str, token: str, redirect: Any) -> Mail:
 
 
 async def _send_mail(bridge: Bridge, mail: Mail) -> None:
-    with anyio.CancelScope(shield=True):  # a mail that went out must not be forgotten
+    with anyio.CancelScope(shield=True):  # if the mail was sent, the database must know
         try:
             await bridge.post(mail)
             await bridge.in_database(bridge.store.users.mailed, mail.to)
         except Refused:
-            # Without the mail the account could never be used, and its e-mail never be registered again.
+            # Without the mail the account could never be activated, and its e-mail never be registered again.
             await bridge.in_database(bridge.store.users.unregister, mail.to)
             raise
 
@@ -100,13 +100,13 @@ async def _knows_password(bridge: Bridge, address: str, email: str, password: st
 
 
 async def _send_again(bridge: Bridge, mail: Mail) -> None:
-    """Send another mail to an account that waits for its activation; one that does not wait gets none."""
-    with anyio.CancelScope(shield=True):  # as with the first mail
+    """Send another mail to an account that is not activated yet. Others get no mail."""
+    with anyio.CancelScope(shield=True):  # as for the first mail
         try:
             if bridge.settings.smtp_host is not None:
                 admit = bridge.store.registrations.admit_again
                 await bridge.in_database(admit, mail.to, MAILS_PER_ACCOUNT, bridge.now())
-            # The links in mails before this one still serve: who asks twice may follow either.
+            # The links in earlier mails still work: the user may follow any of them.
             if await bridge.in_database(bridge.store.accounts.renew_activation, mail.to, mail.token, keep=True):
                 await bridge.post(mail)
         except Refused as refused:
@@ -114,7 +114,7 @@ async def _send_again(bridge: Bridge, mail: Mail) -> None:
 
 
 def _check_domain(registrations: str, email: str) -> None:
-    """Refuse an address that may not register here."""
+    """Refuse an e-mail address that may not register at this bridge."""
     if registrations == "closed":
         raise Refused(403, "This bridge takes no registrations")
     domains = {domain.strip().lower() for domain in registrations.split(",")}

@@ -1,4 +1,4 @@
-"""The database's clock. Bridges on several machines share it, so that a wrong clock of one does no harm."""
+"""The database's clock. Bridges on several machines share it, so a wrong clock on one machine does no harm."""
 
 from __future__ import annotations
 
