@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import socket
 import ssl
 import struct
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import Server as FarmerServer
 from websockets.sync.server import ServerConnection, serve
 
 from pymdc import Client, Timeout
@@ -158,6 +160,7 @@ class Network:
         farmer = serve(self._serve, HOST, 0, compression=None, ssl=context, ping_interval=None, close_timeout=1)
         thread = threading.Thread(target=farmer.serve_forever)
         thread.start()
+        self._stack.callback(_close_pipe, farmer)
         self._stack.callback(thread.join)
         self._stack.callback(farmer.shutdown)
         self.channel = f"{'wss' if self._tls else 'ws'}://{HOST}:{farmer.socket.getsockname()[1]}"
@@ -252,6 +255,13 @@ def _join_all_but(others: set[threading.Thread]) -> None:
     for thread in set(threading.enumerate()) - others:
         thread.join(60)
         assert not thread.is_alive(), f"{thread} goes on"
+
+
+def _close_pipe(farmer: FarmerServer) -> None:
+    """Close what websockets 16, the last one for Python 3.10, leaves open. Later ones close what they have here."""
+    for end in (farmer.shutdown_watcher, farmer.shutdown_notifier):
+        if isinstance(end, int):
+            os.close(end)
 
 
 def _serve_later(connection: ServerConnection, network: Network) -> None:

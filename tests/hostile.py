@@ -30,6 +30,7 @@ __all__ = [
     "relay",
     "reply_bytes",
     "server_context",
+    "socks_relay",
 ]
 
 HOST = "127.0.0.1"
@@ -243,11 +244,40 @@ def relay(connection: Connection) -> None:
             *(f"{name}: {value}" for name, value in request.headers.items()),
         ]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-    with socket.create_connection((host, int(port))) as upstream:
+    made = b"HTTP/1.1 200 Connection established\r\n\r\n" if request.method == "CONNECT" else b""
+    _pass_on(connection, (host, int(port)), made, head + connection.buffer)
+
+
+def socks_relay(connection: Connection) -> None:
+    """Be a proxy as in RFC 1928, SOCKS version 5, that asks for no login."""
+    read_exactly(connection.sock, read_exactly(connection.sock, 2)[1])
+    connection.send(b"\x05\x00")
+    kind = read_exactly(connection.sock, 4)[3]
+    if kind == 1:
+        host = socket.inet_ntoa(read_exactly(connection.sock, 4))
+    else:
+        host = read_exactly(connection.sock, read_exactly(connection.sock, 1)[0]).decode("ascii")
+    port = int.from_bytes(read_exactly(connection.sock, 2), "big")
+    _pass_on(connection, (host, port), b"\x05\x00\x00\x01" + bytes(6), b"")
+
+
+def read_exactly(sock: socket.socket, size: int) -> bytes:
+    """Read so many bytes, or raise an `OSError` where the other side closes before that."""
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise OSError("closed")
+        data += piece
+    return data
+
+
+def _pass_on(connection: Connection, address: tuple[str, int], made: bytes, head: bytes) -> None:
+    """Connect, tell the client by `made`, send `head` on, and then pass on what comes either way."""
+    with socket.create_connection(address) as upstream:
         connection.server.adopt(upstream)
-        if request.method == "CONNECT":
-            connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        upstream.sendall(head + connection.buffer)
+        connection.send(made)
+        upstream.sendall(head)
         back = connection.server.start(_pump, upstream, connection.sock)
         _pump(connection.sock, upstream)
         back.join()

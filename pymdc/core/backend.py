@@ -98,6 +98,7 @@ class _Stream(httpcore.NetworkStream):
         self._received = b""  # what httpcore has not asked for yet
         self._unsent = b""  # the head of a request, which is sent along with what follows
         self._writing = False
+        self._untouched = False  # the connection has served before, and nothing of this request was sent yet
         self._limit: float | None = None  # of the last write
         self._failure: OSError | None = None  # what the last write met
 
@@ -111,13 +112,20 @@ class _Stream(httpcore.NetworkStream):
             with _reading():
                 self._received = self._receive(max_bytes, limit)
         count = min(len(self._received), max_bytes)
-        if count > 1 and count == len(self._received):
+        if (
+            count > 1 and count == len(self._received) and self._reply.is_http
+        ):  # httpcore reads a SOCKS proxy's word once
             count -= 1
         data, self._received = self._received[:count], self._received[count:]
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of `buffer`."""
+        """Send all of `buffer`.
+
+        Raises:
+            httpcore.WriteError: the other side has begun to reply, or has closed.
+            httpcore.ConnectionNotAvailable: it closed an idle connection before anything was sent; see `_begin`.
+        """
         self._limit = timeout
         if not self._writing:
             self._begin()
@@ -155,7 +163,8 @@ class _Stream(httpcore.NetworkStream):
         Raises:
             httpcore.ConnectionNotAvailable: it cannot be used: the pool is to take another one. Nothing was sent.
         """
-        if self._reply.complete:
+        self._untouched = self._reply.complete
+        if self._untouched:
             self._link.settimeout(0)
             try:
                 self._link.recv(1)
@@ -181,13 +190,25 @@ class _Stream(httpcore.NetworkStream):
                 self._look_for_reply()
                 try:
                     rest = rest[self._link.send(rest) :]
+                    self._untouched = False
                 except _WOULD_BLOCK:
+                    self._untouched = False  # of a TLS record, a part may have gone out
                     wait(self._link, selectors.EVENT_READ | selectors.EVENT_WRITE, deadline(self._limit), _current.job)
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
         except OSError as error:
             self._failure = error
+            self._take_another(error)
             raise httpcore.WriteError(str(error)) from error
+
+    def _take_another(self, error: OSError | None = None) -> None:
+        """Have the pool send the request on another connection, where nothing of it was sent on this one.
+
+        It was closed after it was looked at, while the body was made. Once a byte was sent, nobody can tell whether the
+        request was acted upon: then the call fails, and `Exchange` decides whether it may be repeated.
+        """
+        if self._untouched:
+            raise httpcore.ConnectionNotAvailable from error
 
     def _look_for_reply(self) -> None:
         """Look whether the other side has begun to reply.
@@ -202,6 +223,7 @@ class _Stream(httpcore.NetworkStream):
         if data:
             self._received += self._feed(data)
         if self._received or not data:
+            self._take_another()
             raise httpcore.WriteError("the other side has already replied")
 
     def _receive(self, max_bytes: int, limit: float | None) -> bytes:

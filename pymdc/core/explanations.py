@@ -18,6 +18,7 @@ from ..errors import ChannelError, IntegrityError, MetadiskError
 
 __all__ = ["explain"]
 
+_ITSELF = "the file "  # how an error of ours begins that tells what happened to a file
 _NUMBERS = re.compile(r"\[(?:Errno|WinError) -?\d+\] ?")
 
 
@@ -87,7 +88,10 @@ def _file_error(error: OSError) -> str:
     for kind, words in _FILES:
         if isinstance(error, kind):
             return words.format(name)
-    return f"The file {name} cannot be used: {error.strerror or error}"
+    reason = error.strerror or str(error)
+    if reason.startswith(_ITSELF):
+        return f"The file {name} {reason.removeprefix(_ITSELF)}"
+    return f"The file {name} cannot be used: {reason}"
 
 
 _FILES = [

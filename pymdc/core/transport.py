@@ -11,6 +11,7 @@ import ssl
 import typing
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import closing
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -53,7 +54,7 @@ class Transport:
         self._timeout = timeout
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         proxy = _proxy_for(endpoint)
-        self._traced = proxy is not None and endpoint.scheme == "https"
+        self._traced = proxy is not None and (endpoint.scheme == "https" or proxy.url.scheme.startswith(b"socks"))
         http = httpx.Client(
             transport=_Pool(httpx.create_ssl_context(verify=verify, trust_env=True), proxy),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call leaves nothing for the next
@@ -123,6 +124,8 @@ class _Tunnel:
     def trace(self, event: str, details: Mapping[str, typing.Any]) -> None:
         if event == "http11.send_request_headers.started":
             self.is_being_made = details["request"].method == b"CONNECT"
+        elif event.startswith("socks.setup_socks5_connection."):
+            self.is_being_made = not event.endswith(".complete")
 
 
 class _Pool(httpx.BaseTransport):
@@ -207,6 +210,7 @@ _UNREACHABLE = (
     *(httpcore.ConnectError, httpcore.ProxyError, httpcore.UnsupportedProtocol),
     UnicodeError,  # a host name that is none
 )
+_OF_THE_JOB = (CancelledError, TimeoutError)  # what `Job.check` raises; the package socksio has errors of its own
 
 
 def _forget_request(error: Exception) -> None:
@@ -223,7 +227,7 @@ def _before_the_body(error: Exception, origin: str, *, in_a_tunnel: bool) -> Exc
     """
     if (in_a_tunnel and isinstance(error, _TIMEOUT)) or isinstance(error, _CONNECT_TIMEOUT):
         return caused_by(URLError(os_error_under(error) or TimeoutError("timed out"), origin), error)
-    if (in_a_tunnel and isinstance(error, _NETWORK + _PROTOCOL + _UNREACHABLE)) or isinstance(error, _UNREACHABLE):
+    if (in_a_tunnel and not isinstance(error, _OF_THE_JOB)) or isinstance(error, _UNREACHABLE):
         return caused_by(URLError(os_error_under(error) or str(error), origin), error)
     if isinstance(error, DisconnectedError):
         return caused_by(RemoteDisconnected("the bridge closed the connection without a reply"), error)

@@ -6,6 +6,7 @@ hashes what it sends in the same pass, and notices when the file changes meanwhi
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import mimetypes
@@ -65,7 +66,7 @@ class Form:
             asked = min(missing, config.CHUNK_BYTES)
             chunk = self.file.read(asked)
             if not chunk:
-                raise OSError("the file became shorter while it was sent")
+                raise self._changed("the file became shorter while it was sent")
             if not isinstance(chunk, bytes | bytearray | memoryview):
                 raise TypeError(f"what read() gives must be bytes, not {type(chunk).__name__}")
             if len(chunk) > asked:
@@ -74,9 +75,14 @@ class Form:
             missing -= len(chunk)
             yield chunk
         if _state(self.file) != (self.start + self.size, before[1]):
-            raise OSError("the file changed while it was sent")
+            raise self._changed("the file changed while it was sent")
         self.sha256 = digest.hexdigest()
         yield self.tail
+
+    def _changed(self, words: str) -> OSError:
+        """Return the error for a file that another program writes to; it names the file where that has a name."""
+        name = getattr(self.file, "name", None)
+        return OSError(errno.EBUSY, words, name if isinstance(name, str | bytes) else None)
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
 import httpcore
 import pytest
@@ -25,6 +26,8 @@ from pymdc import Client, Timeout, config
 from pymdc.api import ECDSA, REST, Files
 from pymdc.core.backend import Backend, sending_for
 from pymdc.core.job import Job
+from pymdc.core.transport import Transport
+from pymdc.core.wire import Reply, Request
 from tests.hostile import (
     HOST,
     Connection,
@@ -33,8 +36,10 @@ from tests.hostile import (
     answering,
     client_context,
     full_backlog,
+    relay,
     reply_bytes,
     server_context,
+    socks_relay,
 )
 
 pytestmark = pytest.mark.usefixtures("_no_waiting")
@@ -301,6 +306,77 @@ def test_an_idle_connection_that_the_bridge_closed_or_reset_is_replaced_before_a
             assert ended.acquire(timeout=20)
         assert REST("POST", "/a", client=client) == FINE
         assert len(server.requests) == len(ends) + 1
+
+
+class EndingBody:
+    """A body that ends the connections, when its first piece is asked for: after they were looked at."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self._connections = connections
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._connections:
+            self._connections.pop().sock.shutdown(socket.SHUT_RDWR)
+        yield b"12345"
+
+
+@contextmanager
+def kept_connections(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Server, Transport, list[Connection]]]:
+    """Give a bridge, a transport that reaches it directly or by way of a proxy, and the ends of its connections."""
+    ends: list[Connection] = []
+
+    def noted(script: Script) -> Script:
+        def noting(connection: Connection) -> None:
+            ends.append(connection)
+            script(connection)
+
+        return noting
+
+    secure = road == "TLS"
+    with ExitStack() as stack:
+        direct = road in ("TCP", "TLS")
+        server = stack.enter_context(
+            Server(noted(fine) if direct else fine, context=server_context() if secure else None)
+        )
+        if not direct:
+            proxy = stack.enter_context(Server(noted(relay if road == "HTTP proxy" else socks_relay)))
+            scheme = "http" if road == "HTTP proxy" else "socks5"
+            monkeypatch.setenv("http_proxy", f"{scheme}://{HOST}:{proxy.port}")
+        transport = Transport(urlsplit(server.url), PATIENT, client_context(), "a test")
+        stack.callback(transport.close)
+        yield server, transport, ends
+
+
+@pytest.mark.parametrize("road", ["TCP", "TLS", "HTTP proxy", "SOCKS proxy"])
+def test_a_kept_connection_that_ends_between_the_look_at_it_and_the_first_byte_costs_no_call(
+    road: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = Request("POST", "/a", {"content-length": "5"}, b"")
+    with kept_connections(road, monkeypatch) as (server, transport, ends):
+        for _ in range(3):
+            kept = ends.copy()
+            ends.clear()
+            reply = transport.send(request, Job(lambda function: None), EndingBody(kept))
+            assert isinstance(reply, Reply), repr(reply)
+            assert reply.body == REPLY.partition(b"\r\n\r\n")[2]
+        assert [received.body for received in server.requests] == [b"12345"] * 3
+
+
+@both
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_kept_connection_that_ends_once_a_byte_was_sent_is_not_tried_again(method: str, secure: bool) -> None:
+    def once(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(REPLY)
+        connection.sock.recv(1)
+
+    with serving(once, fine, secure=secure) as (server, client):
+        assert REST("POST", "/a", client=client) == FINE
+        value = REST(method, "/b", {"long": "x" * 100}, client=client)
+        assert isinstance(value, ConnectionResetError | RemoteDisconnected)
+        assert server.connections == 1
 
 
 # Interim replies

@@ -99,7 +99,11 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         (os_error(errno.ENOTDIR, "a.txt/b"), "a.txt/b is not in a folder."),
         (os_error(errno.EACCES, "a.txt"), "There is no permission to use the file a.txt."),
         (os_error(errno.ENOSPC), "No space left on device."),
-        (OSError("the file changed while it was sent"), "The file changed while it was sent."),
+        (
+            OSError(errno.EBUSY, "the file changed while it was sent", "a.txt"),
+            "The file a.txt changed while it was sent.",
+        ),
+        (OSError(errno.EBUSY, "the file changed while it was sent"), "The file changed while it was sent."),
         (OSError(), "The system reports an error."),
     ],
     "the download cannot be written": [

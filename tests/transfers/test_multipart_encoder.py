@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multipart import MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
+import pymdc
 from pymdc import config
 from pymdc.transfers import multipart_encoder as multipart
 
@@ -235,9 +236,20 @@ def test_a_file_that_becomes_shorter_ends_the_upload(large: Path, upload: Upload
 def test_a_file_that_grows_ends_the_upload(large: Path, upload: Upload) -> None:
     with large.open("ab") as file:
         file.write(b"more")
-    with pytest.raises(OSError, match="changed while it was sent"):
+    with pytest.raises(OSError, match="changed while it was sent") as caught:
         list(upload[1])
     assert upload[0].sha256 == ""
+    assert caught.value.filename == str(large)
+    assert pymdc.explain(caught.value) == f"The file {large} changed while it was sent."
+
+
+def test_content_that_changes_and_has_no_name_is_told_without_one() -> None:
+    file = io.BytesIO(b"content")
+    form = multipart.form(file, "a", None, FIELDS)
+    file.truncate(3)
+    with pytest.raises(OSError, match="became shorter") as caught:
+        list(form)
+    assert pymdc.explain(caught.value) == "The file became shorter while it was sent."
 
 
 def test_a_file_that_is_written_over_ends_the_upload(large: Path, upload: Upload) -> None:
