@@ -86,7 +86,8 @@ def home(document: Mapping[str, Any], url: str) -> HTMLResponse:
     return _page(
         str(info["title"]),
         f"""<h1>{html.escape(info["title"])}</h1>
-<p>{html.escape(info["description"])} <span class="soft">Version {html.escape(info["version"])}.</span></p>
+<p>{html.escape(info["description"])}</p>
+<p class="soft">Version {html.escape(info["version"])}</p>
 <h2>Point a program at it</h2>
 <pre>export STORJ_BRIDGE={html.escape(url)}</pre>
 <p>or, in Python:</p>
@@ -100,9 +101,12 @@ pymdc.configure({html.escape(repr(url), quote=False)})</pre>
     )
 
 
+_CREDENTIALS = {"basic": "e-mail and password", "publicKey signature": "a signature", "token": "a token"}
+
+
 def _row(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    schemes = " or ".join(" and ".join(choice) for choice in operation["security"]) or "no credentials"
-    statuses = ", ".join(operation["responses"])
+    schemes = " or ".join(_CREDENTIALS[" ".join(choice)] for choice in operation["security"]) or "no credentials"
+    statuses = ", ".join(sorted(operation["responses"]))
     return (
         f'<dt><code><b class="method">{method.upper()}</b> {html.escape(path)}</code></dt>'
         f"<dd>{html.escape(operation['summary'])}</dd>"

@@ -25,7 +25,7 @@ from .reload import Reloader, check_certificate
 from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, Settings
 from .workers import end_with_parent, supervise
 
-__all__ = ["BridgeThread", "serve"]
+__all__ = ["BridgeThread", "greeting", "serve"]
 
 _TICK_SECONDS = 0.05  # how often a stopping bridge checks whether everything has ended
 _KILL_SECONDS = 15.0  # how many seconds more than `stop_seconds` workers get before they are killed
@@ -104,12 +104,8 @@ def serve(
     reread = reread or partial(_unchanged, settings)
 
     def greet() -> None:
-        echo(f"Data: {bound.data.resolve()}")
-        echo(f"Mail: {bound.outbox.resolve() if bound.smtp_host is None else bound.smtp_host}")
-        echo(f"export STORJ_BRIDGE={bound.base_url}")
-        if bound.listens_everywhere and bound.public_url is None:
-            echo(f"Warning: mails and downloads name {bound.base_url}, which other machines cannot reach.")
-            echo("Set --public-url to the address that they reach this bridge by, such as https://bridge.example.")
+        for line in greeting(bound):
+            echo(line)
 
     with listener:
         if bound.workers == 1:
@@ -120,6 +116,21 @@ def serve(
             with logging_as(bound):
                 patience = bound.stop_seconds + _KILL_SECONDS
                 supervise(bound.workers, _work, (listener, bound, reread), patience, greet)
+
+
+def greeting(settings: Settings) -> list[str]:
+    """Return the lines for the person who has started a bridge with such settings, once it serves."""
+    lines = [
+        f"Data: {settings.data.resolve()}",
+        f"Mail: {settings.outbox.resolve() if settings.smtp_host is None else settings.smtp_host}",
+        f"export STORJ_BRIDGE={settings.base_url}",
+    ]
+    if settings.listens_everywhere and settings.public_url is None:
+        lines += [
+            f"Warning: mails and downloads name {settings.base_url}, which other machines cannot reach.",
+            "Set --public-url to the address that they reach this bridge by, such as https://bridge.example.",
+        ]
+    return lines
 
 
 def _unchanged(settings: Settings) -> Settings:

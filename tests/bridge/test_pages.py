@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,13 +75,58 @@ def test_the_link_in_the_file_of_a_mail_is_whole(bridge: Running) -> None:
     assert any(link in text.split() for text in files)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-def test_a_browser_shows_the_page_with_its_style(bridge: Running, tmp_path: Path) -> None:
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-    options += ["--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path}"]
+OPTIONS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
+]  # fmt: skip
+PAGES = ("home", "activated", "refused")
+HEIGHT = 1600
+LIGHT, DARK = "#f4f6f9", "#12161c"  # the colours around a page
+GOOD, BAD = {False: "#1a7f4b", True: "#55c98b"}, {False: "#b3382c", True: "#f08a7d"}  # those of its title
+
+
+def browse(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in a browser of its own, and look whether it kept to the policy of the page."""
     done = subprocess.run(
-        [str(CHROMIUM), *options, "--enable-logging=stderr", "--dump-dom", bridge.thread.url],
+        [str(CHROMIUM), *OPTIONS, f"--user-data-dir={folder / 'profile'}", *options],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    assert "Point a program at it" in done.stdout
     assert "Content Security Policy" not in done.stderr
+    return done
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_shows_the_page_with_its_style(bridge: Running, tmp_path: Path) -> None:
+    assert "Point a program at it" in browse(tmp_path, "--dump-dom", bridge.thread.url).stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_fits_its_window_and_follows_the_colours_of_the_desktop(
+    bridge: Running, tmp_path: Path, page: str, dark: bool, width: int
+) -> None:
+    url = bridge.thread.url
+    if page != "home":
+        url = registered(bridge, f"{page}-{dark}-{width}@{'a-long-name.' * 4}example.com")
+    if page == "refused":
+        bridge.http.get(url).raise_for_status()
+    folder = Path(os.environ.get("PYMDC_SCREENSHOTS", tmp_path))
+    picture = folder / f"{page}-{'dark' if dark else 'light'}-{width}.png"
+    colours = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    browse(tmp_path, colours, f"--window-size={width},{HEIGHT}", f"--screenshot={picture}", url)
+    colour = colours_of(picture, width)
+    edges = {colour(x, y) for x in (2, width - 3) for y in range(2, HEIGHT, 40)}
+    assert edges == {DARK if dark else LIGHT}, "nothing is wider than the window"
+    inside = {colour(x, y) for x in range(20, width - 20, 3) for y in range(30, 300, 3)}
+    assert len(inside) > 3, "there is text on it"
+    assert (GOOD[dark] in inside, BAD[dark] in inside) == (page == "activated", page == "refused")
+
+
+def colours_of(picture: Path, width: int) -> Callable[[int, int], str]:
+    """Return what tells the colour of each pixel of a picture."""
+    qt = pytest.importorskip("PySide6.QtGui", reason="Qt is not there to read a picture", exc_type=ImportError)
+    image = qt.QImage(str(picture))
+    assert (image.width(), image.height()) == (width, HEIGHT)
+    return lambda x, y: str(image.pixelColor(x, y).name())

@@ -17,7 +17,7 @@ import pytest
 from pymdc.bridge import server
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.mail import Mail
-from pymdc.bridge.server import BridgeThread, serve
+from pymdc.bridge.server import BridgeThread, greeting, serve
 from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
@@ -140,3 +140,25 @@ def test_nobody_else_can_read_what_a_bridge_keeps_whatever_the_umask(tmp_path: P
     finally:
         os.umask(before)
     assert modes == {"bridge.sqlite": 0, "bridge.sqlite-wal": 0, "bridge.sqlite-shm": 0, "identity": 0}
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "warned"),
+    [("0.0.0.0", None, True), ("::", None, True), ("0.0.0.0", "https://bridge.example", False), ("::1", None, False)],
+)
+def test_who_starts_a_bridge_for_other_machines_is_told_what_they_lack(
+    tmp_path: Path, host: str, public_url: str | None, warned: bool
+) -> None:
+    settings = Settings(tmp_path, host=host, public_url=public_url)
+    lines = greeting(settings)
+    assert lines[:3] == [
+        f"Data: {tmp_path}",
+        f"Mail: {tmp_path / 'outbox'}",
+        f"export STORJ_BRIDGE={settings.base_url}",
+    ]
+    assert any("which other machines cannot reach" in line for line in lines) == warned
+    assert any("--public-url" in line for line in lines) == warned
+
+
+def test_where_mails_go_by_smtp_its_server_is_named(tmp_path: Path) -> None:
+    assert "Mail: smtp.example" in greeting(Settings(tmp_path, smtp_host="smtp.example", smtp_sender="a@b.example"))
