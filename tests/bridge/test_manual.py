@@ -45,7 +45,7 @@ def test_the_commands_that_are_shown_exist() -> None:
 
 def test_the_options_that_are_read_again_are_listed() -> None:
     (listed,) = re.findall(
-        r"connections and requests:\n(.*?)\. The log says", section("docs/bridge.md", HEADING), re.DOTALL
+        r"connections and requests:\n\n(.*?)\n\nThe log says", section("docs/bridge.md", HEADING), re.DOTALL
     )
     again = [option.name for option in options_of(Settings) if option.reloads]
     assert re.findall("`--([a-z-]+)`", listed) == [

@@ -18,7 +18,10 @@ from pymdc.api import Buckets
 from pymdc.keypair import ECDSA
 
 from ..bridges import running_bridge
-from .harness import Running, running
+from ..engines import chosen_for
+from .chaos.audit import audit
+from .chaos.processes import Process, people, visited
+from .harness import Person, Running, cleaned, running, settings_for
 
 CALLS = 200
 
@@ -99,3 +102,25 @@ def test_the_programs_of_2016_share_an_account_in_any_order(tmp_path: Path, orde
         for request in sent:
             request.url = request.url.copy_with(port=httpx.URL(bridge.thread.url).port)
             assert bridge.http.send(request).json() == {"error": "Invalid nonce supplied"}, "after a restart too"
+
+
+def test_two_bridges_may_share_a_data_folder(tmp_path: Path) -> None:
+    engines = {name: value for name, value in chosen_for(tmp_path).items() if value}
+    owners = people(tmp_path, engines, 4)
+    one, other = Process(tmp_path, engines), Process(tmp_path, engines)
+    settings = settings_for(tmp_path)
+    with one.serving(), other.serving(), ThreadPoolExecutor(len(owners)) as pool:
+
+        def work(owner: Person) -> int:
+            with visited(settings, one.url) as first, visited(settings, other.url) as second:
+                here, there = (Person(bridge, owner.email, owner.key) for bridge in (first, second))
+                bucket = here.bucket()
+                for number in range(10):
+                    data = b"file %d of %s" % (number, owner.email.encode())
+                    stored = there.upload(bucket, data).raise_for_status().json()["hash"]
+                    assert here.download(bucket, stored) == data
+                return len(here.send("GET", f"/buckets/{bucket}/files").raise_for_status().json())
+
+        assert list(pool.map(work, owners)) == [10] * len(owners)
+    cleaned(settings)
+    assert audit(settings, clean=True) == []

@@ -43,11 +43,13 @@ def audit(settings: Settings, *, thorough: bool = True, clean: bool = False) -> 
     """
     wrong = [f"{what}: {rows}" for what, query in _COUNTS.items() if (rows := run_sql(settings.database_url, query))]
     shards = run_sql(settings.database_url, "SELECT hash, size, blob FROM shards")
+    noted = _garbage(settings) | _uploads(settings)  # a clean-up may forget them from now on
     there = blob_names(settings)
     wrong += [f"shard {name} is missing" for name, _, blob in shards if blob not in there]
     orphans = there - {blob for _, _, blob in shards}
     if not clean:
-        orphans = {blob for blob in orphans if blob not in _garbage(settings) and blob[:32] not in _uploads(settings)}
+        noted |= _garbage(settings) | _uploads(settings)
+        orphans = {blob for blob in orphans if blob not in noted and blob[:32] not in noted}
     wrong += [f"{blob} is an orphan" for blob in orphans]
     if thorough and not wrong:
         wrong += list(_damaged(settings, shards))
