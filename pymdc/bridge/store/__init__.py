@@ -1,4 +1,4 @@
-"""What the bridge knows, in an SQL database: users, keys, buckets, tokens, files. See `tables.py` for the tables."""
+"""The SQL database of a bridge: users, keys, buckets, tokens and files. `tables.py` has the tables."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = [
 
 
 class Store:
-    """The database of a bridge, by subject. Its methods block, and threads may share it."""
+    """The database of a bridge, with one attribute for each subject. Its methods block. Threads may share it."""
 
     def __init__(self, url: str, *, migrate: bool = True) -> None:
         """Open a database.
 
         Arguments:
-            migrate: whether to bring its tables to this release, where they are of an earlier one.
+            migrate: whether to migrate the tables if they are of an earlier release.
 
         Raises:
             Unavailable: the database is away.
-            ValueError: it cannot be used: its tables are of something else, or of another release.
+            ValueError: its tables are not a bridge's, or of another release.
         """
         self._database = Database(url)
         try:
@@ -56,7 +56,7 @@ class Store:
         self.inventory = Inventory(self._database)
 
     def acceptance(self) -> Acceptance:
-        """Return what accepts signed requests, for one thread."""
+        """Return an object that accepts signed requests, for one thread."""
         return Acceptance(self._database)
 
     @property
@@ -65,7 +65,7 @@ class Store:
         return self._database.engine
 
     def check(self) -> None:
-        """Ask the database for a sign of life; `Unavailable` where it gives none."""
+        """Ask the database whether it works; raise `Unavailable` if it does not."""
         with self._database.read() as connection:
             connection.exec_driver_sql("SELECT 1")
 
@@ -74,11 +74,11 @@ class Store:
         return self._database.now()
 
     def measure_clock(self) -> None:
-        """Look at the database's clock again: see `now`."""
+        """Read the database's clock again: see `now`."""
         self._database.measure_clock()
 
     def identity(self) -> str:
-        """Return what tells this database from all others."""
+        """Return the identity of this database; see `Leftovers.identity`."""
         return self.leftovers.identity()
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from .users import User
 __all__ = ["Acceptance", "Accepted", "Claim"]
 
 _log = logging.getLogger("pymdc.bridge")
-_IDLE_SECONDS = 1.0  # a connection that was not used for so long is looked at first: the server may have gone
+_IDLE_SECONDS = 1.0  # a connection that was unused for longer is tested first: the server may have closed it
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A request that was accepted: its sender, and the buckets, if it asks for them and they are few."""
+    """A request that was accepted: its sender, and the sender's buckets, if they were asked for and are few."""
 
     user: User
     buckets: list[Bucket] | None = None
 
 
 class Acceptance:
-    """Accepts signed requests, over a connection that it keeps. For one thread."""
+    """Accepts signed requests, on one connection that stays open. Use it in one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +63,7 @@ class Acceptance:
         self._to_forget: set[str] = set()
 
     def accept(self, claims: Sequence[Claim]) -> list[Accepted | Refused]:
-        """Accept requests in one transaction. What is accepted is on the disk when this returns.
+        """Accept requests in one transaction. When this returns, they are on the disk.
 
         Returns:
             for each claim what was accepted, or what it is refused with.

@@ -1,4 +1,4 @@
-"""Accounts as an operator sees them."""
+"""Accounts, for the operator: list, change and remove them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ACCOUNTS = (
 )
 
 _AT_ONCE = 500  # buckets and signatures that one step removes: some milliseconds
-_PAUSE_SECONDS = 0.01  # between two steps, so that others can write
+_PAUSE_SECONDS = 0.01  # the pause between two steps, so that others can write
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Account:
 
 
 class Accounts:
-    """What an operator may do with accounts. Every method may raise `Unavailable`.
+    """The accounts in the database, for the operator. Every method may raise `Unavailable`.
 
     Methods that change an account tell whether there is one.
     """
@@ -87,13 +87,13 @@ class Accounts:
             return connection.execute(sa.select(keys.c.email).where(keys.c.point == point)).scalar()
 
     def activate(self, email: str) -> bool:
-        """Let an account in: one that waits for its activation, or one that was disabled."""
+        """Activate an account that waits for its activation, or enable one that was disabled."""
         with self._database.write() as connection:
             connection.execute(activations.delete().where(activations.c.email == email))
             return _change(connection, email, activated=True, disabled=False)
 
     def disable(self, email: str) -> bool:
-        """Keep an account out, whatever credentials it shows, and keep all that is its own."""
+        """Disable an account: all its credentials are refused. Its buckets and files stay."""
         with self._database.write() as connection:
             connection.execute(activations.delete().where(activations.c.email == email))
             return _change(connection, email, activated=False, disabled=True)
@@ -104,7 +104,7 @@ class Accounts:
             return _change(connection, email, password=hashed)
 
     def limit(self, email: str, storage: float | None, buckets: int | None) -> bool:
-        """Set what an account may store, in GB, and how many buckets it may have; `None` lets the settings hold."""
+        """Set how much an account may store, in GB, and how many buckets it may have. `None`: as the settings say."""
         with self._database.write() as connection:
             return _change(connection, email, storage_limit=storage, bucket_limit=buckets)
 
@@ -119,7 +119,7 @@ class Accounts:
         )
         with self._database.write() as connection:
             mine = activations.c.email.in_(waiting)
-            # Kept ones count as mailed: the account must not go with a process that died before it sent the first.
+            # The earlier ones count as mailed, or a clean-up would remove the account if the first mail was never sent.
             connection.execute(
                 activations.update().where(mine).values(mailed=True) if keep else activations.delete().where(mine)
             )
@@ -148,7 +148,7 @@ class Accounts:
         while self._remove_some(email):
             time.sleep(_PAUSE_SECONDS)
         with self._database.write() as connection:
-            # A request that began before the account was closed may just be making a bucket.
+            # A request that began before the account was disabled may just be making a bucket.
             connection.execute(sa.select(users.c.email).where(users.c.email == email).with_for_update())
             delete_buckets(connection, _some_buckets(connection, email, None))
             connection.execute(floors.delete().where(floors.c.subject == email))

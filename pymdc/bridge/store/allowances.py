@@ -1,4 +1,4 @@
-"""How much an account may store and how many buckets it may have, where the operator limits that."""
+"""Limits of accounts: how much one may store and how many buckets it may have, if the operator limits that."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def allow_bytes(connection: sa.Connection, bucket: str, size: float, allowance: 
     owner = sa.select(users.c.email, users.c.storage_limit).join(buckets).where(buckets.c.id == bucket)
     row = connection.execute(owner).first()
     if row is None:
-        return  # the bucket is gone, which the caller finds out by itself
+        return  # the bucket is gone; the caller will notice that itself
     limit = allowance.storage if row.storage_limit is None else row.storage_limit
     if limit is None:
         return
-    # Two uploads into two buckets wait for each other here, so that each sees what the other has stored.
+    # Two uploads into two buckets of one account wait for each other here, so each counts what the other has stored.
     connection.execute(sa.select(users.c.email).where(users.c.email == row.email).with_for_update())
     stored = sa.select(sa.func.coalesce(sa.func.sum(buckets.c.stored), 0)).where(buckets.c.email == row.email)
     if int(connection.execute(stored).scalar_one()) + size > limit * GIGABYTE:

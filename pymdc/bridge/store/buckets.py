@@ -18,13 +18,13 @@ from .tables import bucket_keys, buckets, deleted_buckets
 
 __all__ = ["Bucket", "Buckets", "delete_buckets", "load_bucket", "lock_bucket"]
 
-_PAGE = 500  # buckets that are in memory at once for a listing
-_KEYS = 10_000  # keys of buckets that are in memory at once for a listing, or those of one bucket: about 5 MB
+_PAGE = 500  # buckets in memory at once for a list
+_KEYS = 10_000  # keys of buckets in memory at once for a list (one bucket may have more): about 5 MB
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket. `storage` and `transfer` are in GB, `stored` and `sent` (what was used of them) in bytes."""
+    """A bucket. `storage` and `transfer` are limits in GB; `stored` and `sent` are what was used, in bytes."""
 
     id: str
     email: str
@@ -39,9 +39,9 @@ class Bucket:
 
 
 class Buckets:
-    """What the database knows of buckets. Every method may raise `Unavailable`.
+    """The buckets in the database. Every method may raise `Unavailable`.
 
-    Whoever asks for a bucket names its owner: a bucket of somebody else is as unknown as one that is not there.
+    Most methods ask for the owner: for anybody else, the bucket does not exist.
     """
 
     def __init__(self, database: Database) -> None:
@@ -55,7 +55,7 @@ class Buckets:
         Raises:
             Refused: the account has as many buckets as it may have.
         """
-        # An id is, as with the database of the old bridges, the time in seconds and sixteen random digits.
+        # An id is the time in seconds and sixteen random digits, as in the database of the bridges of 2016.
         bucket = f"{now // 1000 & 0xFFFFFFFF:08x}{secrets.token_hex(8)}"
         row = {**fields, "id": bucket, "email": email, "created": now, "stored": 0, "sent": 0}
         with self._database.write() as connection:
@@ -67,7 +67,7 @@ class Buckets:
     def page(self, email: str, after: int = 0) -> tuple[list[Bucket], bool]:
         """Return the next buckets of a user, oldest first, and whether there may be more.
 
-        Where buckets have many keys, fewer are returned, lest they fill the memory; but one at least.
+        If buckets have many keys, fewer buckets are returned, so that they fit into memory; but at least one.
 
         Arguments:
             after: the number of the last bucket that is known.
@@ -84,7 +84,7 @@ class Buckets:
         return page, len(found) == _PAGE or len(rows) < len(found)
 
     def get(self, bucket: str, email: str | None = None) -> Bucket:
-        """Return a bucket of `email`, or of anyone.
+        """Return a bucket of `email`; if that is `None`, a bucket of any owner.
 
         Raises:
             Refused: there is none.
@@ -108,7 +108,7 @@ class Buckets:
             return load_bucket(connection, found.id, email)
 
     def delete(self, bucket: str, email: str) -> None:
-        """Remove a bucket. It is gone at once; its files are cleaned away later, see `Leftovers`.
+        """Remove a bucket. It disappears at once; its files are removed later, see `Leftovers`.
 
         Raises:
             Refused: there is no such bucket.
@@ -120,7 +120,7 @@ class Buckets:
 
 
 def load_bucket(connection: sa.Connection, bucket: str, email: str | None) -> Bucket:
-    """Return a bucket of `email`, or, where that is `None`, of anyone.
+    """Return a bucket of `email`; if that is `None`, a bucket of any owner.
 
     Raises:
         Refused: there is none.
@@ -150,7 +150,7 @@ def lock_bucket(connection: sa.Connection, bucket: str) -> None:
 
 
 def delete_buckets(connection: sa.Connection, names: Sequence[str]) -> None:
-    """Remove buckets, and note that their files are to be cleaned away."""
+    """Remove buckets, and note that a clean-up must remove their files."""
     if names:
         connection.execute(deleted_buckets.insert(), [{"bucket": name} for name in names])
         connection.execute(buckets.delete().where(buckets.c.id.in_(names)))

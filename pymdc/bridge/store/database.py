@@ -28,19 +28,19 @@ __all__ = ["Database", "insert_unique", "patiently"]
 _Result = TypeVar("_Result")
 
 _BUSY_MILLISECONDS = 10_000  # how long a statement waits for another writer before it gives up
-_TURN_SECONDS = 30.0  # how long a write waits for its turn in this process: others before it wait for the disk
+_TURN_SECONDS = 30.0  # how long a write waits for other writes of this process
 _IDLE_MILLISECONDS = 60_000  # PostgreSQL frees the rows of a bridge that vanished in the middle of a transaction
 _POOL_SECONDS = 10.0  # how long a request waits for a free connection; there is one for each thread
-_CLOCK_SECONDS = 1.0  # an answer that took longer does not tell the time well enough
+_CLOCK_SECONDS = 1.0  # an answer that took longer is not exact enough to tell the time
 _ATTEMPTS = 8  # two transactions that made the same row: the later one finds it on its next attempt
 
 
-# The errors that tell of the engine, not of a statement.
+# The errors that mean that the engine failed, and not that a statement was wrong.
 _AWAY = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 
 
 class Database:
-    """A connection pool, and transactions in which an engine's failure is `Unavailable`. Threads may share it.
+    """A connection pool and transactions. A failure of the engine becomes `Unavailable`. Threads may share it.
 
     Attributes:
         engine: whether it answers.
@@ -53,7 +53,7 @@ class Database:
         try:
             self._engine = sa.create_engine(
                 url,
-                pool_size=DATABASE_THREADS + 1,  # and one for the thread that accepts signed requests
+                pool_size=DATABASE_THREADS + 1,  # one more for the thread that accepts signed requests
                 max_overflow=0,
                 pool_timeout=_POOL_SECONDS,
                 hide_parameters=True,  # they hold addresses and hashes, and errors are logged
@@ -70,18 +70,18 @@ class Database:
             sa.event.listen(self._engine, event, listener)
 
     def migrate(self) -> None:
-        """Bring the tables to this release's version. Any number of processes may do so at once.
+        """Migrate the tables to this release's version. Any number of processes may do this at once.
 
         Raises:
             ValueError: the database is of a later release, or its tables are not a bridge's.
         """
         with self.read() as connection:
             current = migrations.is_current(connection)
-        if not current:  # else a start needs no lock
+        if not current:  # a normal start needs no lock
             self._upgrade()
 
     def pending(self) -> Sequence[str]:
-        """Return the steps that the tables lack of this release's version, a line each.
+        """Return the migration steps that the tables still need, one line each.
 
         Raises:
             ValueError: the database is of a later release, or its tables are not a bridge's.
@@ -91,21 +91,21 @@ class Database:
             return migrations.pending(connection)
 
     def require_current(self) -> None:
-        """Raise a `ValueError` where the tables are not of this release's version."""
+        """Raise a `ValueError` if the tables are not of this release's version."""
         with self.read() as connection:
             current = migrations.is_current(connection)
         if not current and (pending := self.pending()):
             raise ValueError(f"the database lacks {len(pending)} steps of this release: pymdc bridge migrate")
 
     def _upgrade(self) -> None:
-        for _ in range(_ATTEMPTS):  # another process may take long over its steps
+        for _ in range(_ATTEMPTS):  # another process may need long for its steps
             with suppress(Unavailable), self.write() as connection, patiently(connection):
                 migrations.upgrade(connection)
                 return
         raise Unavailable("The tables of the database cannot be brought to this release now, try again later")
 
     def measure_clock(self) -> None:
-        """Look at the clock of a database server; see `now`."""
+        """Read the clock of a database server; see `now`."""
         if self._engine.dialect.name != "sqlite":
             with self.read() as connection:
                 asked = time.monotonic()
@@ -130,13 +130,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """One consistent look at the database."""
+        """A transaction that only reads: it sees one consistent state."""
         with self._translated(), self._engine.connect().execution_options(reading=True) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction: all of it, or, where an exception leaves it, nothing."""
+        """A transaction that writes. If an exception leaves it, everything in it is rolled back."""
         with self.writing(), self._engine.begin() as connection:
             yield connection
 
@@ -147,7 +147,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Wait for a turn to write, where the engine lets one connection write at a time; failures are translated."""
+        """Wait until this thread may write, if the engine lets only one connection write. Translate failures."""
         with self._translated():
             if self.dialect == "sqlite":
                 with self._write_lock.held(_TURN_SECONDS):
@@ -156,7 +156,7 @@ class Database:
                 yield
 
     def driver_connection(self) -> sa.PoolProxiedConnection:
-        """Take a connection from the pool, to be used without SQLAlchemy. Close or invalidate it."""
+        """Take a connection from the pool, for use without SQLAlchemy. The caller closes or invalidates it."""
         return self._engine.raw_connection()
 
     @contextmanager
@@ -173,7 +173,7 @@ class Database:
         self.engine.answered()
 
     def settle(self, work: Callable[[sa.Connection], _Result]) -> _Result:
-        """Run `work` in a transaction; run it anew where another transaction has just made the same row."""
+        """Run `work` in a transaction. Run it again if another transaction has just inserted the same row."""
         for _ in range(_ATTEMPTS):
             with suppress(exc.IntegrityError), self.write() as connection:
                 return work(connection)
@@ -182,7 +182,7 @@ class Database:
 
 @contextmanager
 def patiently(connection: sa.Connection) -> Iterator[None]:
-    """Let a database server take long for its answers meanwhile: what is asked of it is much."""
+    """In this context the database server may take long for its answers, since they are much work."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         yield
@@ -195,7 +195,7 @@ def patiently(connection: sa.Connection) -> Iterator[None]:
 
 
 def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refused) -> None:
-    """Insert a row; where there is one already, the transaction is refused with `taken`."""
+    """Insert a row. If it exists already, refuse with `taken`."""
     try:
         connection.execute(statement)
     except exc.IntegrityError as error:
@@ -205,21 +205,21 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
 def _keep_private(url: sa.URL) -> None:
     """Let only its owner read an SQLite file, whatever the umask. SQLite gives the files beside it the same mode."""
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-        with suppress(OSError):  # what is wrong with the place is told when it is opened
+        with suppress(OSError):  # if the place is wrong, opening the database reports it
             os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
             Path(url.database).chmod(0o600)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where SQLAlchemy says, see below
+    connection.isolation_level = None  # `_begin` below starts transactions, not the driver
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # what is acknowledged survives a loss of power
+    connection.execute("PRAGMA synchronous = FULL")  # a commit survives a loss of power
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _connect_postgresql(_: object, __: object, arguments: Any, parameters: Any) -> Any:
-    from .postgresql import Connection  # its driver is not there where all bridges use SQLite
+    from .postgresql import Connection  # here, because its driver is not installed where only SQLite is used
 
     return Connection.connect(*arguments, **parameters)
 
@@ -231,7 +231,7 @@ def _prepare_postgresql(connection: Any, _: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A transaction that begins as a reader and then writes can fail for good where another wrote in between.
+    # A transaction that begins as a reader and then writes fails if another one wrote in between.
     reading = connection.get_execution_options().get("reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 

@@ -1,4 +1,4 @@
-"""Files: which ones a bucket lists, their uploads and their pointers."""
+"""The files of buckets: their lists, their uploads and their pointers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from .tokens import spend_token
 
 __all__ = ["Entry", "Files"]
 
-_PAGE = 100  # files that are in memory at once for a listing; a name may take 16 KiB
+_PAGE = 100  # files in memory at once for a list; a name may have 16 KiB
 _STORAGE_FULL = "The storage limit of the bucket is exceeded"
 _TRANSFER_USED = "The transfer limit of the bucket is exceeded"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file as a bucket lists it. `number` orders the entries of a bucket; 0 for one that is not listed yet."""
+    """A file in the list of a bucket. `number` gives the order of the list; it is 0 before the file is listed."""
 
     bucket: str
     mimetype: str
@@ -46,7 +46,7 @@ class Entry:
 
 
 class Files:
-    """What the database knows of files. Every method may raise `Unavailable`."""
+    """The files in the database. Every method may raise `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,18 +66,18 @@ class Files:
         return upload
 
     def touch(self, upload: str, now: int) -> None:
-        """Give a sign of life of an upload."""
+        """Note that an upload is still alive."""
         with self._database.write() as connection:
             connection.execute(uploads.update().where(uploads.c.id == upload).values(touched=now))
 
     def kept_shards(self, names: Collection[str]) -> Sequence[Shard]:
-        """Return those of some shards (at most `AT_ONCE`) that are kept, with their blobs, but no suspect ones."""
+        """Return those of these shards (at most `AT_ONCE`) that are in the store and not suspect, with their blobs."""
         query = shards.select().where(shards.c.hash.in_(names), shards.c.suspect.is_(False))
         with self._database.read() as connection:
             return [Shard(row.hash, row.size, row.blob) for row in connection.execute(query)]
 
     def suspect(self, shard: Shard) -> None:
-        """Note that the blob of a shard was found missing or damaged: the next upload of the same bytes replaces it."""
+        """Mark a shard whose blob is missing or damaged as suspect: the next upload of the same bytes replaces it."""
         same = shards.update().where(shards.c.hash == shard.hash, shards.c.blob == shard.blob)
         with self._database.write() as connection:
             connection.execute(same.values(suspect=True))
@@ -90,7 +90,7 @@ class Files:
         return upload
 
     def replace(self, upload: str, shard: Shard) -> None:
-        """End an upload by the bridge itself: its blob takes the place of the one of a suspect shard, if it still is.
+        """End an upload by the bridge itself: its blob replaces that of a shard, if the shard is still suspect.
 
         Raises:
             Refused: the upload was given up as dead.
@@ -107,7 +107,7 @@ class Files:
         broken: Collection[str] = (),
         allowance: Allowance = NO_LIMIT,
     ) -> None:
-        """List an uploaded file: from here on it is there.
+        """List an uploaded file in its bucket. This is the last step of an upload.
 
         Arguments:
             broken: names of blobs that the store does not hold whole; see `contents.add`.
@@ -132,9 +132,9 @@ class Files:
         self._database.settle(work)
 
     def abandon(self, upload: str) -> bool:
-        """Give up an upload that failed, and tell whether its blobs may be removed.
+        """Give up an upload that failed. Tell whether its blobs may be removed.
 
-        They may not where its commit took effect after all and only the answer was lost.
+        They may not if the commit succeeded and only the database's answer was lost.
         """
         with self._database.write() as connection:
             change = uploads.update().where(uploads.c.id == upload).values(dead=True)
@@ -191,7 +191,7 @@ class Files:
         return pointers
 
     def open_url(self, token: str, shard: str, now: int) -> Shard:
-        """Return the shard that a channel token, which was charged, gives by a URL. The token is not spent.
+        """Return the shard of a channel token that was charged for a URL. The token is not spent.
 
         Raises:
             Refused: the token is not valid, or not for this shard, or its bucket or the shard is gone.
@@ -221,7 +221,7 @@ class Files:
             channel_tokens.c.expires > now,
         )
         with self._database.write() as connection:
-            # A refusal takes it back that the token is spent.
+            # A refusal rolls this back: the token is then not spent.
             spend = channel_tokens.update().where(valid).values(spent=now)
             columns = channel_tokens.c.bucket, channel_tokens.c.shard, channel_tokens.c.charged
             bound = connection.execute(spend.returning(*columns)).one_or_none()
@@ -244,7 +244,7 @@ def _end(connection: sa.Connection, upload: str) -> None:
 
 
 def _check_storage(connection: sa.Connection, bucket: str, size: float, allowance: Allowance) -> None:
-    # What is declared may be any number: one that no integer of the database holds is compared all the same.
+    # A client may declare any number. The comparison also works for numbers that no integer of the database can hold.
     same_size = contents.c.size == sa.literal(size, sa.Double)
     known = sa.exists().where(entries.c.bucket == bucket, entries.c.content == contents.c.hash, same_size)
     row = connection.execute(
@@ -253,7 +253,7 @@ def _check_storage(connection: sa.Connection, bucket: str, size: float, allowanc
     if row is None:
         raise Refused(404, "Bucket not found")
     stored, storage, may_be_known = row
-    # A file of that size may be one that the bucket holds: then it takes no more room.
+    # The bucket may hold a file of that size already: if it is the same file, it takes no more space.
     if may_be_known:
         return
     if stored + size > storage * GIGABYTE:
@@ -273,7 +273,7 @@ def _renamed(connection: sa.Connection, entry: Entry) -> bool:
 
 
 def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
-    # Divided, not multiplied: PostgreSQL refuses a product that is too large.
+    # Divide instead of multiplying: PostgreSQL refuses a product that is too large.
     fits = (buckets.c.stored + size) / float(GIGABYTE) <= buckets.c.storage
     change = buckets.update().where(buckets.c.id == bucket, fits).values(stored=buckets.c.stored + size)
     if not connection.execute(change).rowcount:

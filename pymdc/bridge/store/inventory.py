@@ -1,4 +1,4 @@
-"""What should lie in the store, and whether the counts agree: what `check` compares the store with."""
+"""What the store should hold, according to the database, and whether the counts are right. `check` uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Inventory"]
 
 
 class Inventory:
-    """What the database knows of the store. Every method may raise `Unavailable`."""
+    """The contents of the store, according to the database. Every method may raise `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class Inventory:
             return [Shard(row.hash, row.size, row.blob) for row in connection.execute(query)]
 
     def holds(self, shard: Shard) -> bool:
-        """Tell whether a shard is still kept, and in the same blob."""
+        """Tell whether a shard is still in the database, with the same blob."""
         query = sa.select(shards.c.hash).where(shards.c.hash == shard.hash, shards.c.blob == shard.blob)
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
@@ -45,7 +45,7 @@ class Inventory:
             return sorted((row.email, row.bucket, row.filename) for row in connection.execute(query))
 
     def unknown(self, blobs: Iterable[str]) -> set[str]:
-        """Return those of `blobs` that no shard, no upload under way and no note of what to remove knows of."""
+        """Return those of `blobs` that no shard uses, no running upload writes, and that are not marked as garbage."""
         by_upload: dict[str, set[str]] = {}
         for blob in blobs:
             by_upload.setdefault(blob.partition("/")[0], set()).add(blob)
@@ -63,16 +63,16 @@ class Inventory:
             return connection.execute(query).scalars().all()
 
     def recount(self) -> Sequence[str]:
-        """Put right what is wrong with the counts, and return what was, a line each.
+        """Correct wrong counts, and return a line for each one.
 
-        What nothing uses is given up.
+        Contents and shards that nothing uses are removed.
         """
         lines = []
         for what, (query, key, noted, found) in _COUNTS.items():
             with self._database.read() as connection, patiently(connection):
                 wrong: Sequence[Any] = connection.execute(query).all()
             for name in [row[0] for row in wrong]:
-                # The row is changed first: whatever changes what is counted changes the row too, and waits, or is done.
+                # Change the row before counting: others that change the count change this row too, so they must wait.
                 mine = noted.table.update().where(key == name)
                 with self._database.write() as connection:
                     connection.execute(mine.values({noted: noted}))
@@ -82,7 +82,7 @@ class Inventory:
         return lines
 
     def miscounted(self) -> Sequence[str]:
-        """Return what is wrong with the counts, a line each: what a file or a shard is used by, what a bucket holds."""
+        """Return a line for each wrong count: references to a file or a shard, and bytes in a bucket."""
         lines = []
         with self._database.read() as connection, patiently(connection):
             for what, (query, *_) in _COUNTS.items():
@@ -103,13 +103,13 @@ def _count(column: sa.Column[Any], *of: sa.ColumnElement[bool]) -> sa.ScalarSele
 
 
 def _keep(_: sa.Connection, __: str) -> None:
-    """Leave what stays, however little is in it."""
+    """Do nothing: a bucket stays when it is empty."""
 
 
 _UNUSED: dict[str, Callable[[sa.Connection, str], None]] = {
     "shard": lambda connection, name: release_shard(connection, name, 0),
     "file": lambda connection, name: release(connection, [name], 0),
-}  # what gives up a thing of each kind if its count is zero
+}  # how to remove a thing of each kind when its count is zero
 _HELD = (
     sa.select(sa.cast(sa.func.coalesce(sa.func.sum(contents.c.size), 0), sa.BigInteger))
     .where(entries.c.content == contents.c.hash, entries.c.bucket == buckets.c.id)

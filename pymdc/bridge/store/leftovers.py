@@ -1,4 +1,4 @@
-"""What is to be cleaned away: what expired, what was deleted, and what processes that died left behind.
+"""What a clean-up must remove: what has expired, what was deleted, and what dead processes have left behind.
 
 Every transaction here is short, so that no request waits long for it: what may be much is taken in steps.
 """
@@ -18,18 +18,18 @@ from .tables import bridge, channel_tokens, deleted_buckets, entries, floors, ga
 
 __all__ = ["Leftovers"]
 
-_ROWS = 1000  # rows that one step deletes where nothing else hangs on them: some milliseconds
-_FILES = 25  # files that one step takes from a deleted bucket: each takes about six statements
+_ROWS = 1000  # rows that one step deletes, if nothing else depends on them: some milliseconds
+_FILES = 25  # files of a deleted bucket that one step removes: each needs about six statements
 
 
 class Leftovers:
-    """What the database knows of things to clean away. Every method may raise `Unavailable`."""
+    """What a clean-up must remove, according to the database. Every method may raise `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def expire(self, now: int) -> bool:
-        """Forget some tokens that expired, and tell whether there may be more."""
+        """Remove some tokens that have expired, and tell whether there may be more."""
         with self._database.write() as connection:
             removed = [
                 connection.execute(table.delete().where(table.c.token.in_(expired))).rowcount
@@ -39,12 +39,12 @@ class Leftovers:
         return max(removed) == _ROWS
 
     def bury(self, now: int) -> None:
-        """Give up the uploads that gave no sign of life for so long that their process must have died."""
+        """Give up the uploads that were not touched for so long that their process must have died."""
         with self._database.write() as connection:
             connection.execute(uploads.update().where(_silent(now)).values(dead=True))
 
     def empty_bucket(self) -> bool:
-        """Take some files from a deleted bucket, and tell whether there may be more to do."""
+        """Remove some files from a deleted bucket, and tell whether there may be more to do."""
         with self._database.write() as connection:
             bucket = connection.execute(sa.select(deleted_buckets.c.bucket).limit(1)).scalar()
             if bucket is None:
@@ -62,19 +62,19 @@ class Leftovers:
         return True
 
     def identity(self) -> str:
-        """Return what tells this database from all others."""
+        """Return the identity of this database. It is random, and the store has the same one."""
         with self._database.read() as connection:
             return str(connection.execute(sa.select(bridge.c.identity)).scalar_one())
 
     def hold(self, seconds: int) -> None:
-        """Let no blob be removed for some time: they are being copied."""
+        """Forbid the removal of blobs for some time, because they are being copied."""
         with self._database.write() as connection:
             connection.execute(bridge.update().values(held=database_time() + seconds * 1000))
 
     def dead_uploads(self, now: int, limit: int = _ROWS) -> Sequence[str]:
-        """Return some uploads whose blobs are to be removed.
+        """Return some uploads whose blobs can be removed.
 
-        An object store may finish late what it was sent, so they are those that were silent for long.
+        They were not touched for long: an object store may still be finishing the last blob of a younger one.
         """
         in_use = sa.exists().where(shards.c.blob.between(uploads.c.id + "/", uploads.c.id + "0"))  # "0" follows "/"
         query = sa.select(uploads.c.id).where(uploads.c.dead.is_(True), _silent(now), ~in_use, ~_held()).limit(limit)
@@ -82,19 +82,19 @@ class Leftovers:
             return connection.execute(query).scalars().all()
 
     def unused_blobs(self, after: str = "", limit: int = _ROWS) -> Sequence[str]:
-        """Return some blobs that are to be removed, by name, from those after `after`."""
+        """Return some blobs that are garbage, by name, after the name `after`."""
         in_use = sa.exists().where(shards.c.blob == garbage.c.blob)
         query = sa.select(garbage.c.blob).where(garbage.c.blob > after, ~in_use, ~_held())
         with self._database.read() as connection:
             return connection.execute(query.order_by(garbage.c.blob).limit(limit)).scalars().all()
 
     def removed_uploads(self, names: Collection[str]) -> None:
-        """Forget uploads whose blobs were removed."""
+        """Remove uploads from the database after their blobs were removed."""
         with self._database.write() as connection:
             connection.execute(uploads.delete().where(uploads.c.id.in_(names)))
 
     def removed_blobs(self, names: Collection[str]) -> None:
-        """Forget blobs that were removed."""
+        """Remove blobs from the database after they were removed from the store."""
         with self._database.write() as connection:
             connection.execute(garbage.delete().where(garbage.c.blob.in_(names)))
 

@@ -1,4 +1,4 @@
-"""Who asked for activation mails of late: a bridge that sends them for anybody would be a tool against others."""
+"""Recent requests for activation mails, to limit them: else a bridge could be used to flood other people's inboxes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HOUR = 3_600_000
 
 
 class Registrations:
-    """What the database knows of registrations. Every method may raise `Unavailable`."""
+    """The registrations in the database. Every method may raise `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,14 +35,14 @@ class Registrations:
             connection.execute(registrations.insert().values(address=address, time=now))
 
     def admit_again(self, email: str, limit: int, now: int) -> None:
-        """Count a mail that is sent again to the same account, from whatever address it is asked for.
+        """Count another mail to the same account, whichever address asks for it.
 
         Raises:
             Refused: there were `limit` of them within the last hour.
         """
-        self.admit(token_hash(email), limit, now)  # a hash fits into the column, and is no address
+        self.admit(token_hash(email), limit, now)  # a hash fits into the column, and never equals an address
 
     def sweep(self, now: int) -> None:
-        """Forget what is older than an hour."""
+        """Remove those that are older than an hour."""
         with self._database.write() as connection:
             connection.execute(registrations.delete().where(registrations.c.time <= now - _HOUR))

@@ -16,10 +16,10 @@ from .clock import ON_POSTGRESQL, ON_SQLITE
 __all__ = ["FEW_BUCKETS", "FEW_KEYS", "STATEMENTS", "Answers", "Statements"]
 
 FEW_BUCKETS = 256
-"""How many buckets are read for a batch; where there are more, each listing is read for itself, page by page."""
+"""How many buckets are read for a batch. If there are more, each list is read by itself, page by page."""
 
 FEW_KEYS = 2048
-"""The same of the keys in them."""
+"""The same for the keys of these buckets."""
 
 # The insert comes first: it waits for another process that is just forgetting the same request. The floor is read after
 # it, so that what was forgotten is not taken for new.
@@ -53,7 +53,7 @@ Row = tuple[str, str, bool, float]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the database says of a batch.
+    """What the database returns for a batch.
 
     Attributes:
         added: subject and signature of each request that was not known before.
@@ -99,7 +99,7 @@ class _SQLite:
 
 class _PostgreSQL:
     def run(self, connection: Any, rows: Sequence[Row], points: Sequence[str], listing: Sequence[str]) -> Answers:
-        with connection.pipeline():  # one journey for all of it
+        with connection.pipeline():  # one round trip for all statements
             added = connection.execute(_POSTGRESQL_INSERT, [*map(list, zip(*rows, strict=True))]) if rows else None
             users = connection.execute(_postgresql(_USERS), [points])
             buckets = connection.execute(_postgresql(_BUCKETS), [listing]) if listing else None

@@ -1,4 +1,4 @@
-"""The tables of the database, as this release knows them. The steps in `migrations` make them.
+"""The tables of the database in this release. The steps in `migrations` create them.
 
 Times are milliseconds since 1970.
 """
@@ -20,7 +20,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite counts up
 
 
 class AnyText(sa.TypeDecorator[str]):
-    """Text that may hold any character. PostgreSQL stores no NUL, so it is kept as the ASCII of a JSON string."""
+    """Text with any characters. PostgreSQL cannot store NUL, so the text is stored as an ASCII JSON string."""
 
     impl = sa.Text
     cache_ok = True
@@ -41,9 +41,9 @@ users = sa.Table(
     sa.Column("password", sa.String(200), nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("activated", sa.Boolean, nullable=False),
-    # By the operator: a disabled account is not activated either.
+    # Set by the operator. A disabled account does not count as activated.
     sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("storage_limit", sa.Double),  # in GB; NULL where the settings hold
+    sa.Column("storage_limit", sa.Double),  # in GB; NULL: as the settings say
     sa.Column("bucket_limit", sa.Integer),
 )
 activations = sa.Table(
@@ -51,9 +51,9 @@ activations = sa.Table(
     metadata,
     sa.Column("token", sa.String(64), primary_key=True),  # the hash of it
     sa.Column("email", sa.ForeignKey("users.email", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("mailed", sa.Boolean, nullable=False),  # until then nobody can know the token
+    sa.Column("mailed", sa.Boolean, nullable=False),  # whether the mail was sent
 )
-# Who asked for mails of late, to tell a flood.
+# Recent requests for mails, to limit them.
 registrations = sa.Table(
     "registrations",
     metadata,
@@ -79,7 +79,7 @@ signatures = sa.Table(
     sa.Column("nonce", sa.Double, primary_key=True),
     sa.Column("signature", sa.String(64), primary_key=True),
     sa.Column("accepted", sa.BigInteger, nullable=False),
-    # One tree to write to, and at its end: nonces grow. What a commit writes to the disk is whole pages.
+    # One tree, which grows at its end because nonces grow: a commit then writes few pages to the disk.
     sqlite_with_rowid=False,
 )
 floors = sa.Table(
@@ -87,7 +87,7 @@ floors = sa.Table(
     metadata,
     sa.Column("subject", sa.String(254), primary_key=True),
     sa.Column("timed", sa.Boolean, primary_key=True),
-    sa.Column("nonce", sa.Double, nullable=False),  # nonces up to here have been forgotten, and so are refused
+    sa.Column("nonce", sa.Double, nullable=False),  # nonces up to this one were forgotten, so they are refused
 )
 buckets = sa.Table(
     "buckets",
@@ -103,7 +103,7 @@ buckets = sa.Table(
     sa.Column("sent", sa.BigInteger, nullable=False),  # bytes that were downloaded from it
     sa.Index("buckets_by_number", "email", "number"),
 )
-# Buckets that are gone for everyone. Their entries are still to be cleaned away, some at a time.
+# Deleted buckets. A clean-up removes their entries, some at a time.
 deleted_buckets = sa.Table("deleted_buckets", metadata, sa.Column("bucket", sa.String(24), primary_key=True))
 bucket_keys = sa.Table(
     "bucket_keys",
@@ -113,7 +113,7 @@ bucket_keys = sa.Table(
     sa.Column("text", sa.String(130), nullable=False),
     sa.Column("point", sa.String(66), nullable=False),
 )
-# Tokens outlive their bucket, so that one of a deleted bucket is told "Bucket not found".
+# Tokens outlive their bucket, so that the token of a deleted bucket is refused with "Bucket not found".
 tokens = sa.Table(
     "tokens",
     metadata,
@@ -131,11 +131,11 @@ channel_tokens = sa.Table(
     sa.Column("shard", sa.String(40), nullable=False),
     sa.Column("expires", sa.BigInteger, nullable=False, index=True),
     sa.Column("spent", sa.BigInteger),
-    # Whether the transfer was charged when the token was given: then it opens a URL too, until it expires.
+    # Whether the transfer was charged when the token was made: then it opens a URL too, until it expires.
     sa.Column("charged", sa.Boolean, nullable=False, server_default=sa.false()),
 )
-# An entry names a content, a content is made of shards, and a shard lies in the store as a blob. Contents and shards
-# are kept once, however many point to them, and go when nothing does.
+# An entry names a content, a content consists of shards, and a shard is a blob in the store. Contents and shards are
+# stored once, with a count of references, and are removed when it is 0.
 entries = sa.Table(
     "entries",
     metadata,
@@ -170,14 +170,14 @@ shards = sa.Table(
     sa.Column("references", sa.BigInteger, nullable=False),  # contents
     sa.Column(
         "suspect", sa.Boolean, nullable=False, server_default=sa.false()
-    ),  # its blob was found missing or damaged
+    ),  # whether its blob is missing or damaged
 )
-# The journal of what is not, or no longer, kept: blobs of uploads under way, and blobs that nothing points to.
+# Blobs without a shard: those of running uploads, and garbage, which a clean-up removes.
 uploads = sa.Table(
     "uploads",
     metadata,
     sa.Column("id", sa.String(32), primary_key=True),  # the first part of the names of its blobs
-    sa.Column("touched", sa.BigInteger, nullable=False),  # its last sign of life
+    sa.Column("touched", sa.BigInteger, nullable=False),  # when it was last alive
     sa.Column("dead", sa.Boolean, nullable=False),
 )
 garbage = sa.Table("garbage", metadata, sa.Column("blob", sa.String(64), primary_key=True))
@@ -185,11 +185,11 @@ garbage = sa.Table("garbage", metadata, sa.Column("blob", sa.String(64), primary
 bridge = sa.Table(
     "bridge",
     metadata,
-    sa.Column("identity", sa.String(32), primary_key=True),  # the store that belongs to it carries the same one
+    sa.Column("identity", sa.String(32), primary_key=True),  # its store has the same one
     sa.Column("held", sa.BigInteger, nullable=False),  # until this time no blob is removed: it is being copied
 )
 
 
 def token_hash(token: str) -> str:
-    """Return what is kept of a token. Tokens are random, so a plain hash cannot be turned back."""
+    """Return the hash under which a token is stored. Tokens are random, so a plain hash cannot be reversed."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,4 +1,4 @@
-"""The tokens that open a bucket for one transfer. Only their hashes are kept."""
+"""The tokens that open a bucket for one transfer. Only their hashes are stored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Tokens", "spend_token"]
 
 
 class Tokens:
-    """What the database knows of bucket tokens. Every method may raise `Unavailable`."""
+    """The bucket tokens in the database. Every method may raise `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, token: str, bucket: str, operation: str, request: tuple[Nonce, str] | None, now: int) -> int:
-        """Keep a new token and return when it expires.
+        """Store a new token and return when it expires.
 
         Arguments:
             request: the nonce and the hash of the signature of the request for it. Such a request serves once, even
@@ -59,7 +59,7 @@ class Tokens:
 
 
 def spend_token(connection: sa.Connection, token: str, now: int) -> None:
-    """Spend a token. Of all who try at once, one succeeds.
+    """Spend a token. If several requests try at once, one succeeds.
 
     Raises:
         Refused: it is spent, or expired.

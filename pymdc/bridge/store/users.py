@@ -15,12 +15,12 @@ from .tables import activations, keys, token_hash, users
 __all__ = ["EMAIL_IS_TAKEN", "ListedKey", "User", "Users"]
 
 EMAIL_IS_TAKEN = "Email is already registered"
-_PAGE = 1000  # keys that are in memory at once for a listing
+_PAGE = 1000  # keys in memory at once for a list
 
 
 @dataclass(frozen=True)
 class User:
-    """A user, with the key that a request was signed with, as its owner wrote it."""
+    """A user, and the key that signed the request, in the form in which it was registered."""
 
     email: str
     created: int
@@ -37,7 +37,7 @@ class ListedKey:
 
 
 class Users:
-    """What the database knows of accounts. Every method may raise `Unavailable`."""
+    """The users in the database. Every method may raise `Unavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,19 +67,19 @@ class Users:
             connection.execute(activations.update().where(activations.c.email == email).values(mailed=True))
 
     def unregister(self, email: str) -> None:
-        """Forget a new user whose activation mail could not be sent, so that the e-mail can be registered again."""
+        """Remove a new user whose activation mail could not be sent, so that the e-mail can be registered again."""
         with self._database.write() as connection:
             connection.execute(users.delete().where(users.c.email == email, users.c.activated.is_(False)))
 
     def sweep(self, now: int) -> None:
-        """Forget new users whose mail was never sent, since the process that was to send it died."""
+        """Remove new users whose activation mail was never sent because the process died."""
         unmailed = sa.select(activations.c.email).where(activations.c.mailed.is_(False))
         old = users.c.created < now - MAIL_LEASE_SECONDS * 1000
         with self._database.write() as connection:
             connection.execute(users.delete().where(users.c.email.in_(unmailed), old))
 
     def activate(self, token: str) -> User:
-        """Activate the user whom an activation token was mailed to. It serves once, and no other one after it.
+        """Activate the user who got this activation token by mail. After it, no token of this user works.
 
         Raises:
             Refused: there is no such token.
