@@ -1,4 +1,8 @@
-"""How a bridge is set up, and the limits that it keeps, each with its reason."""
+"""The settings of a bridge, and its limits, each with its reason.
+
+What limits an upload: `UPLOADS_PER_ADDRESS`, `MINIMUM_FREE`, `MULTIPART_BYTES`, `READ_SECONDS`, `TOKEN_SECONDS` and
+`Settings.user_storage` below; and the `storage` of the bucket.
+"""
 
 from __future__ import annotations
 
@@ -14,77 +18,77 @@ from .options import option
 
 __all__ = ["Settings"]
 
-# What the protocol of 2016 fixes.
-PORT = 6382  # the port of the bridges of 2016; programs of the time have it written down
-SHARD_BYTES = 8 * 1024 * 1024  # a shard is cut at 8 MiB; here at exactly that, so that equal files have equal shards
-BLOB_BYTES = 256 * 1024  # how much of a shard is read and sent at a time: each time costs a turn of the event loop
-READ_AHEAD_BYTES = 2 * 1024 * 1024  # what the system is asked to fetch from a disk that has to be waited for
-PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time: each time costs a thread's wakening
-PIECES = 1000  # and in how many parts: Linux takes up to 1,024 in one call
+# Set by the protocol of 2016, and sizes of buffers.
+PORT = 6382  # the port of the bridges of 2016; programs of the time have it built in
+SHARD_BYTES = 8 * 1024 * 1024  # files are cut into shards of exactly 8 MiB, so that equal files have equal shards
+BLOB_BYTES = 256 * 1024  # how much of a shard is read and sent at a time; each time costs a turn of the event loop
+READ_AHEAD_BYTES = 2 * 1024 * 1024  # how much the system is asked to read ahead from a slow disk
+PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time; each time costs waking a thread
+PIECES = 1000  # in how many parts at most: Linux takes 1,024 in one call
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
 TOKEN_SECONDS = 300  # a bucket token lives five minutes
-SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual port of each way to speak to a mail server
+SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual ports of mail servers
 GIGABYTE = 10**9  # `storage` and `transfer` are in GB
 
-# What keeps one client from harming the others.
+# Protect clients from each other.
 JSON_BYTES = 1024 * 1024  # the largest JSON body; a bucket with ten thousand keys still fits
-JSON_PARTS = 32 * 1024  # how many commas, colons and brackets it may hold: each costs a microsecond of everybody's time
-MULTIPART_BYTES = 1024 * 1024  # what an upload may hold besides its file: other fields, boundaries, headers
-CHANNEL_REQUEST_BYTES = 16 * 1024  # the one message a channel's client sends holds about 150 bytes
-CHANNEL_BYTES = 24 * 1024  # what the client of a channel may send in all: its request, and pongs for hours
-HEAD_BYTES = 32 * 1024  # the head of a request, or what else comes without being a body; tools of the time send 1 KiB
-PIPELINED = 16  # requests that wait on a connection for the reply to the one before; programs of the time send none
+JSON_PARTS = 32 * 1024  # commas, colons and brackets in it: decoding each takes a microsecond, while all others wait
+MULTIPART_BYTES = 1024 * 1024  # the bytes of an upload's body besides the file: other fields, boundaries, headers
+CHANNEL_REQUEST_BYTES = 16 * 1024  # the request on a data channel; clients send about 150 bytes
+CHANNEL_BYTES = 24 * 1024  # all bytes that the client of a channel may send: its request, and pongs for hours
+HEAD_BYTES = 32 * 1024  # the head of a request, and other bytes that are not a body; clients send about 1 KiB
+PIPELINED = 16  # requests on one connection that wait for the reply to an earlier one; clients of 2016 send none
 HANDSHAKE_SECONDS = 20.0  # how long a TLS handshake may take: a few packets each way
 HEAD_SECONDS = 30.0  # how long a head may take from its first byte; it fits into a few packets
-READ_BYTES = 16 * 1024  # what of a body must come within each `READ_SECONDS` of waiting: any modem is faster
-READ_SECONDS = 60.0  # silence in the middle of a body; a phone that changes cells is back by then
-SEND_SECONDS = 60.0  # a channel's reader that takes nothing for so long is gone
-CHANNEL_REQUEST_SECONDS = 30.0  # who opens a channel has its token in hand
+READ_BYTES = 16 * 1024  # how much of a body must arrive within `READ_SECONDS`: any modem is faster
+READ_SECONDS = 60.0  # how long a body may stall; a phone that changes cells is back by then
+SEND_SECONDS = 60.0  # a client that reads nothing for so long is gone
+CHANNEL_REQUEST_SECONDS = 30.0  # how long a channel waits for its request; the client has it ready
 CHANNEL_TOKEN_SECONDS = 3600  # the pointers of a large file are fetched one after the other, so they live longer
 DRAIN_SECONDS = 30.0  # how long the rest of a refused body is read and thrown away, so that the reply arrives
-DRAIN_BYTES = 256 * 1024 * 1024  # and how much of it: reading on for ever would be a gift to a hostile client
-KEEP_ALIVE_SECONDS = 75  # longer than the pauses of a person at a keyboard, as common servers have it
-NONCES = 1024  # how many signed requests of a user are remembered, to tell a replay from one that overtook another
-NONCE_SECONDS = 300  # and for how long at least: a client's clock may be minutes behind another's
-NONCES_AT_MOST = 65_536  # unless there are more than that: some 10 MB of a database
-FORGET_ONE_IN = 512  # how seldom a request makes the bridge forget those before it: it costs as much as fifty do
+DRAIN_BYTES = 256 * 1024 * 1024  # how much of it; without a limit, a hostile client could send for ever
+KEEP_ALIVE_SECONDS = 75  # how long an idle connection is kept, as by common servers: longer than a person pauses
+NONCES = 1024  # how many signed requests of a user are stored, to tell a replay from a request that arrives late
+NONCE_SECONDS = 300  # and for how long at least: the clocks of two clients may differ by minutes
+NONCES_AT_MOST = 65_536  # but not more than these: they take about 10 MB of a database
+FORGET_ONE_IN = 512  # one request in so many deletes old nonces: that costs as much as fifty requests
 
-# What keeps the bridge itself steady.
-DATABASE_THREADS = 8  # statements are short: more threads would only queue at the database instead of here
+# Protect the bridge itself.
+DATABASE_THREADS = 8  # statements are short: more threads would only wait at the database instead of here
 ANSWER_SECONDS = 60.0  # how long a database server may be silent: it waits 10 s for a lock, and the rest is short
-LONG_ANSWER_SECONDS = 4 * 3600.0  # the same where tables are rebuilt, or counted through
+LONG_ANSWER_SECONDS = 4 * 3600.0  # the same while tables are rebuilt or all rows are counted
 PASSWORD_THREADS = 2  # one scrypt takes 16 MiB and a core for about 50 ms
-SHARD_THREADS = 8  # shards being hashed and written at the same time
-PASSWORD_CACHE_SECONDS = 60.0  # how long a verified password is remembered, so that Basic does not cost 50 ms each
+SHARD_THREADS = 8  # shards that are hashed and written at the same time
+PASSWORD_CACHE_SECONDS = 60.0  # how long a verified password passes at once, so that each login need not take 50 ms
 PASSWORD_CACHE_SIZE = 1024
-GUESSES_AT_ONCE = 5  # wrong passwords from an address to an account before each further one is answered later
+GUESSES_AT_ONCE = 5  # wrong passwords from one address to one account; the reply to each further one is delayed
 GUESSES_OF_ACCOUNT_AT_ONCE = 50  # the same from all addresses together
-GUESS_SECONDS = 5.0  # the longest that a wrong password is answered late
-GUESSES_REMEMBERED_SECONDS = 900.0  # a pause of that length, or the right password, and the count starts anew
-GUESSES_REMEMBERED = 8192  # addresses and accounts of which wrong passwords are counted: about 2 MB
-TURN_SECONDS = 0.5  # how often an upload that waits for its turn is looked at: its client may go, the bridge may stop
-UPLOAD_LEASE_SECONDS = 300  # an upload that gives no sign of life for so long belonged to a process that died
-UPLOAD_TOUCH_SECONDS = 60.0  # how often it gives one: often enough to survive a hiccup of the database
+GUESS_SECONDS = 5.0  # the longest delay of the reply to a wrong password
+GUESSES_REMEMBERED_SECONDS = 900.0  # after a pause of this length, or the right password, the count starts again
+GUESSES_REMEMBERED = 8192  # how many counts of wrong passwords are in memory: about 2 MB
+TURN_SECONDS = 0.5  # how often a waiting upload checks whether its client has gone or the bridge is stopping
+UPLOAD_LEASE_SECONDS = 300  # an upload that was not touched for so long belonged to a process that died
+UPLOAD_TOUCH_SECONDS = 60.0  # how often an upload is touched: some failures of the database do no harm
 MAIL_LEASE_SECONDS = 300  # a registration whose mail was not sent by then belonged to a process that died
-READY_SECONDS = 2.0  # how long the engines count as well once they answered: /health/ready is asked by anybody
+READY_SECONDS = 2.0  # how long an answer of the engines is reused: anybody may ask /health/ready, and often
 SWEEP_SECONDS = 60.0  # how often the bridge cleans up
-CANCEL_SECONDS = 2  # how long what is cancelled, since its time was up, may take to clean up after itself
-MAILS_PER_ACCOUNT = 3  # mails an hour that who registers again may cause to one mailbox, where they go out by SMTP
-MAIL_THREADS = 4  # mails being sent at the same time
-SMTP_SECONDS = 15.0  # how long the mail server may be silent; whoever registers is waiting
+CANCEL_SECONDS = 2  # how long a request that is cancelled when the bridge stops may take to end
+MAILS_PER_ACCOUNT = 3  # further activation mails an hour to one mailbox, if mails are sent by SMTP
+MAIL_THREADS = 4  # mails that are sent at the same time
+SMTP_SECONDS = 15.0  # how long the mail server may be silent; the user who registers is waiting
 
 
-# What an operator may set otherwise.
+# Defaults of options, which the operator can change.
 UPLOADS_PER_ADDRESS = 32  # each holds 2 MiB of memory; a busy office still gets through
 REQUESTS = 512  # requests under way: more would only wait for the database, and take memory meanwhile
 CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
 REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest a bridge floods other people's inboxes
-MINIMUM_FREE = 256  # MB that stay free: a database that finds its disk full can no longer even delete
-ACTIVATION_DAYS = 30  # a mail that was not followed in a month was not meant to be
-STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: most do, and an operator still waits for it
+MINIMUM_FREE = 256  # MB that stay free: on a full disk a database cannot even delete
+ACTIVATION_DAYS = 30  # an account that was not activated within a month is not wanted
+STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: enough for most, and the operator is waiting
 
 
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- compared, not bound
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- only compared
 
 
 def _default_data() -> Path:
@@ -94,13 +98,13 @@ def _default_data() -> Path:
 
 @dataclass(frozen=True)
 class Settings:
-    """How one bridge is set up. Each attribute is an option of `pymdc bridge`, but for `on_mail`.
+    """The settings of one bridge. Each attribute is an option of `pymdc bridge`, except `on_mail`.
 
     Attributes:
         on_mail: called with each `Mail` after it is sent, in a worker thread.
 
     Raises:
-        ValueError: one of them cannot be used. Its text says which, and why.
+        ValueError: a setting is wrong. The message says which one, and why.
     """
 
     data: Path = field(
@@ -116,7 +120,7 @@ class Settings:
         None,
         "An SQLAlchemy URL: postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
         shown="an SQLite file in the data folder",
-        repr=False,  # it holds a password
+        repr=False,  # it contains a password
     )
     store: str | None = option(
         None, "Where the shards are: a folder, or s3://BUCKET/PREFIX.", shown="a folder in the data folder"
@@ -264,7 +268,7 @@ class Settings:
 
     @property
     def listens_everywhere(self) -> bool:
-        """Whether the bridge listens on all addresses, of which none is its name."""
+        """Whether the bridge listens on all addresses. Then `host` is not an address that clients can use."""
         return self.host in _LOOPBACK
 
     @property

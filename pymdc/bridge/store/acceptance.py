@@ -1,6 +1,6 @@
-"""Accepting signed requests, many in one transaction: who sent them, whether they are new, and which buckets they list.
+"""Accept signed requests, many in one transaction: who sent them, whether they are new, and which buckets they list.
 
-A commit waits for the disk, so what waits meanwhile is committed together. See `statements.py` for the SQL.
+A commit waits for the disk. Requests that arrive meanwhile share the next commit. `statements.py` has the SQL.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Claim:
     """A signed request that waits to be accepted.
 
     Attributes:
-        point: the key that it was signed with.
+        point: the key that signed it.
         signature: the hash of its signature.
-        nonce: its nonce, or what it is refused with where its sender is known.
+        nonce: its nonce; or, if that is invalid, the refusal to give once the sender is known.
         buckets: whether it asks for the buckets of its sender.
     """
 

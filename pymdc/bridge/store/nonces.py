@@ -1,9 +1,9 @@
-"""The signed requests that were accepted, and what tells a replay from a request that another one overtook.
+"""The nonces and signatures of accepted requests. They tell a replay from a request that arrives late.
 
-Requests are remembered by subject: a user, or a bucket (where a key of its `pubkeys` may ask for tokens). Each pair of
-nonce and signature is accepted once: it is remembered, or its nonce is at or below the floor, the highest nonce that
-was forgotten. The nonce is a part of what is remembered: `comparable` must give the same for the same request in each
-release, or a step of `migrations` has to change what is there.
+They are stored for each subject: a user, or a bucket (a key in its `pubkeys` may ask for tokens). Each pair of nonce
+and signature is accepted once: either it is stored, or its nonce is at or below the floor, the highest nonce that was
+deleted. Nonces are stored as `comparable` returns them. If a release changes `comparable`, a step of `migrations` must
+change the stored nonces.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ __all__ = [
 
 _Request = TypeVar("_Request")
 
-# A time of the years 2001 to 5138 is a number between these, times the unit: so its size tells its unit.
+# Clients count in different units. A time between the years 2001 and 5138 tells its unit by its size.
 _FIRST_SECOND, _LAST_SECOND = 1e9, 1e11
-_UNITS = (1.0, 1e3, 1e6, 1e9)  # seconds, milliseconds, microseconds, nanoseconds: how many there are in a second
+_UNITS = (1.0, 1e3, 1e6, 1e9)  # how many seconds, milliseconds, microseconds and nanoseconds are in a second
 _INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}  # they alone know ON CONFLICT
 _MINE = sa.and_(signatures.c.subject == sa.bindparam("subject"), signatures.c.timed == sa.bindparam("timed"))
 _FLOOR = sa.select(floors.c.nonce).where(
     floors.c.subject == sa.bindparam("subject"), floors.c.timed == sa.bindparam("timed")
 )
 
-# An early release did not keep the nonces of what it accepted for a bucket. They were made `NO_NONCE` when they got a
-# column, so there the signature alone tells.
+# An early release did not store nonces for buckets. A migration has set them to `NO_NONCE`: there only the signature
+# tells a replay.
 _UNKNOWN = sa.select(signatures.c.nonce).where(
     signatures.c.subject == sa.bindparam("subject"),
     signatures.c.timed.is_(False),

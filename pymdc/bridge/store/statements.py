@@ -1,7 +1,8 @@
-"""The SQL that every signed request runs, as the drivers of SQLite and PostgreSQL take it.
+"""The SQL that every signed request runs, in the form that the drivers of SQLite and PostgreSQL take.
 
-It goes around SQLAlchemy, which would cost more than the database does. Each statement serves a whole batch, because
-each one costs a change of threads (SQLite) or a journey (PostgreSQL).
+It is raw SQL because every signed request runs it: SQLAlchemy would take more time than the database itself. Each
+statement serves a whole batch of requests, because each costs a change of threads (SQLite) or a round trip
+(PostgreSQL).
 """
 
 from __future__ import annotations
