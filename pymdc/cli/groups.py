@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from importlib import import_module
+from io import StringIO
 from typing import Any
 
 import click
@@ -68,6 +71,12 @@ class LazyGroup(click.Group):
         """Run the command and end the process, with one line for what failed. `ended` knows the exit codes."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
+        if "_PYMDC_COMPLETE" in os.environ:  # a shell asks what fits; it shows whatever is written
+            from . import shells  # noqa: F401 - its classes take the place of click's
+
+            with redirect_stderr(StringIO()), suppress(Exception):
+                super().main(args, prog_name, complete_var, False, **extra)
+            raise SystemExit(int(Code.OTHER))
         with ended():
             code = super().main(args, prog_name, complete_var, False, **extra)
             raise SystemExit(code if isinstance(code, int) else 0)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .accounts import check_profile_is_free
+from .completions import complete_key
 from .failures import Code, Failure, checked
 from .output import Column
 from .private_keys import FILE, KEYRING, write_private
@@ -55,7 +56,7 @@ def add(session: Session, key: str) -> None:
 
 @keys.command()
 @common_options
-@click.argument("key", metavar="PUBLIC-KEY")
+@click.argument("key", metavar="PUBLIC-KEY", shell_complete=complete_key)
 @pass_session
 def rm(session: Session, key: str) -> None:
     """Take PUBLIC-KEY from the account. The first eight digits are enough."""

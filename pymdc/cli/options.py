@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from .completions import complete_profile
+
 __all__ = ["common_options", "given"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -30,7 +32,12 @@ def _declared(name: str, **settings: Any) -> Callable[[_F], _F]:
 
 
 _OPTIONS = [
-    _declared("profile", metavar="NAME", help="Use this profile (else PYMDC_PROFILE, else the current one)."),
+    _declared(
+        "profile",
+        metavar="NAME",
+        shell_complete=complete_profile,
+        help="Use this profile (else PYMDC_PROFILE, else the current one).",
+    ),
     _declared("bridge", metavar="URL", help="Call this bridge (else STORJ_BRIDGE, else the profile's)."),
     _declared("json", is_flag=True, help="Write data as JSON, one object a line."),
     _declared("quiet", is_flag=True, help="Write data, warnings and errors only."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .completions import complete_profile
 from .output import Column
 from .questions import agree
 from .session import Session, common_options, pass_session
@@ -30,7 +31,7 @@ def list_profiles(session: Session) -> None:
 
 @profiles.command()
 @common_options
-@click.argument("name")
+@click.argument("name", shell_complete=complete_profile)
 @pass_session
 def use(session: Session, name: str) -> None:
     """Make NAME the profile that is used where no other one is named."""
@@ -40,7 +41,7 @@ def use(session: Session, name: str) -> None:
 
 @profiles.command()
 @common_options
-@click.argument("name")
+@click.argument("name", shell_complete=complete_profile)
 @click.argument("new")
 @pass_session
 def rename(session: Session, name: str, new: str) -> None:
@@ -51,7 +52,7 @@ def rename(session: Session, name: str, new: str) -> None:
 
 @profiles.command()
 @common_options
-@click.argument("name")
+@click.argument("name", shell_complete=complete_profile)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
 def remove(session: Session, name: str, yes: bool) -> None:

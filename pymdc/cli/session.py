@@ -40,10 +40,12 @@ class Session:
 
     Arguments:
         context: the command's context, which knows the common options.
+        seconds: how long a call to the bridge may take; by default there is no limit but on silence.
     """
 
-    def __init__(self, context: click.Context) -> None:
+    def __init__(self, context: click.Context, seconds: float | None = None) -> None:
         self._context = context
+        self._seconds = seconds
         options = given(context)
         self._typed_profile: str | None = options.get("profile")
         self._typed_bridge: str | None = options.get("bridge")
@@ -98,13 +100,14 @@ class Session:
             Failure: no bridge is named.
         """
         from ..client import Client
+        from ..config import Timeout
 
         if self.bridge.source == "default":
             words = (
                 f"no bridge is named, and the public one of 2016 ({self.bridge.url}) was retired. Name one: --bridge"
             )
             raise Failure(f"{words} URL, {BRIDGE_VARIABLE}=URL, or run your own: pymdc bridge", Code.USAGE)
-        client = Client(self.bridge.url)
+        client = Client(self.bridge.url, timeout=Timeout(total=self._seconds))
         self._context.call_on_close(lambda: client.close(cancel=True))
         return client
 
