@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .addresses import Address
+from .completions import complete_bucket
 from .failures import Code, Failure, checked
 from .lookups import find_bucket, list_files
 from .questions import agree
@@ -46,7 +47,7 @@ def mb(session: Session, name: str, storage: int, transfer: int, another: bool) 
 
 
 @click.command()
-@click.argument("bucket")
+@click.argument("bucket", shell_complete=complete_bucket)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, even if there are files in it.")
 @common_options
 @pass_session
@@ -67,7 +68,7 @@ def bucket() -> None:
 
 
 @bucket.command()
-@click.argument("bucket")
+@click.argument("bucket", shell_complete=complete_bucket)
 @common_options
 @pass_session
 def show(session: Session, bucket: str) -> None:
@@ -76,7 +77,7 @@ def show(session: Session, bucket: str) -> None:
 
 
 @bucket.command("set")
-@click.argument("bucket")
+@click.argument("bucket", shell_complete=complete_bucket)
 @click.option("--name", help="Its new name.")
 @click.option("--storage", type=_GIGABYTES, help="How many GB it may hold.")
 @click.option("--transfer", type=_GIGABYTES, help="How many GB may be fetched from it.")
@@ -91,7 +92,7 @@ def set_(session: Session, bucket: str, **wanted: Any) -> None:
 
 
 @bucket.command()
-@click.argument("bucket")
+@click.argument("bucket", shell_complete=complete_bucket)
 @click.argument("key")
 @common_options
 @pass_session
@@ -106,7 +107,7 @@ def grant(session: Session, bucket: str, key: str) -> None:
 
 
 @bucket.command()
-@click.argument("bucket")
+@click.argument("bucket", shell_complete=complete_bucket)
 @click.argument("key")
 @common_options
 @pass_session

@@ -11,6 +11,7 @@ import click
 
 from ..transfers.names import safe_name
 from .addresses import Address, is_address, parse_address
+from .completions import complete_address, complete_path_or_address
 from .failures import Code, Failure
 from .folders import files_below
 from .names import bridge_name, local_path, readable_name
@@ -31,8 +32,8 @@ def _exists_option(command: _F) -> _F:
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.argument("target")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=complete_path_or_address)
+@click.argument("target", shell_complete=complete_path_or_address)
 @click.option("-r", "--recursive", is_flag=True, help="Copy folders and buckets with all that is in them.")
 @_exists_option
 @transfer_options
@@ -82,8 +83,8 @@ def cp(
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", shell_complete=complete_path_or_address)
+@click.argument("target", shell_complete=complete_path_or_address)
 @_exists_option
 @transfer_options
 @common_options
@@ -100,7 +101,7 @@ def put(session: Session, source: str, target: str, exists: Exists, jobs: int, r
 
 
 @click.command()
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
 @transfer_options
 @common_options
 @pass_session

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .addresses import Address
+from .completions import complete_address, complete_bucket
 from .failures import Code, Failure, checked
 from .lookups import find_bucket, list_files
 from .names import readable_name
@@ -22,7 +23,7 @@ __all__ = ["du", "find", "ls", "token"]
 
 
 @click.command()
-@click.argument("address", required=False)
+@click.argument("address", required=False, shell_complete=complete_address)
 @click.option("-l", "--long", is_flag=True, help="Show more of each: type and hash, or status and keys.")
 @common_options
 @pass_session
@@ -41,7 +42,7 @@ def ls(session: Session, address: str | None, long: bool) -> None:
 
 
 @click.command()
-@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_address)
 @common_options
 @pass_session
 def du(session: Session, addresses: tuple[str, ...]) -> None:
@@ -68,7 +69,7 @@ def _size(file: dict[str, Any]) -> int:
 
 
 @click.command()
-@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_address)
 @click.option("--name", "pattern", metavar="PATTERN", help="The last part of the name fits this, such as '*.jpg'.")
 @click.option("--type", "mimetype", metavar="PATTERN", help="The MIME type fits this, such as 'image/*'.")
 @click.option("--larger", type=SIZE, metavar="SIZE", help="It has more bytes than this, such as 10MB.")
@@ -109,7 +110,7 @@ def find(
 
 
 @click.command()
-@click.argument("bucket")
+@click.argument("bucket", shell_complete=complete_bucket)
 @click.argument("operation", type=click.Choice(["push", "pull"], case_sensitive=False))
 @common_options
 @pass_session

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .addresses import SCHEME, is_address, parse_address
+from .completions import complete_path_or_address
 from .failures import Code, Failure, checked
 from .local_files import folds_case
 from .local_steps import check_target, delete_files, place_for
@@ -25,8 +26,8 @@ __all__ = ["mirror"]
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", shell_complete=complete_path_or_address)
+@click.argument("target", shell_complete=complete_path_or_address)
 @click.option("--delete", is_flag=True, help="Delete in a mirror what the account no longer has.")
 @click.option(
     "--keys", is_flag=True, help="Add the mirror's public keys to the account: whoever holds them can use it."

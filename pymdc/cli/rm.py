@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .addresses import Address
+from .completions import complete_address
 from .failures import Code, Failure
 from .plans import Planned
 from .questions import agree
@@ -22,7 +23,7 @@ _MOST_SHOWN = 5
 
 
 @click.command()
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...", shell_complete=complete_address)
 @click.option("-r", "--recursive", is_flag=True, help="Remove all that is in a folder or in a bucket, too.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @transfer_options

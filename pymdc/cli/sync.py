@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .addresses import format_address, is_address, parse_address
+from .completions import complete_path_or_address
 from .failures import Code, Failure, checked
 from .local_files import folds_case
 from .local_steps import check_target, copy_file, delete_files, place_for
@@ -31,8 +32,8 @@ _COPY_BYTES = 1024 * 1024
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", shell_complete=complete_path_or_address)
+@click.argument("target", shell_complete=complete_path_or_address)
 @click.option("--delete", is_flag=True, help="Delete in TARGET what SOURCE does not have.")
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be done, and do nothing.")
 @transfer_options

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,24 @@ def test_keys_and_profiles_are_offered(member: Typist) -> None:
 def test_where_anything_goes_wrong_nothing_is_offered(url: str, member: Typist) -> None:
     assert offered(completions.complete_address, "storj://", bridge=url) == []
     assert offered(completions.complete_address, "storj://", profile="nothing") == []
+
+
+def arguments_of(command: click.Command) -> Iterator[click.Argument]:
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from arguments_of(below)
+    yield from (param for param in command.params if isinstance(param, click.Argument))
+
+
+def test_every_argument_that_names_a_bucket_or_a_file_is_completed(buckets: list[str]) -> None:
+    completed = {"address", "addresses", "bucket", "source", "sources", "target"}
+    found = [argument for argument in arguments_of(cli) if argument.name in completed]
+    assert len(found) > 10
+    for argument in found:
+        assert argument.shell_complete(click.Context(click.Command("x")), "storj://p"), argument
 
 
 def ask(line: str, monkeypatch: pytest.MonkeyPatch, point: int | None = None) -> tuple[str, str, int]:
