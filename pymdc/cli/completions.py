@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["complete_address", "complete_bucket", "complete_key", "complete_path_or_address", "complete_profile"]
+__all__ = ["complete_address", "complete_bucket", "complete_key", "complete_path_or_address"]
 
 _SECONDS = 2.0
 _MOST = 1000
@@ -77,17 +77,10 @@ def _keys(context: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
     return _items(each["key"] for each in known if each["key"].startswith(incomplete.lower()))
 
 
-def _profiles(_: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
-    from .profiles import Profiles
-
-    return _items(profile.name for profile in Profiles().all() if profile.name.startswith(incomplete))
-
-
 complete_address = _quietly(_addresses)
 complete_bucket = _quietly(_buckets)
 complete_key = _quietly(_keys)
 complete_path_or_address = _quietly(_paths_or_addresses)
-complete_profile = _quietly(_profiles)
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .completions import complete_profile
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-__all__ = ["common_options", "given"]
+__all__ = ["common_options", "complete_profile", "given"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -25,6 +26,19 @@ def given(context: click.Context) -> dict[str, Any]:
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
     if value:
         given(context)[str(option.name)] = value
+
+
+def complete_profile(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+    """Offer the names of profiles after a Tab; nothing, if they cannot be read."""
+    from click.shell_completion import CompletionItem
+
+    from .profiles import Profiles
+
+    try:
+        names = [profile.name for profile in Profiles().all()]
+    except click.ClickException:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _declared(name: str, **settings: Any) -> Callable[[_F], _F]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .completions import complete_profile
+from .options import complete_profile
 from .output import Column
 from .questions import agree
 from .session import Session, common_options, pass_session

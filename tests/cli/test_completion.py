@@ -19,6 +19,7 @@ from pymdc import Client, unwrap
 from pymdc.api import ECDSA, Bucket, Buckets
 from pymdc.cli import completions
 from pymdc.cli.main import cli
+from pymdc.cli.options import complete_profile
 from pymdc.cli.profiles import Profiles
 
 from ..bridges import LONG
@@ -94,7 +95,9 @@ def test_for_paths_the_shell_offers_files_itself(buckets: list[str]) -> None:
 def test_keys_and_profiles_are_offered(member: Typist) -> None:
     own = Profiles().find("default").public_key
     assert offered(completions.complete_key, own[:5].upper()) == [own]
-    assert offered(completions.complete_profile, "def") == ["default"]
+    assert offered(complete_profile, "def") == ["default"]
+    (member.config / "profiles.toml").write_text("damaged [")
+    assert offered(complete_profile, "") == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense"])
