@@ -39,14 +39,13 @@ class Folder:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def writer(self, name: str) -> FileWriter:
-        """Begin a blob. The folder of its upload is made, and made durable, if it is missing."""
+        """Begin a blob. Its upload's folder is made where it is missing."""
         final = self.path / name
         temporary = final.with_name(final.name + _TEMPORARY)
         try:
             return FileWriter(temporary, final)
         except FileNotFoundError:
             final.parent.mkdir(mode=0o700)
-            fsync(self.path)
             return FileWriter(temporary, final)
 
     def mark(self, name: str, data: bytes) -> None:
@@ -58,8 +57,9 @@ class Folder:
         fsync(self.path)
 
     def settle(self, upload: str) -> None:
-        """Make the names of an upload's blobs durable."""
+        """Make the names of an upload's blobs durable, and that of their folder."""
         fsync(self.path / upload)
+        fsync(self.path)  # last: where a journal keeps the names, the first call has already brought this one there too
 
     async def read(self, name: str, start: int, stop: int | None) -> AsyncGenerator[bytearray, None]:
         """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`."""
