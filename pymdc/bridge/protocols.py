@@ -113,7 +113,14 @@ class Http(HttpToolsProtocol):
             self.cycle.transport = cast("asyncio.Transport", ReplyOutput(self.transport))
 
     def on_body(self, body: bytes) -> None:
+        # uvicorn adds each piece to a bytearray, and copies that for the application. The first piece is handed on as
+        # it came; where more come meanwhile, they are many and small.
         self._pending_bytes = 0
+        cycle = cast("Any", self.cycle)
+        if not cycle.body and not cycle.response_complete:
+            cycle.body, body = body, b""
+        elif isinstance(cycle.body, bytes):
+            cycle.body = bytearray(cycle.body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import inspect
+import json
 import select
 import socket
 import time
@@ -217,6 +218,17 @@ def test_what_is_known_of_the_inside_of_uvicorn_was_read_in_this_version() -> No
     source = inspect.getsource(HttpToolsProtocol)
     for name in ("self.cycle", "self.pipeline", "def handle_websocket_upgrade", "def send_400_response", "def on_body"):
         assert name in source
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_body_is_the_same_in_however_many_pieces_it_comes(bridge: Running, size: int) -> None:
+    body = json.dumps({"email": f"pieces{size}@example.com", "password": "ab" * 32}).encode()
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    head = b"POST /users HTTP/1.1\r\nHost: b\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reply = reply_to(bridge, head + chunks)
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert f'"email":"pieces{size}@example.com"'.encode() in reply
 
 
 def test_a_short_reply_comes_in_one_piece(bridge: Running) -> None:
