@@ -33,6 +33,8 @@ def mb(session: Session, name: str, storage: int, transfer: int, another: bool) 
     from ..api import Buckets
 
     name = _bucket_of(name)
+    if not name:
+        raise Failure("a bucket needs a name: pymdc mb NAME", Code.USAGE)
     buckets = Buckets(session.credentials, client=session.client)
     same = [each["id"] for each in checked(buckets.list()) if each["name"] == name]
     if same and not another:

@@ -73,7 +73,7 @@ def cp(
         return
     if not away:
         to = parse_address(target)
-        files = _local_files(session, sources, to.name, recursive)
+        files = _local_files(session, sources, to, recursive)
         plan_uploads(planned, files, _destination(shelf, to, exists))
     elif is_address(target):
         _plan_copies(shelf, planned, away, parse_address(target), recursive, exists)
@@ -96,7 +96,7 @@ def put(session: Session, source: str, target: str, exists: Exists, jobs: int, r
         _put(session, shelf, to, exists, jobs, retries)
         return
     planned = Planned()
-    plan_uploads(planned, _local_files(session, (source,), to.name, False), _destination(shelf, to, exists))
+    plan_uploads(planned, _local_files(session, (source,), to, False), _destination(shelf, to, exists))
     carry_out(session.output, planned, jobs=jobs, retries=retries)
 
 
@@ -137,28 +137,28 @@ def _joined(*parts: str) -> str:
 
 
 def _local_files(
-    session: Session, sources: tuple[str, ...], target: str, recursive: bool
+    session: Session, sources: tuple[str, ...], to: Address, recursive: bool
 ) -> Iterator[tuple[Path, str]]:
     """Give the files to send, each with the name that it is to have.
 
     Arguments:
-        target: the name in the target's address.
+        to: the target.
 
     Raises:
         Failure: a source is a folder without `--recursive`, or several files would have one name.
     """
     if len(sources) > 1:
-        _check_folder(target, f"storj://.../{target}/")
+        _check_folder(to.name, f"{to}/")
     for source in sources:
         path = Path(source)
         if not path.is_dir():
-            yield path, _joined(target, path.name) if _is_folder(target) else target
+            yield path, _joined(to.name, path.name) if _is_folder(to.name) else to.name
             continue
         if not recursive:
             raise Failure(f"{source} is a folder. To copy it with all that is in it, add -r", Code.USAGE)
         top = "" if source.endswith(("/.", os.sep + ".")) or source == "." else path.absolute().name
         for file, below in files_below(path, session.output):
-            yield file, _joined(target, top, below)
+            yield file, _joined(to.name, top, below)
 
 
 def _check_folder(name: str, better: str) -> None:
@@ -178,6 +178,8 @@ def _remote_files(shelf: Shelf, address: Address, recursive: bool) -> list[tuple
     if below or (recursive and not folder):
         start = len(folder if address.name.endswith("/.") else folder.rpartition("/")[0])
         return [(file, readable_name(file.get("filename"))[start:].lstrip("/")) for file in below]
+    if recursive and _is_folder(address.name):
+        raise Failure(f"there is nothing in {address}", Code.NOT_FOUND)
     if _is_folder(address.name):
         what = "folder" if address.name else "bucket"
         raise Failure(f"{address} is a {what}. To copy it with all that is in it, add -r", Code.USAGE)

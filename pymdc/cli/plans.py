@@ -5,6 +5,7 @@ A file that is there with the same content is left as it is, so a command that w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections import Counter, defaultdict
@@ -225,6 +226,8 @@ def _wanted(download: Download, exists: Exists) -> Download | None:
         OSError: what is there cannot be read.
     """
     path = download.path
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not os.path.lexists(path):
         return download
     if path.is_file() and path.stat().st_size == download.size and hash_of(path) == download.file["hash"]:
@@ -235,7 +238,7 @@ def _wanted(download: Download, exists: Exists) -> Download | None:
 
 
 def _in_the_way(what: object) -> FileExistsError:
-    return FileExistsError(f"{what} is there, with other content. Say what to do: --exists skip, rename or replace")
+    return FileExistsError(f"There is {what}, with other content. Say what to do: --exists skip, rename or replace")
 
 
 def _size(path: Path) -> int:

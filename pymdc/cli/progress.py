@@ -179,11 +179,14 @@ def _failure(result: Result) -> str:
     return words if source in words else f"{source}: {words}"
 
 
-def conclude(output: Output, summary: Summary, again: str = "To go on, run the same command again.") -> None:
+def conclude(
+    output: Output, summary: Summary, again: str = "To go on, run the same command again.", speed: bool = True
+) -> None:
     """Say what came of all transfers.
 
     Arguments:
         again: what a person does to go on after an interruption.
+        speed: whether the speed is told.
 
     Raises:
         Failure: it was interrupted, or a transfer failed. Its exit code says which.
@@ -198,5 +201,6 @@ def conclude(output: Output, summary: Summary, again: str = "To go on, run the s
         code = codes.pop() if len(codes) == 1 and not summary.done else Code.SOME_FAILED
         raise Failure(f"{len(summary.failed)} of {summary.total} files failed, {summary.done} are done.", code)
     if summary.moved and summary.total > 1:
-        speed = human_size(summary.moved / max(summary.seconds, 0.001))
-        output.say(f"{summary.done} files, {human_size(summary.moved)} in {summary.seconds:.1f} s ({speed}/s)")
+        rate = human_size(summary.moved / max(summary.seconds, 0.001))
+        took = f" in {summary.seconds:.1f} s ({rate}/s)" if speed else ""
+        output.say(f"{summary.done} files, {human_size(summary.moved)}{took}")

@@ -46,7 +46,7 @@ def rm(session: Session, addresses: tuple[str, ...], recursive: bool, yes: bool,
         names = ", ".join(removal.source for removal in removals[:_MOST_SHOWN])
         more = f" and {len(removals) - _MOST_SHOWN} more" if len(removals) > _MOST_SHOWN else ""
         agree(clean(f"Remove {len(removals)} files: {names}{more}?"), yes)
-    carry_out(session.output, Planned([*removals]), jobs=jobs, retries=retries)
+    carry_out(session.output, Planned([*removals]), jobs=jobs, retries=retries, speed=False)
 
 
 def _meant(shelf: Shelf, address: Address, recursive: bool) -> list[dict[str, Any]]:

@@ -46,12 +46,14 @@ def carry_out(
     retries: int,
     data: bool = True,
     again: str = "To go on, run the same command again.",
+    speed: bool = True,
 ) -> Summary:
     """Run what was planned, and say what came of it.
 
     Arguments:
         data: whether standard output takes the lines about files; else it takes a file's content.
         again: what a person does to go on after an interruption.
+        speed: whether bytes move, so that a person may ask how fast.
 
     Raises:
         Failure: it was interrupted, or a file failed.
@@ -67,7 +69,7 @@ def carry_out(
     summary.done += planned.same
     summary.failed[:0] = planned.failed
     _tell_what_was_there(output, planned)
-    conclude(output, summary, again)
+    conclude(output, summary, again, speed)
     return summary
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -142,6 +144,8 @@ class Download(_FromBridge):
     def steps(self, moved: Moved) -> Steps:
         """Give the calls: see `Steps`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_dir():  # `Files.download` would write into it
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self.path))
         return (yield from _fetch(self.bucket.files, self.file, self.path, self.exists, moved))
 
 
@@ -186,7 +190,7 @@ class Removal(_FromBridge):
 
     kind = "removal"
     target = ""
-    work = 0
+    work = 1  # no bytes move: the bar of the whole counts the files
 
     def steps(self, moved: Moved) -> Steps:
         """Give the calls: see `Steps`."""
