@@ -180,7 +180,7 @@ def test_a_file_that_changes_while_it_is_sent_is_reported(bucket: BucketFiles, t
             file.write(b"more")
 
     summary = run([Upload(path, bucket, "growing", 2_000_000)], Recorded(grow))
-    assert [result.error for result in summary.failed] == ["The file changed while it was sent."]
+    assert [result.error for result in summary.failed] == [f"The file {path} changed while it was sent."]
     assert unwrap(bucket.files.list()) == []
 
 
