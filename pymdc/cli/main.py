@@ -37,6 +37,7 @@ COMMANDS = {
         "profiles": ("profile_commands:profiles", "List the profiles, or change them."),
     },
     "Other commands": {
+        "doctor": ("doctor:doctor", "Find out what is wrong between this machine and the bridge."),
         "completion": ("completion_command:completion", "Print the script that makes a shell complete commands."),
         "bridge": ("bridge:bridge", "Serve a Metadisk bridge until it is told to stop."),
         "quickstart": ("quickstart:quickstart", "Run the documented flow against a bridge of its own."),

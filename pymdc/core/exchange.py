@@ -94,6 +94,10 @@ class Exchange:
         reply = _attempt(call, job, lambda: self._transport.send(request, job, body))
         return reply if isinstance(reply, Exception) else wire.decode(reply)
 
+    def send_once(self, call: wire.Call, nonce: int, job: Job) -> wire.Reply | Exception:
+        """Send a call once with this nonce, and return the whole reply: for a diagnosis, which must change nothing."""
+        return self._transport.send(wire.prepare(call, self._endpoint.path, nonce), job)
+
     def _send(self, call: wire.Call, job: Job) -> wire.Reply | Exception:
         with self._order.turn(call, job):
             return self._transport.send(wire.prepare(call, self._endpoint.path, next_nonce()), job)
