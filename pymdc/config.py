@@ -61,6 +61,10 @@ POLL_SECONDS = 0.2
 SHARDS_AHEAD = 4
 """How many shards of a download are fetched at once: enough to keep several farmers busy, with 32 MiB of memory."""
 
+SHARDS_AHEAD_OF_WINDOW = 2
+"""The same for all downloads of a window together, on a machine with few cores: more threads would keep the window's
+thread from its turn."""
+
 CHUNK_BYTES = 256 * 1024
 """How much of a file is read and sent at a time: so large that the cost per chunk does not matter, and far below
 32 MiB."""

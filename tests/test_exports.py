@@ -110,7 +110,7 @@ EXPORTS = {
     "pymdc.transfers.access": ["Access", "ask"],
     "pymdc.transfers.direct": ["DirectDownloads"],
     "pymdc.transfers.sources": ["ShardSources"],
-    "pymdc.transfers.hashing": ["Digest", "Turns", "add_to"],
+    "pymdc.transfers.hashing": ["Digest", "Turns", "add_to", "turn"],
     "pymdc.transfers.forms": ["Channel", "ClosedError", "Form", "NoAnswerError", "earlier_form", "later_form"],
     "pymdc.transfers.folders": ["claim", "discard_kept", "kept_folder", "remove", "sync_folder"],
     "pymdc.transfers.mixtures": ["MOST_GUESSES", "MOST_UPLOADS", "by_size", "strides"],

@@ -47,6 +47,7 @@ class Handle(Future[Any]):
         self._callback = callback
         self._deliver = delivery(scheduler)
         self.job = Job(self._deliver)
+        self.job.for_window = scheduler is not None
         self._pool = pool
         self._calls = calls
         self._begun = threading.Lock()  # acquired once, by whoever runs the call; never released

@@ -24,11 +24,15 @@ class Job:
     Arguments:
         deliver: runs a function of no arguments where callbacks belong.
         whole: the work that this is a part of; a part stops when the whole is cancelled.
+
+    Attributes:
+        for_window: whether a scheduler brings its results to a thread of the program, which must not wait for a core.
     """
 
     def __init__(self, deliver: Callable[[Callable[[], object]], None], whole: Job | None = None) -> None:
         self.deliver = deliver
         self._whole = whole
+        self.for_window: bool = whole is not None and whole.for_window
         self._fate: dict[str, bool] = {}  # {"cancelled": True or False}: set once, by setdefault(), which is atomic
         self._abandoned = False
         self._end: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import islice
@@ -18,7 +19,7 @@ from ..core.job import Job, Progress, ProgressCallback
 from ..errors import IntegrityError, MetadiskError
 from . import mixtures
 from .access import Access, ask
-from .hashing import add_to
+from .hashing import add_to, turn
 from .places import Place
 from .pointers import Pointers
 from .prefetch import Prefetch
@@ -145,7 +146,8 @@ class _Fetching:
                 if self._too_large(tally.size + len(body)):
                     self._target.keep(shard, body)
                     return None
-                self._target.append(shard, body)
+                with turn() if self._job.for_window else nullcontext():
+                    self._target.append(shard, body)
                 tally.add(body)
         return tally.size if self._is_file(tally) else None
 

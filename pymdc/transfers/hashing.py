@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-__all__ = ["Digest", "Turns", "add_to"]
+__all__ = ["Digest", "Turns", "add_to", "turn"]
 
 
 class Digest(Protocol):
@@ -16,7 +17,7 @@ class Digest(Protocol):
 
 
 class Turns:
-    """Lets so many threads hash at once as there are cores, less one, so that the thread of a window finds a free one.
+    """Lets one thread fewer than there are cores be busy at once, so that the thread of a window finds a free core.
 
     `hashlib` lets other threads run meanwhile. Eight downloads would keep more threads busy than there are cores, and a
     window would wait for its turn on a core as long as all of them.
@@ -31,6 +32,11 @@ class Turns:
 
 
 _turns = Turns()
+
+
+def turn() -> AbstractContextManager[object]:
+    """Return a context that a thread enters when it is its turn to be busy. Within it, `add_to` waits for ever."""
+    return _turns.free
 
 
 def add_to(digest: Digest, data: bytes | memoryview, turns: Turns = _turns) -> None:

@@ -34,12 +34,13 @@ class Sources(Protocol):
     """Fetches shards by their pointers.
 
     Attributes:
-        dispatcher: whose threads do that.
         buffers: where shards are gathered.
     """
 
-    dispatcher: Dispatcher
     buffers: BufferPool
+
+    def dispatcher(self, job: Job) -> Dispatcher:
+        """Return whose threads do that for a download."""
 
     def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
         """Gather a shard, and verify it; raise what is documented for `ShardSources.fetch`."""
@@ -74,6 +75,7 @@ class Prefetch:
         self._target = target
         self._job = job
         self._part = job.part()
+        self._threads = sources.dispatcher(job)
         self._tell = tell
         self._under_way: deque[tuple[int, Handle]] = deque()
         self._most = most
@@ -112,7 +114,7 @@ class Prefetch:
             self._give_back(place)
 
     def _begin(self, place: int) -> None:
-        self._under_way.append((place, self._sources.dispatcher.run(lambda _: self._fetch(place), _nothing, None)))
+        self._under_way.append((place, self._threads.run(lambda _: self._fetch(place), _nothing, None)))
 
     def _next(self) -> Body:
         handle = self._under_way[0][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from http.client import HTTPException
 
@@ -24,7 +25,6 @@ class ShardSources:
         verify: as for `Client`.
 
     Attributes:
-        dispatcher: its threads fetch shards ahead of their turn. A shard that is waited for begins at once.
         buffers: where the shards of all downloads are gathered.
     """
 
@@ -32,8 +32,14 @@ class ShardSources:
         self._channels = DataChannels(timeout, verify)
         self._direct = DirectDownloads(timeout, verify)
         # One for all downloads together: many busy threads would slow down the thread of a window.
-        self.dispatcher = Dispatcher(config.SHARDS_AHEAD)
+        self._dispatcher = Dispatcher(config.SHARDS_AHEAD)
+        few = max(config.SHARDS_AHEAD_OF_WINDOW, os.cpu_count() or 1)
+        self._of_windows = Dispatcher(min(config.SHARDS_AHEAD, few))
         self.buffers = BufferPool()
+
+    def dispatcher(self, job: Job) -> Dispatcher:
+        """Return whose threads fetch the shards of a download. A shard that is waited for begins at once."""
+        return self._of_windows if job.for_window else self._dispatcher
 
     def fetch(self, pointer: Pointer, job: Job, buffer: ShardBuffer) -> None:
         """Fetch a shard and verify it: from its URL, or over the channel if that fails for any reason.
