@@ -42,17 +42,17 @@ def _exists_option(command: _F) -> _F:
 def cp(
     session: Session, sources: tuple[str, ...], target: str, recursive: bool, exists: Exists, jobs: int, retries: int
 ) -> None:
-    r"""Copy files to a bridge, from it, or between buckets.
+    """Copy files to a bridge, from it, or between buckets.
 
     What is at a bridge is written storj://BUCKET/NAME. The bucket is named by its name or its id; the file by its
     name, its hash, or a pattern such as '*.jpg'. "-" is standard input or standard output.
 
     \b
-      pymdc cp film.mkv notes.txt storj://videos/
-      pymdc cp -r photos storj://pictures/
-      pymdc cp storj://videos/film.mkv .
-      pymdc cp -r storj://pictures/photos backup/
-      pymdc cp storj://videos/film.mkv storj://archive/
+    pymdc cp film.mkv notes.txt storj://videos/
+    pymdc cp -r photos storj://pictures/
+    pymdc cp storj://videos/film.mkv .
+    pymdc cp -r storj://pictures/photos backup/
+    pymdc cp storj://videos/film.mkv storj://archive/
 
     A target that ends with "/" is a folder. A folder that is copied keeps its own name; "photos/." means what is in
     it. A bridge knows no folders: there they are part of the file's name.
