@@ -38,15 +38,17 @@ class Scan:
         files: the state of each regular file, by its path below the folder, with "/" between the parts.
         links: links and what else is no file and no folder. They are not followed.
         problems: what cannot be read or kept, and why, by its path.
+        unfinished: the folders that keep unfinished downloads and copies.
     """
 
     files: dict[str, FileState] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
 
 
 def scan(folder: Path) -> Scan:
-    """Find all files below a folder. Folders of unfinished downloads are left out, and no link is followed.
+    """Find all files below a folder. No link is followed.
 
     Raises:
         OSError: the folder itself cannot be read.
@@ -72,11 +74,14 @@ def scan(folder: Path) -> Scan:
 
 def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not entry.name.startswith(OURS)), key=lambda entry: entry.name)
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def _take(found: Scan, path: str, entry: os.DirEntry[str]) -> list[os.DirEntry[str]] | None:
     """Note a file, or return what is in a folder."""
+    if entry.name.startswith(OURS):
+        found.unfinished.append(path)
+        return None
     if entry.is_dir(follow_symlinks=False):
         return _entries(entry.path)
     if not entry.is_file(follow_symlinks=False):

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
+from ..transfers.folders import discard_kept
 from .failures import Code, Failure
-from .local_files import OURS, checked_parent, remove_empty_folders
-from .work import Work
+from .local_files import OURS, Scan, checked_parent, remove_empty_folders
+from .work import Work, is_hash
 
-__all__ = ["check_target", "copy_file", "delete_files", "place_for"]
+__all__ = ["check_target", "copy_file", "delete_files", "place_for", "tidy"]
+
+_OLD_SECONDS = 24 * 3600  # longer than a copy takes
 
 
 def check_target(folder: Path) -> None:
@@ -64,3 +70,22 @@ def delete_files(folder: Path, paths: list[str], work: Work) -> None:
                 continue
             remove_empty_folders(folder, path)
         work.tell("removal", str(folder / path))
+
+
+def tidy(folder: Path, found: Scan, wanted: Collection[str]) -> None:
+    """Remove what interrupted commands have left: downloads of files that are whole by now, or wanted no longer.
+
+    What another command holds stays.
+
+    Arguments:
+        found: what was in the folder before.
+        wanted: the hashes of the files whose downloads go on the next time if they have failed.
+    """
+    for path in found.unfinished:
+        kept = folder / path
+        file_hash = kept.name.removeprefix(OURS)
+        with suppress(OSError):
+            if is_hash(file_hash) and file_hash not in wanted:
+                discard_kept(kept.parent, file_hash)
+            elif not is_hash(file_hash) and kept.stat().st_mtime < time.time() - _OLD_SECONDS:
+                shutil.rmtree(kept)

@@ -10,8 +10,8 @@ import click
 from .addresses import SCHEME, is_address, parse_address
 from .completions import complete_path_or_address
 from .failures import Code, Failure, checked
-from .local_files import folds_case
-from .local_steps import check_target, delete_files, place_for
+from .local_files import Scan, folds_case
+from .local_steps import check_target, delete_files, place_for, tidy
 from .lookups import list_files
 from .mirror_manifest import BUCKETS, Kept, Manifest, check_mirror, folder_names
 from .running import transfer_options
@@ -74,7 +74,7 @@ def _save(session: Session, folder: Path, work: Work, delete: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         manifest.write(folder)
         below.mkdir(exist_ok=True)
-    local = work.read_folder(below)[0] if below.is_dir() else {}
+    local, found = work.read_folder(below) if below.is_dir() else ({}, Scan())
     downloads = []
     for kept in manifest.buckets:
         bucket = _opened(session, kept.bucket)
@@ -82,6 +82,8 @@ def _save(session: Session, folder: Path, work: Work, delete: bool) -> None:
         places = [(file, place_for(below, kept.place(file), work)) for file in missing]
         downloads += [Download(bucket, file, place, "replace") for file, place in places if place is not None]
     work.transfer(downloads)
+    if not work.dry_run:
+        tidy(below, found, {download.file["hash"] for download in downloads})
     if delete and not work.failed:
         delete_files(below, sorted(local.keys() - manifest.places), work)
     work.finish(f"nothing to do: {folder} has the whole account")

@@ -31,7 +31,8 @@ def restore(session: Session, folder: Path, work: Work, keys: bool) -> None:
     manifest = Manifest.read(folder)
     if keys:
         _add_keys(session, manifest, work)
-    local, sizes = work.read_folder(folder / BUCKETS)
+    local, found = work.read_folder(folder / BUCKETS)
+    sizes = {path: state.size for path, state in found.files.items()}
     record = _Record(session, folder, dry_run=work.dry_run)
     uploads = []
     for kept in manifest.buckets:

@@ -12,8 +12,8 @@ import click
 from .addresses import format_address, is_address, parse_address
 from .completions import complete_path_or_address
 from .failures import Code, Failure, checked
-from .local_files import folds_case
-from .local_steps import check_target, copy_file, delete_files, place_for
+from .local_files import Scan, folds_case
+from .local_steps import check_target, copy_file, delete_files, place_for, tidy
 from .lookups import find_bucket, list_files
 from .names import bridge_name
 from .running import transfer_options
@@ -124,13 +124,13 @@ class _Bucket:
 
 def _up(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
     """Send what a folder has to a bucket."""
-    local, sizes = work.read_folder(folder)
+    local, found = work.read_folder(folder)
     if delete and not local and bucket.listing:
         raise Failure(f"{folder} has no files, and --delete would delete all files of the bucket", Code.USAGE)
     plan = plan_up(local, bucket.listing, bucket.names, delete=delete, fold=folds_case(folder))
     there = {entry["hash"] for entry in bucket.listing}
     work.transfer(
-        [Upload(folder / path, bucket.at, bridge_name(path), sizes[path]) for path in plan.upload],
+        [Upload(folder / path, bucket.at, bridge_name(path), found.files[path].size) for path in plan.upload],
         lambda result: there.add(result.value["hash"]) if not result.error else None,
     )
     if work.dry_run:
@@ -148,7 +148,7 @@ def _down(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
     check_target(folder)
     if not work.dry_run:
         folder.mkdir(parents=True, exist_ok=True)
-    local, _ = work.read_folder(folder) if folder.is_dir() else ({}, {})
+    local, found = work.read_folder(folder) if folder.is_dir() else ({}, Scan())
     if delete and local and not bucket.listing:
         raise Failure(f"the bucket has no files, and --delete would delete all files in {folder}", Code.USAGE)
     fold = not work.dry_run and folds_case(folder)
@@ -165,6 +165,8 @@ def _down(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
     for path, source in plan.copy.items():
         if (place := places[path]) is not None:
             copy_file(folder / source, place, work)
+    if not work.dry_run:
+        tidy(folder, found, plan.download.values())
     if not work.failed:
         delete_files(folder, plan.delete, work)
     work.finish(f"nothing to do: {folder} has all files of the bucket")

@@ -13,7 +13,7 @@ import click
 from .engine import Result, run
 from .failures import Code, Failure, code_of, words_for
 from .hash_cache import hashes_of
-from .local_files import scan
+from .local_files import Scan, scan
 from .progress import view
 from .texts import clean
 from .transfers import Transfer
@@ -131,8 +131,8 @@ class Work:
         if not self.done:
             self.output.say(nothing)
 
-    def read_folder(self, folder: Path) -> tuple[dict[str, str], dict[str, int]]:
-        """Return the hash and the size of each file of a folder, by its path. Only those are read that have changed.
+    def read_folder(self, folder: Path) -> tuple[dict[str, str], Scan]:
+        """Return the hash of each file of a folder, by its path, and all that was found. Only what has changed is read.
 
         What cannot be read is told.
 
@@ -148,7 +148,7 @@ class Work:
             self.problem(str(folder / path), words)
         if found.links:
             self.output.say(f"left out, since links are not followed: {len(found.links)}, such as {found.links[0]}")
-        return local, {path: state.size for path, state in found.files.items()}
+        return local, found
 
     @contextmanager
     def _reading(self, size: int) -> Iterator[Callable[[int], object]]:

@@ -17,6 +17,7 @@ def test_all_files_are_found_but_those_of_unfinished_downloads(tmp_path: Path) -
     found = scan(tmp_path)
     assert {path: state.size for path, state in found.files.items()} == {"b": 1, "a/c": 2, ".d": 0}
     assert (found.links, found.problems) == ([], {})
+    assert found.unfinished == [".pymdc-x", "a/.pymdc-names.json"]
 
 
 def test_links_and_what_is_no_file_are_left_out(tmp_path: Path) -> None:
