@@ -205,3 +205,8 @@ def test_the_variables_of_frames_that_hold_credentials_are_forgotten_and_the_pro
     assert "a variable of the program" in text
     assert "uploads.py" in text
     assert token not in text
+    variables: dict[str, set[str]] = {}
+    for frame, _ in traceback.walk_tb(value.__traceback__):
+        variables.setdefault(frame.f_globals["__name__"].partition(".")[0], set()).update(frame.f_locals)
+    assert [variables[layer] for layer in ("pymdc", "httpx", "httpcore")] == [set(), set(), set()]
+    assert "kept" in variables["tests"]

@@ -115,6 +115,13 @@ def test_an_address_has_a_share_of_the_requests_under_way(tmp_path: Path) -> Non
     assert not limits.busy
 
 
+def test_requests_and_channels_are_counted_while_they_last(tmp_path: Path) -> None:
+    limits = Limits(Settings(tmp_path))
+    with limits.request("192.0.2.1"), limits.request("192.0.2.1"), limits.channel(), limits.channel():
+        assert (limits.requests, limits.channels, limits.busy) == (2, 2, True)
+    assert (limits.requests, limits.channels, limits.busy) == (0, 0, False)
+
+
 def test_a_stopping_bridge_finishes_what_is_under_way_and_refuses_the_rest(tmp_path: Path) -> None:
     with running(tmp_path, stop_seconds=60) as bridge:
         alice = bridge.person()

@@ -6,10 +6,13 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
+import anyio
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from pymdc.bridge import middleware
+from pymdc.bridge.middleware import CompatibilityMiddleware
 
 from .harness import BOUNDARY, Person, Running, multipart, until
 
@@ -186,3 +189,23 @@ def test_what_is_no_http_is_refused(bridge: Running, data: bytes) -> None:
     with connected(bridge) as connection:
         connection.sendall(data)
         assert connection.recv(65536).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))
+
+
+def test_a_reply_in_pieces_is_sent_whole_before_the_body_is_read() -> None:
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        await send({"type": "http.response.body", "body": b"last"})
+
+    async def receive() -> Message:
+        assert b"".join(message.get("body", b"") for message in sent) == b"first last"
+        return {"type": "http.request", "body": b"body", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "headers": [(b"content-length", b"4")]}
+    anyio.run(CompatibilityMiddleware(app), scope, receive, send)
+    assert [message.get("more_body", False) for message in sent[1:]] == [True, True, False]

@@ -103,6 +103,16 @@ def test_a_later_target_goes_on_where_the_earlier_one_ended(begun: Path) -> None
     assert begun.read_bytes() == b"".join(SHARDS)
 
 
+def test_a_target_that_has_gone_on_can_be_gone_on_with_again(begun: Path) -> None:
+    target = target_at(begun)
+    assert resumed(target) == SHARDS[:2]
+    target.append(HASHES[2], SHARDS[2])
+    target.close()
+    again = target_at(begun)
+    assert resumed(again) == SHARDS
+    again.close()
+
+
 def test_shards_of_other_pointers_are_not_taken(begun: Path) -> None:
     target = target_at(begun)
     assert target.resume([HASHES[0], HASHES[2]], nothing) == 1
