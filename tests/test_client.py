@@ -252,7 +252,7 @@ def test_a_client_without_limits_waits() -> None:
 
 
 @pytest.mark.parametrize("insecure", [False, ssl._create_unverified_context()], ids=["False", "a context"])
-def test_a_client_may_trust_whom_it_is_told_to(insecure: ssl.SSLContext | bool) -> None:
+def test_a_client_can_trust_another_certificate_authority(insecure: ssl.SSLContext | bool) -> None:
     with Server(answering(echo), context=server_context()) as server:
         for verify in (insecure, client_context()):
             with Client(server.url, verify=verify) as one:
@@ -287,7 +287,7 @@ def test_the_end_of_a_with_block_closes_the_connections() -> None:
         assert ended.wait(20)
 
 
-def test_a_client_that_nobody_keeps_closes_its_connections() -> None:
+def test_a_client_that_is_garbage_collected_closes_its_connections() -> None:
     ended = threading.Event()
 
     def script(connection: Connection) -> None:
@@ -530,6 +530,6 @@ def test_a_handler_of_atexit_that_was_registered_before_the_first_call_may_make_
         assert (done.stdout.split(), done.stderr, done.returncode) == (["/first", "/blocking", "/callback"], "", 0)
 
 
-def test_what_is_no_setting_of_tls_raises_at_once() -> None:
+def test_a_wrong_setting_for_tls_raises_at_once() -> None:
     with pytest.raises(TypeError, match=r"verify is True, False or an ssl.SSLContext, not str"):
         Client("http://127.0.0.1:1", verify="/etc/ssl")  # type: ignore[arg-type]

@@ -185,7 +185,7 @@ def test_what_a_module_exports_exists_and_is_documented(name: str) -> None:
             assert value.__doc__, exported
 
 
-def test_the_face_of_the_package_shows_what_a_user_needs_and_no_more() -> None:
+def test_dir_of_the_package_shows_what_a_user_needs_and_no_more() -> None:
     assert dir(pymdc) == [name for name in EXPORTS["pymdc"] if name != "__version__"]
 
 

@@ -118,7 +118,7 @@ def test_keys_that_do_not_belong_together_are_refused() -> None:
         (b"\x11" * 32, "32 bytes in hex"),
     ],
 )
-def test_what_is_no_private_key_is_a_value_error_that_does_not_repeat_it(text: str | bytes, why: str) -> None:
+def test_a_wrong_private_key_is_a_value_error_that_does_not_repeat_it(text: str | bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why) as caught:
         ECDSA(private_key=text)
     assert not text or str(text) not in str(caught.value)
@@ -147,13 +147,13 @@ def test_what_is_no_private_key_is_a_value_error_that_does_not_repeat_it(text: s
         KEYS[0]["private_key_hex"],
     ],
 )
-def test_what_is_no_public_key_is_a_value_error_that_says_what_is_expected(text: str) -> None:
+def test_a_wrong_public_key_is_a_value_error_that_says_what_is_expected(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a public key: expected .*compressed"):
         ECDSA(text)
 
 
 @pytest.mark.parametrize("wrong", [5, b"", {"key": "02"}, ["02"], object()])
-def test_what_is_neither_text_nor_bytes_is_no_key(wrong: Any) -> None:
+def test_a_key_that_is_neither_text_nor_bytes_is_refused(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         ECDSA(wrong)
     with pytest.raises((TypeError, ValueError)):
@@ -255,7 +255,7 @@ def test_a_signature_can_be_checked_against_another_key(form: str) -> None:
     assert not mine.valid_signature(mine.sign("x"), "x", form)
 
 
-def test_checking_against_what_is_no_key_is_a_value_error() -> None:
+def test_verifying_with_a_wrong_key_is_a_value_error() -> None:
     pair = ECDSA()
     with pytest.raises(ValueError, match="not a public key"):
         pair.valid_signature(pair.sign("x"), "x", "02")

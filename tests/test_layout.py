@@ -255,7 +255,7 @@ def test_the_library_needs_httpx_and_a_curve_and_nothing_else(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["core.wire", "core.replies", "errors", "core.hashes", "keypair"])
-def test_rules_have_neither_input_nor_output(name: str) -> None:
+def test_modules_of_rules_do_no_input_and_no_output(name: str) -> None:
     doors = {"socket", "subprocess", "pathlib", "logging", "selectors", "http.client", "urllib.request", "os"}
     for full in imports(name):
         assert is_value(full) or not any(full == door or full.startswith(door + ".") for door in doors), full

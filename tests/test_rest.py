@@ -109,7 +109,7 @@ def test_one_call_leaves_nothing_for_the_next(sent: list[httpx.Request]) -> None
         {"callback": "f"},
     ],
 )
-def test_what_the_caller_wrote_wrong_raises_at_once(sent: list[httpx.Request], arguments: dict[str, Any]) -> None:
+def test_a_mistake_of_the_caller_raises_at_once(sent: list[httpx.Request], arguments: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         REST(**{"method": "POST", "resource": "/x", "callback": lambda value: None, **arguments})
     assert sent == []

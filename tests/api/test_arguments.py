@@ -45,7 +45,7 @@ def test_a_refusal_of_the_bridge_is_a_value_error_with_its_words() -> None:
         (object(), "object"),
     ],
 )
-def test_what_is_neither_is_a_type_error_that_says_what_was_expected(value: Any, kind: str) -> None:
+def test_anything_else_is_a_type_error_that_says_what_was_expected(value: Any, kind: str) -> None:
     with pytest.raises(TypeError, match=f"expected a bucket's id, a str or the dict that a call returned, not {kind}"):
         text_of(value, "id", "a bucket's id")
 

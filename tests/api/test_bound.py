@@ -39,7 +39,7 @@ def _the_default_client_has_another_bridge() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_is_made_with_an_account_uses_the_accounts_client(name: str, bridge: Scripted, client: Client) -> None:
+def test_objects_made_with_an_account_use_the_accounts_client(name: str, bridge: Scripted, client: Client) -> None:
     value = bridge.says([])
     user = pymdc.api.Users("a@b.c", "secret", client=client)
     assert user.client is client
@@ -115,6 +115,6 @@ def test_a_view_with_another_scheduler_has_an_api_as_well(bridge: Scripted, clie
     ],
 )
 @pytest.mark.parametrize("wrong", ["http://bridge.test", 5, Client, True])
-def test_what_is_no_client_raises_at_once(make: Callable[[Any], Any], wrong: Any) -> None:
+def test_a_wrong_client_raises_at_once(make: Callable[[Any], Any], wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"the client is a pymdc.Client, not \w+"):
         make(wrong)

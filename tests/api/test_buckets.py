@@ -120,7 +120,7 @@ def test_a_bucket_is_known_by_its_id_or_by_what_create_gave(bucket_id: Any) -> N
 
 
 @pytest.mark.parametrize("wrong", [None, "", {}, {"error": "no"}, URLError("x"), 5])
-def test_what_is_no_id_raises_at_once(wrong: Any) -> None:
+def test_a_wrong_id_raises_at_once(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="expected a bucket's id"):
         Bucket(wrong, PAIR)
 

@@ -60,7 +60,7 @@ def test_the_bucket_is_known_by_its_id_or_by_what_create_gave(bucket_id: Any) ->
 
 
 @pytest.mark.parametrize("wrong", [None, "", {}, {"error": "no"}, OSError("x")])
-def test_what_is_no_id_raises_at_once(wrong: Any) -> None:
+def test_a_wrong_id_raises_at_once(wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="expected a bucket's id"):
         Files(wrong, PAIR)
 

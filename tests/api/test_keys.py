@@ -91,7 +91,7 @@ def test_deleting_names_the_public_key_in_the_path(bridge: Scripted, client: Cli
 
 
 @pytest.mark.parametrize("wrong", ["", "02", "zz", 5, {}, {"error": "no"}, USER, OSError("x"), [PAIR]])
-def test_what_is_no_key_raises_at_once(bridge: Scripted, client: Client, ask: Ask, wrong: Any) -> None:
+def test_a_wrong_key_raises_at_once(bridge: Scripted, client: Client, ask: Ask, wrong: Any) -> None:
     keys = Keys(USER, client=client)
     for function in (keys.create, keys.delete):
         with pytest.raises((TypeError, ValueError), match="key"):
@@ -138,7 +138,7 @@ class Duck:
 
 
 @pytest.mark.parametrize("key", [Duck(), PUBLIC + "\n", PUBLIC.encode() + b"\r\n", {"key": PUBLIC + "\n"}])
-def test_whatever_gives_a_public_key_is_one(bridge: Scripted, client: Client, ask: Ask, key: Any) -> None:
+def test_any_object_with_get_public_key_is_a_key_pair(bridge: Scripted, client: Client, ask: Ask, key: Any) -> None:
     keys = Keys(USER, client=client)
     ask(keys.create, key)
     assert json.loads(bridge.request.content)["key"] == PUBLIC

@@ -251,6 +251,6 @@ def test_storage_may_be_a_number_or_its_text(number: Any, sent: int) -> None:
 
 
 @pytest.mark.parametrize("number", ["", "abc", "-1", -0.5 - 1, float("nan"), float("inf"), "nan", "Infinity", "1O"])
-def test_what_is_no_number_of_gigabytes_is_told(number: Any) -> None:
+def test_a_wrong_number_of_gigabytes_is_an_error_that_says_so(number: Any) -> None:
     with pytest.raises(ValueError, match="storage"):
         api.Buckets(PAIR).create("b", number, 1, [PAIR])

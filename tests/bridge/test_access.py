@@ -49,7 +49,7 @@ def test_every_request_is_a_line_without_secrets(tmp_path: Path) -> None:
     assert channel["sent"] == 4
 
 
-def test_a_log_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
+def test_a_log_that_is_moved_away_is_started_again(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     with running(tmp_path / "data", access_log=str(log)) as bridge:
         bridge.http.get("/health")

@@ -36,7 +36,7 @@ def test_a_client_is_known_by_what_trusted_proxies_say(
     assert found(peer, *forwarded) == expected
 
 
-def test_nobody_is_trusted_unless_said_so() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     assert found("127.0.0.1", "198.51.100.7", proxies=()) == "127.0.0.1"
 
 

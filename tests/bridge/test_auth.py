@@ -39,7 +39,7 @@ def test_a_client_may_leave_out_the_padding_of_basic(bridge: Running) -> None:
         "",
     ],
 )
-def test_what_is_no_basic_header_is_no_credentials(bridge: Running, header: str) -> None:
+def test_a_wrong_basic_header_counts_as_no_credentials(bridge: Running, header: str) -> None:
     reply = bridge.http.get("/keys", headers={"Authorization": header})
     assert (reply.status_code, reply.json()) == (401, {"error": "No authentication strategy detected"})
 

@@ -80,7 +80,7 @@ def test_a_later_copy_takes_what_is_new_and_drops_what_is_gone(tmp_path: Path, s
     assert sorted(path.name for path in (copy / "shards").iterdir()) == sorted(["identity", blob[:32]])
 
 
-def test_what_cannot_be_copied_whole_is_told(tmp_path: Path, served: Path) -> None:
+def test_a_shard_that_cannot_be_copied_undamaged_is_reported(tmp_path: Path, served: Path) -> None:
     with running(served, database=None, store=None) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
@@ -118,7 +118,7 @@ def test_a_long_copy_asks_again_that_nothing_is_removed(
         assert command(served, "backup", str(tmp_path / "copy"))[0] == 0
 
 
-def test_what_is_there_is_not_replaced(served: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_replaced(served: Path, tmp_path: Path) -> None:
     with running(served, database=None, store=None):
         pass
     copy = tmp_path / "copy"

@@ -59,7 +59,7 @@ def test_a_part_of_a_blob_is_read(blobs: Blobs, start: int, stop: int) -> None:
     assert anyio.run(collect) == DATA[start:stop]
 
 
-def test_a_blob_that_is_what_it_should_be_is_given_whole(blobs: Blobs) -> None:
+def test_an_undamaged_blob_is_read_whole(blobs: Blobs) -> None:
     for data in (DATA, b"x"):
         blobs.put("upload/0", data)
         assert checked(blobs, data) == data
@@ -67,7 +67,7 @@ def test_a_blob_that_is_what_it_should_be_is_given_whole(blobs: Blobs) -> None:
 
 
 @pytest.mark.parametrize("stored", [DATA[:-1], DATA + b"x", b"x" + DATA[1:], DATA[:-1] + b"x", b""])
-def test_of_a_blob_that_is_not_what_it_should_be_the_last_piece_is_not_given(blobs: Blobs, stored: bytes) -> None:
+def test_the_last_piece_of_a_damaged_blob_is_not_sent(blobs: Blobs, stored: bytes) -> None:
     blobs.put("upload/0", stored)
     given = bytearray()
 
@@ -93,7 +93,7 @@ def test_a_store_that_fails_while_a_blob_is_checked_is_unavailable(tmp_path: Pat
 
 
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EOPNOTSUPP, None])
-def test_what_is_not_in_memory_is_read_by_a_thread(
+def test_bytes_that_are_not_in_memory_are_read_by_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
 ) -> None:
     readv, readers = os.preadv, set()
@@ -136,7 +136,7 @@ def test_a_system_that_takes_less_than_it_is_given_is_given_the_rest(
     assert b"".join(read(blobs, "upload/0")) == DATA
 
 
-def test_what_is_dropped_leaves_nothing(blobs: Blobs) -> None:
+def test_a_discarded_blob_leaves_nothing(blobs: Blobs) -> None:
     upload = "a" * 32
     writing = blobs.writer(f"{upload}/0")
     writing.write([DATA])
@@ -154,7 +154,7 @@ def test_a_link_to_a_folder_of_blobs_is_not_followed(tmp_path: Path) -> None:
     assert skipped == ["c" * 32]
 
 
-def test_a_disk_that_is_full_is_told_so_and_named_in_the_log(
+def test_a_full_disk_is_reported_and_named_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> int:
@@ -190,7 +190,7 @@ def test_a_store_that_is_there_is_well(blobs: Blobs) -> None:
     blobs.check()
 
 
-def test_what_a_killed_process_left_half_written_is_removed_too(tmp_path: Path) -> None:
+def test_incomplete_files_of_a_killed_process_are_removed_too(tmp_path: Path) -> None:
     blobs = Blobs(str(tmp_path))
     blobs.put("upload/0", b"data")
     (tmp_path / "upload" / "1#1").write_bytes(b"hal")

@@ -128,7 +128,7 @@ def test_what_nothing_points_to_is_found_and_removed_when_it_is_old(
     assert found(engines) == Findings()
 
 
-def test_what_is_being_uploaded_or_removed_is_no_orphan(
+def test_a_blob_that_is_being_uploaded_or_removed_is_not_an_orphan(
     own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_bridge.sql("INSERT INTO uploads (id, touched, dead) VALUES ('" + LIVE + "', 9999999999999, ?)", False)
@@ -283,7 +283,7 @@ def test_what_no_bridge_has_made_is_skipped_and_told(own_bridge: Running, engine
     assert (findings.orphans, findings.wrong) == ([], [])
 
 
-def test_a_check_reads_no_faster_than_it_is_told(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+def test_a_check_reads_no_faster_than_its_pace(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
     alice = own_bridge.person()
     alice.upload(alice.bucket(), bytes(1 << 20))
     began = time.monotonic()
@@ -291,7 +291,7 @@ def test_a_check_reads_no_faster_than_it_is_told(own_bridge: Running, engines: t
     assert time.monotonic() - began >= 0.25
 
 
-def test_an_object_store_is_listed_and_knows_whose_it_is() -> None:
+def test_an_object_store_is_listed_and_keeps_its_identity() -> None:
     blobs = Blobs(shared_s3().create("listed"))
     assert blobs.identity() is None
     blobs.mark("somebody")

@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_removed_is_no_success(
     assert len(own_bridge.sql("SELECT * FROM uploads")) == 1
 
 
-def test_a_clean_up_that_is_told_to_stop_does_nothing_more(own_bridge: Running) -> None:
+def test_a_clean_up_that_must_stop_does_nothing_more(own_bridge: Running) -> None:
     alice = own_bridge.person()
     for _ in range(3):
         bucket = alice.bucket()

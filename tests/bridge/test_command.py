@@ -120,7 +120,7 @@ def test_every_setting_has_its_option() -> None:
     assert len(GIVEN) == len(fields(Settings)) - len({"on_mail"})
 
 
-def test_the_command_serves_with_what_it_is_told(served: list[Settings]) -> None:
+def test_the_command_serves_with_its_options(served: list[Settings]) -> None:
     result = run(*(word for pair in GIVEN.items() for word in pair), "--redirect-origin", "https://b")
     assert (result.exit_code, result.output) == (0, "Stopped.\n")
     assert served == [Settings(**{**vars(MEANT), "redirect_origins": ("https://a", "https://b")})]
@@ -318,7 +318,7 @@ def test_a_check_removes_orphans_when_it_is_told_to(tmp_path: Path, monkeypatch:
         assert bridge.blobs() == []
 
 
-def test_a_check_says_what_it_cannot_mend(tmp_path: Path) -> None:
+def test_a_check_reports_faults_that_it_cannot_mend(tmp_path: Path) -> None:
     with running(tmp_path) as bridge:
         alice = bridge.person()
         alice.upload(alice.bucket(), b"data")

@@ -223,6 +223,6 @@ def channel_error(pointer: dict[str, str]) -> int:
         return int(json.loads(socket.recv(BOUND))["code"])
 
 
-def test_a_disk_that_is_away_is_told(tmp_path: Path) -> None:
+def test_a_disk_that_is_away_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         check_room(Settings(tmp_path, store=str(tmp_path / "gone")), 1)

@@ -36,7 +36,7 @@ def test_any_valid_address_is_one_in_lower_case(address: str) -> None:
         "a@example.com.", "\ud800@example.com", "x" * 300 + "@example.com", "a\0@example.com", None,
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused(value: Any) -> None:
+def test_a_wrong_address_is_refused(value: Any) -> None:
     with pytest.raises(Refused, match=r"^User validation failed$"):
         fields.email(value)
 
@@ -182,7 +182,7 @@ def test_another_size_is_refused(header: str | None) -> None:
     "body",
     [b"", b"{bad", b"[]", b'"text"', b"\xff\xfe", b'{"a": NaN}', b"[" * 30_000],
 )
-def test_what_is_no_json_object_counts_as_an_empty_one(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_counts_as_an_empty_one(body: bytes) -> None:
     assert fields.decode_object(body) == {}
 
 

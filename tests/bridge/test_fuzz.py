@@ -228,7 +228,7 @@ REQUEST = (
 
 @bounded
 @given(data=st.binary(max_size=200) | mutated(REQUEST))
-def test_what_is_no_request_does_no_harm(data: bytes, bridge: Running, errors: Errors) -> None:
+def test_bytes_that_are_not_a_request_do_no_harm(data: bytes, bridge: Running, errors: Errors) -> None:
     with connected(bridge) as connection, contextlib.suppress(ConnectionResetError, BrokenPipeError):
         connection.settimeout(SECONDS)
         connection.sendall(data)

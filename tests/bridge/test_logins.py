@@ -56,7 +56,7 @@ def test_a_right_password_is_right_and_a_wrong_one_wrong(slept: list[float]) -> 
     assert anyio.run(run) == [True, False, False]
 
 
-def test_a_password_that_was_verified_of_late_waits_for_nobody(slept: list[float], derived: list[str]) -> None:
+def test_a_recently_verified_password_passes_without_waiting(slept: list[float], derived: list[str]) -> None:
     them, hashed = cheap(derived)
     first, go = threading.Event(), threading.Event()
 
@@ -139,7 +139,7 @@ def test_guesses_of_an_account_from_many_addresses_are_slowed(slept: list[float]
 
 
 @pytest.mark.parametrize("setting", ["GUESSES_REMEMBERED", "GUESSES_REMEMBERED_SECONDS"])
-def test_what_is_remembered_of_guesses_is_bounded(
+def test_the_number_of_remembered_guesses_is_limited(
     slept: list[float], derived: list[str], monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
     monkeypatch.setattr(logins, setting, 1 if setting == "GUESSES_REMEMBERED" else -1.0)

@@ -148,7 +148,7 @@ def hostile(alice: Person, send: Callable[[str], None], size: int) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "name"), FIELDS)
-def test_a_long_text_in_a_field_holds_up_nobody(alice: Person, method: str, path: str, name: str) -> None:
+def test_a_long_text_in_a_field_does_not_delay_other_requests(alice: Person, method: str, path: str, name: str) -> None:
     path = path.format(bucket=alice.bucket())
     sent = {"email": "new@example.com", "password": "ab" * 32} if path == "/users" else {}
 
@@ -176,13 +176,15 @@ def answered(bridge: Running, head: str, text: str, body: bytes = b"") -> None:
 
 @pytest.mark.parametrize("size", [30_000, MEGABYTE])
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_long_text_in_a_header_holds_up_nobody(alice: Person, header: str, size: int) -> None:
+def test_a_long_text_in_a_header_does_not_delay_other_requests(alice: Person, header: str, size: int) -> None:
     hostile(alice, lambda text: answered(alice.bridge, f"GET /keys HTTP/1.1\r\n{header}", text), size)
 
 
 @pytest.mark.parametrize("size", [30_000, MEGABYTE])
 @pytest.mark.parametrize("header", UPLOADS)
-def test_a_long_text_in_the_head_of_an_upload_holds_up_nobody(alice: Person, header: str, size: int) -> None:
+def test_a_long_text_in_the_head_of_an_upload_does_not_delay_other_requests(
+    alice: Person, header: str, size: int
+) -> None:
     bucket = alice.bucket()
     token = alice.token(bucket, "PUSH")
     given = "" if header == "X-Token: " else f"X-Token: {token}\r\n"
@@ -193,7 +195,7 @@ def test_a_long_text_in_the_head_of_an_upload_holds_up_nobody(alice: Person, hea
 
 @pytest.mark.parametrize("size", [30_000, MEGABYTE])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_long_path_holds_up_nobody(alice: Person, path: str, size: int) -> None:
+def test_a_long_path_does_not_delay_other_requests(alice: Person, path: str, size: int) -> None:
     def send(text: str) -> None:
         status = exchange(alice.bridge, f"GET {path}{text} HTTP/1.1\r\nHost: b\r\n\r\n".encode())[9:12]
         assert status < b"500"
@@ -203,7 +205,7 @@ def test_a_long_path_holds_up_nobody(alice: Person, path: str, size: int) -> Non
 
 @pytest.mark.parametrize("size", [10_000, MEGABYTE])
 @pytest.mark.parametrize("part", PARTS)
-def test_a_long_text_in_a_multipart_body_holds_up_nobody(alice: Person, part: str, size: int) -> None:
+def test_a_long_text_in_a_multipart_body_does_not_delay_other_requests(alice: Person, part: str, size: int) -> None:
     bucket = alice.bucket()
 
     def send(text: str) -> None:
@@ -215,7 +217,7 @@ def test_a_long_text_in_a_multipart_body_holds_up_nobody(alice: Person, part: st
 
 @pytest.mark.parametrize("size", [16_000, MEGABYTE])
 @pytest.mark.parametrize("name", ["token", "hash", "operation", None])
-def test_a_long_message_on_a_channel_holds_up_nobody(alice: Person, name: str | None, size: int) -> None:
+def test_a_long_message_on_a_channel_does_not_delay_other_requests(alice: Person, name: str | None, size: int) -> None:
     plain = {"token": "a" * 40, "hash": "b" * 40, "operation": "PULL"}
 
     def send(text: str) -> None:
@@ -228,7 +230,7 @@ def test_a_long_message_on_a_channel_holds_up_nobody(alice: Person, name: str | 
     hostile(alice, send, size)
 
 
-def test_thousands_of_keys_hold_up_nobody(alice: Person) -> None:
+def test_thousands_of_keys_do_not_delay_other_requests(alice: Person) -> None:
     key = alice.key.get_public_key()
     keys = [f"{3 if number % 2 else 2:02x}{number:064x}" for number in range(1, 15_000)]
     with visited(alice.bridge.thread.url) as visits, watched_loop(alice.bridge.thread) as stalls:

@@ -47,7 +47,7 @@ def test_a_mail_is_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
     assert "http://127.0.0.1/activations/abc" in message.get_content()
 
 
-def test_nobody_needs_to_be_told_of_a_mail(tmp_path: Path) -> None:
+def test_on_mail_is_optional(tmp_path: Path) -> None:
     Outbox(tmp_path).send(activation_mail("a@example.com", "http://link", "token"))
     assert len(list(tmp_path.glob("*.eml"))) == 1
 
@@ -154,7 +154,7 @@ def mailing(folder: Path, inbox: Inbox, **settings: object) -> Iterator[Running]
         yield bridge
 
 
-def test_whoever_gets_the_mail_can_activate_the_account(tmp_path: Path, authority: trustme.CA) -> None:
+def test_the_link_in_the_mail_activates_the_account(tmp_path: Path, authority: trustme.CA) -> None:
     with mail_server(authority) as inbox, mailing(tmp_path, inbox) as bridge:
         assert register(bridge).status_code == 200
         (envelope,) = inbox.envelopes

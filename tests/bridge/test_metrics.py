@@ -44,7 +44,7 @@ def test_requests_are_counted_by_the_pattern_of_their_route(tmp_path: Path) -> N
     assert not any(bucket in name for sample in counted for name in sample)
 
 
-def test_what_is_under_way_and_how_the_engines_are_is_told(tmp_path: Path) -> None:
+def test_the_metrics_show_running_work_and_the_state_of_the_engines(tmp_path: Path) -> None:
     with running(tmp_path, metrics_port=free_port()) as bridge:
         before = figures(bridge)
         with bridge.without_store():

@@ -91,7 +91,7 @@ def test_a_refusal_in_the_middle_of_an_upload_gets_there_too(bridge: Running) ->
     until(bridge, lambda: not bridge.sql("SELECT * FROM uploads"))
 
 
-def test_no_more_than_a_bound_is_thrown_away(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_bytes_are_read_and_thrown_away(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "DRAIN_BYTES", 100_000)
     alice = bridge.person()
     with connected(bridge) as connection:
@@ -101,7 +101,7 @@ def test_no_more_than_a_bound_is_thrown_away(bridge: Running, monkeypatch: pytes
         assert ended(connection)
 
 
-def test_no_longer_than_a_bound_is_waited(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_a_body_is_awaited_only_for_so_long(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "DRAIN_SECONDS", 0.05)
     alice = bridge.person()
     with connected(bridge) as connection:
@@ -185,7 +185,7 @@ def test_the_page_of_an_unknown_route_holds_no_markup(bridge: Running) -> None:
 @pytest.mark.parametrize(
     "data", [b"nonsense\r\n\r\n", b"GET * HTTP/1.1\r\n\r\n", b"GET /\xff\xfe HTTP/1.1\r\nHost: b\r\n\r\n"]
 )
-def test_what_is_no_http_is_refused(bridge: Running, data: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused(bridge: Running, data: bytes) -> None:
     with connected(bridge) as connection:
         connection.sendall(data)
         assert connection.recv(65536).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 "))

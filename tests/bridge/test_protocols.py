@@ -166,7 +166,7 @@ def test_no_more_is_read_of_a_connection_that_is_being_closed(bridge: Running) -
         assert ended(connection)
 
 
-def test_replies_that_nobody_reads_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_whose_replies_are_not_read_is_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many requests ask for them: no more are made than the connection holds, and then no request is read."""
     monkeypatch.setattr(protocols, "SEND_SECONDS", 0.2)
     with running(tmp_path) as bridge, narrow(bridge) as connection:
@@ -212,7 +212,7 @@ def test_a_head_that_is_too_large_behind_other_requests_ends_the_connection(brid
     assert b" 431 " not in reply
 
 
-def test_what_is_known_of_the_inside_of_uvicorn_was_read_in_this_version() -> None:
+def test_the_internals_of_uvicorn_that_we_use_were_read_in_this_version() -> None:
     """`cycle`, `pipeline` and what is overridden are not public: read them again in a later version."""
     assert importlib.metadata.version("uvicorn").startswith("0.54.")
     source = inspect.getsource(HttpToolsProtocol)

@@ -51,7 +51,7 @@ def test_turns_go_in_order_and_another_group_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("served", [False, True])
-def test_who_is_cancelled_while_it_waits_takes_no_turn(served: bool) -> None:
+def test_a_wait_that_is_cancelled_takes_no_turn(served: bool) -> None:
     async def work() -> None:
         line = Line()
         first, second = line.come("first"), line.come("second")
@@ -71,7 +71,7 @@ def test_who_is_cancelled_while_it_waits_takes_no_turn(served: bool) -> None:
     asyncio.run(work())
 
 
-def test_who_is_told_not_to_wait_any_longer_leaves_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_is_ended_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pymdc.bridge.queues.TURN_SECONDS", 0.001)
 
     async def work() -> None:

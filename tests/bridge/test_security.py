@@ -202,7 +202,9 @@ OUTSIDE: tuple[Attack, ...] = (
 
 @pytest.mark.parametrize("attack", OUTSIDE, ids=lambda attack: attack.__name__)
 @pytest.mark.parametrize(("method", "route"), OWNED, ids=map(" ".join, OWNED))
-def test_what_is_somebodys_is_theirs_alone(alice: Owner, eve: Person, method: str, route: str, attack: Attack) -> None:
+def test_nobody_can_use_the_things_of_another_account(
+    alice: Owner, eve: Person, method: str, route: str, attack: Attack
+) -> None:
     row, before = OWNED[method, route], alice.state()
     if (method, route) == ("POST", "/keys"):
         row = Row({"key": ECDSA().get_public_key()})  # a key serves once
@@ -318,7 +320,7 @@ def _refusal(pointer: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("route", ["/", "/health", "/health/live", "/health/ready"])
-def test_what_is_open_to_all_tells_nothing_of_anyone(alice: Owner, route: str) -> None:
+def test_routes_without_credentials_reveal_nothing_about_anyone(alice: Owner, route: str) -> None:
     http = alice.person.bridge.http
     plain = http.get(route)
     assert plain.status_code == 200
@@ -348,7 +350,7 @@ def test_an_activation_serves_once_and_cannot_be_guessed(bridge: Running) -> Non
     assert_reply(bridge.http.get(f"/activations/{token}"), (400, "Invalid activation token"))
 
 
-def test_who_reads_the_database_learns_no_token_and_no_password(alice: Owner) -> None:
+def test_the_database_contains_no_token_and_no_password(alice: Owner) -> None:
     bridge, person = alice.person.bridge, alice.person
     bridge.http.post("/users", json={"email": "reader@example.com", "password": PASSWORD}).raise_for_status()
     pointer = person.pointers(alice.bucket, alice.hash).json()[0]

@@ -79,7 +79,7 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_whoever_starts_a_bridge_is_told_what_to_do(tmp_path: Path, told: bool) -> None:
+def test_a_bridge_that_starts_says_how_to_use_it(tmp_path: Path, told: bool) -> None:
     lines: list[str] = []
     mails: list[Mail] = []
 
@@ -146,7 +146,7 @@ def test_nobody_else_can_read_what_a_bridge_keeps_whatever_the_umask(tmp_path: P
     ("host", "public_url", "warned"),
     [("0.0.0.0", None, True), ("::", None, True), ("0.0.0.0", "https://bridge.example", False), ("::1", None, False)],
 )
-def test_who_starts_a_bridge_for_other_machines_is_told_what_they_lack(
+def test_a_bridge_for_other_machines_warns_if_they_cannot_reach_its_address(
     tmp_path: Path, host: str, public_url: str | None, warned: bool
 ) -> None:
     settings = Settings(tmp_path, host=host, public_url=public_url)

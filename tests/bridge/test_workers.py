@@ -60,7 +60,7 @@ def command(data: Path, count: int) -> Iterator[tuple[subprocess.Popen[str], str
             running.wait(LONG)
 
 
-def test_a_worker_that_is_killed_under_load_is_started_anew_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_under_load_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
     (somebody,) = people(tmp_path, {}, 1)
     made: list[str] = []
     with command(tmp_path, 2) as (supervisor, url), visited(settings_for(tmp_path), url) as bridge:
@@ -143,7 +143,7 @@ def pass_and_die(number: int, path: str, serving: threading.Event) -> None:
         signal.pause()
 
 
-def test_the_dead_are_started_anew_and_a_signal_is_passed_on(
+def test_dead_workers_are_started_again_and_a_signal_is_passed_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(workers, "_PAUSE_SECONDS", 0.1)
@@ -203,7 +203,7 @@ def test_a_worker_follows_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.wait(LONG)
 
 
-def test_a_start_without_an_engine_is_told_once(tmp_path: Path) -> None:
+def test_a_start_without_an_engine_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "shards").write_text("in the way")
     with pytest.raises(Exception, match="shards"), socket.socket():
         serve(Settings(tmp_path, port=0, workers=2))

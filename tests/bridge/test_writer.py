@@ -72,7 +72,7 @@ def test_what_waits_meanwhile_is_committed_together() -> None:
     assert scripted.closed
 
 
-def test_what_was_cancelled_is_not_accepted_and_harms_nobody() -> None:
+def test_a_cancelled_request_is_not_accepted_and_harms_nobody() -> None:
     scripted = Scripted()
 
     async def run() -> None:

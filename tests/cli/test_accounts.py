@@ -197,7 +197,7 @@ def test_a_variable_names_the_profile(member: Typist, monkeypatch: pytest.Monkey
     assert member.data("whoami")[0]["email"] == other
 
 
-def test_a_damaged_key_is_told_without_it(member: Typist) -> None:
+def test_the_error_for_a_damaged_key_does_not_show_the_key(member: Typist) -> None:
     (path,) = (member.config / "keys").iterdir()
     other = ECDSA().get_private_key()
     path.write_text(other)

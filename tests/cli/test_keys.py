@@ -25,7 +25,7 @@ def test_keys_are_listed_added_and_removed(member: Typist) -> None:
     member.done("keys", "rm", other.upper())
 
 
-def test_what_is_no_key_of_the_account_is_told(member: Typist) -> None:
+def test_a_key_that_the_account_does_not_have_is_reported(member: Typist) -> None:
     own = Profiles().find("default").public_key
     assert "not a public key" in member.failed(2, "keys", "add", "nonsense")
     assert "pymdc keys" in member.failed(4, "keys", "rm", "0" * 66)

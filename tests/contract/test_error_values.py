@@ -274,7 +274,7 @@ def test_every_public_call_is_in_the_table() -> None:
     assert set(CALLS) == public | {"REST"}
 
 
-def test_what_was_received_of_a_body_cut_short_is_in_the_error() -> None:
+def test_the_received_part_of_a_body_cut_short_is_in_the_error() -> None:
     with served(cut_short)() as endpoint, Client(endpoint, verify=TRUSTS_NOBODY) as client:
         value = REST("GET", "/", client=client)
     assert isinstance(value, IncompleteRead)

@@ -435,7 +435,7 @@ def test_callbacks_may_make_blocking_calls_and_start_many_others_and_join_them_a
 
 
 @pytest.mark.parametrize("wait", [Handle.join, Handle.result, Handle.exception])
-def test_whoever_waits_for_the_call_that_they_run_in_is_told_so(
+def test_waiting_for_a_call_in_its_own_callback_is_an_error(
     wait: Callable[[Handle], Any], reported: list[BaseException]
 ) -> None:
     holder: list[Handle] = []
@@ -611,7 +611,7 @@ def test_without_any_thread_left_a_callback_leaves_its_calls_to_the_worker_that_
     assert order == list(range(501))
 
 
-def test_without_any_thread_left_whoever_waits_in_a_callback_runs_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_thread_left_a_callback_that_waits_runs_the_call_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     values: list[Any] = []
     dispatcher = Dispatcher(1)
 
@@ -719,7 +719,7 @@ def test_a_programs_own_thread_may_make_calls_after_the_main_thread_has_ended() 
 # The end of a client
 
 
-def test_whoever_finishes_waits_for_calls_of_both_kinds_and_for_what_callbacks_start() -> None:
+def test_finish_waits_for_calls_of_both_kinds_and_for_calls_that_callbacks_start() -> None:
     order: list[Any] = []
     dispatcher, gate = Dispatcher(1), Gate()
 
@@ -797,7 +797,7 @@ def test_cancelling_all_ends_calls_of_both_kinds_those_that_wait_their_turn_and_
     assert [type(value) for value in values] == [concurrent.futures.CancelledError] * 1003
 
 
-def test_whoever_cancels_all_waits_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelling_all_calls_takes_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "_CLOSE_SECONDS", 0.05)
     dispatcher, gate = Dispatcher(1), Gate()
     handle = dispatcher.run(gate, lambda _: None, None)

@@ -90,7 +90,7 @@ def test_an_endpoint_is_split_into_its_parts(endpoint: str, scheme: str, netloc:
         "http://h/a\\b",
     ],
 )
-def test_what_is_no_endpoint_is_a_value_error_that_says_so(endpoint: str) -> None:
+def test_a_wrong_endpoint_is_a_value_error_that_says_so(endpoint: str) -> None:
     with pytest.raises(ValueError, match="malformed endpoint"):
         endpoints.parse_endpoint(endpoint)
 

@@ -161,7 +161,9 @@ def test_what_may_have_done_something_is_never_sent_twice(call: Callable[[Client
 
 
 @pytest.mark.parametrize("call", ONCE.values(), ids=ONCE)
-def test_what_never_reached_the_bridge_is_sent_again_whatever_it_is(call: Callable[[Client], Any]) -> None:
+def test_a_request_that_never_reached_the_bridge_is_sent_again_whatever_its_method(
+    call: Callable[[Client], Any],
+) -> None:
     with Server(refuse_tls, refuse_tls, over_tls(fine)) as server:
         with Client(f"https://127.0.0.1:{server.port}", verify=client_context()) as client:
             assert call(client) == FINE
@@ -298,7 +300,7 @@ def test_redirects_stay_below_the_path_of_the_endpoint() -> None:
 
 @pytest.mark.parametrize("location", ["javascript:alert(1)", "http://[", "http://127.0.0.1:99999999", "http://\x7f/"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_redirect_to_what_is_no_url_is_an_http_error_with_its_body(method: str, location: str) -> None:
+def test_a_redirect_to_something_that_is_not_a_url_is_an_http_error_with_its_body(method: str, location: str) -> None:
     with Server(moving({"/a": location})) as server, client_of(server) as client:
         value = REST(method, "/a", client=client)
     assert isinstance(value, HTTPError)

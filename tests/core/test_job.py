@@ -39,7 +39,7 @@ def test_a_part_stops_with_the_whole_and_the_whole_does_not_stop_with_a_part() -
         second.check()
 
 
-def test_whoever_comes_first_decides_whether_work_can_still_be_stopped() -> None:
+def test_the_first_of_cancel_and_commit_decides_whether_work_can_still_be_stopped() -> None:
     cancelled, committed = Job(at_once), Job(at_once)
     assert cancelled.cancel()
     with pytest.raises(CancelledError, match="the call was cancelled"):

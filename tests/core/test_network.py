@@ -241,7 +241,7 @@ def test_a_proxy_of_another_kind_is_an_error_that_says_so_without_its_password(
         Stream.open("farmer.example", 80, None, soon(), job())
 
 
-def test_what_the_system_gives_up_is_not_tried_again() -> None:
+def test_a_connection_that_the_system_gives_up_is_not_tried_again() -> None:
     ours, theirs = socket.socketpair()
     tried: list[int] = []
 

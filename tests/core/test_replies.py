@@ -59,7 +59,7 @@ def test_gzip_that_is_cut_short_is_an_incomplete_read_with_what_came() -> None:
 
 
 @pytest.mark.parametrize("packed", [b"no gzip", zlib.compress(b"x"), gzip.compress(b"x", mtime=0) + b"more"])
-def test_what_is_no_gzip_is_an_error(packed: bytes) -> None:
+def test_a_body_that_is_not_gzip_is_an_error(packed: bytes) -> None:
     with pytest.raises(HTTPException, match="cannot be decoded"):
         content("gzip", packed)
 
@@ -145,7 +145,7 @@ def test_interim_replies_are_left_out_however_the_bytes_are_cut(before: list[byt
     "data",
     [b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 404", b"HTTP/2 100\r\n\r\n", b"\x16\x03", b"HTTP/1.1_100 x\r\n\r\n"],
 )
-def test_what_is_no_interim_reply_is_given_on_at_once(data: bytes) -> None:
+def test_a_reply_that_is_not_interim_is_passed_on_at_once(data: bytes) -> None:
     assert ReplyStart().feed(data) == data
 
 

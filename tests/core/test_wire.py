@@ -259,7 +259,7 @@ def test_only_a_get_that_spends_no_token_may_be_sent_again(
 @pytest.mark.parametrize("method", [*WITH_BODY, *WITHOUT_BODY])
 @quick
 @given(data=st.data())
-def test_what_is_signed_is_what_httpx_sends(method: str, data: st.DataObject) -> None:
+def test_the_signed_path_is_the_path_that_httpx_sends(method: str, data: st.DataObject) -> None:
     """The resource and the parameters are arbitrary; so are ids, which are put in the path whole."""
     resource = data.draw(st.one_of(hard, st.lists(hard.filter(bool)).map(lambda parts: wire.path(*parts))))
     params = data.draw(
@@ -357,7 +357,7 @@ def test_headers_of_the_caller_are_sent_and_the_signature_is_ours() -> None:
     verify(as_httpx_sends(request))
 
 
-def test_each_attempt_is_signed_anew() -> None:
+def test_each_attempt_is_signed_again() -> None:
     made = wire.call("GET", "/buckets", {}, PAIR)
     first, second = (wire.prepare(made, "", nonce) for nonce in (1, 2))
     assert first.target != second.target
@@ -420,7 +420,7 @@ def test_an_empty_body_without_an_error_is_an_empty_str(status: int) -> None:
         (b"\x00", "\x00"),
     ],
 )
-def test_what_is_no_json_is_text_or_bytes_and_with_an_error_status_an_http_error(
+def test_a_reply_that_is_not_json_is_text_or_bytes_or_with_an_error_status_an_http_error(
     body: bytes, value: str | bytes
 ) -> None:
     assert wire.decode(reply(200, body)) == value

@@ -76,7 +76,7 @@ def test_each_type_has_its_byte(data: str, value: Any) -> None:
 @pytest.mark.parametrize(
     "data", ["", "a5", "cd01", "9301", "81b161", "c4", "d7", "0000", "b1ff", "91" * 40 + "00", "dc0041" + "00" * 65]
 )
-def test_what_is_no_binarypack_is_a_value_error(data: str) -> None:
+def test_bytes_that_are_not_binarypack_are_a_value_error(data: str) -> None:
     with pytest.raises(ValueError):
         unpack(bytes.fromhex(data))
 

@@ -310,7 +310,7 @@ def test_a_shard_in_the_earlier_form_is_fetched() -> None:
 
 
 @pytest.mark.parametrize("junk", [b"\xc4", b"\x93\x02", b"\x05", b"\x92\x01\x02", b"\x00\x00", b"\xb3abc"])
-def test_what_is_neither_form_is_a_channel_error(junk: bytes) -> None:
+def test_a_channel_that_speaks_neither_form_is_a_channel_error(junk: bytes) -> None:
     with pytest.raises(ChannelError, match="neither form"):
         fetched(earlier(junk), earlier=True, timeout=CURT)
 
@@ -387,7 +387,7 @@ def accepting(connection: Connection, *data: bytes) -> None:
         (lambda connection: accepting(connection, b"\x82\x7f\x00\x00\x00\xff\x00\x00\x00\x00"), ChannelError),
     ],
 )
-def test_what_is_no_farmer_is_a_documented_error(script: Script, error: Any) -> None:
+def test_a_server_that_is_not_a_farmer_is_a_documented_error(script: Script, error: Any) -> None:
     with pytest.raises(error) as caught:
         fetched_from(script)
     assert str(caught.value)

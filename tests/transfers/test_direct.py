@@ -101,14 +101,14 @@ def test_a_shard_that_breaks_off_time_and_again_is_an_incomplete_read() -> None:
         (giving(length=10**9), "more than 400000 bytes"),
     ],
 )
-def test_what_is_no_shard_is_a_channel_error(script: Script, words: str) -> None:
+def test_bytes_that_are_not_the_shard_are_a_channel_error(script: Script, words: str) -> None:
     with pytest.raises(ChannelError, match=words) as caught:
         fetched(script, most=400_000)
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("data", [b"", b"220 mail\r\n\r\n", b"x" * 400_000, b"HTTP/1.1 two\r\n\r\n"])
-def test_what_is_no_http_is_a_bad_status_line(data: bytes) -> None:
+def test_a_reply_that_is_not_http_is_a_bad_status_line(data: bytes) -> None:
     def script(connection: Connection) -> None:
         connection.read_head()
         connection.send(data)

@@ -244,7 +244,7 @@ def test_a_refusal_of_the_bridge_is_the_value_and_leaves_nothing(tmp_path: Path)
     "answer",
     [b"5", b'"x"', b"[5]", b'[{"hash": 5}]', b'[{"hash": "xyz"}]', b'[{"token": "x"}]', b"{}", b"hello", b"null"],
 )
-def test_what_is_no_list_of_pointers_is_a_channel_error(answer: bytes) -> None:
+def test_pointers_that_are_not_a_list_are_a_channel_error(answer: bytes) -> None:
     with Network() as network:
         network.spoil = lambda connection, reply: connection.reply(200, answer)
         value = network.bucket().download("00" * 20, "token")

@@ -56,7 +56,7 @@ def test_a_folder_that_is_held_is_not_discarded_but_the_others_are(tmp_path: Pat
     assert discard_kept(tmp_path, HASH) is False
 
 
-def test_what_is_not_ours_is_not_discarded(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_ours_is_not_discarded(tmp_path: Path) -> None:
     folder, elsewhere = kept_folder(tmp_path, HASH), tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "whole").touch()

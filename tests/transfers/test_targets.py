@@ -139,7 +139,7 @@ def test_shards_of_other_pointers_are_not_taken(begun: Path) -> None:
         (lambda whole, journal: (whole, journal.replace(b" 5000\n", b" 4999\n")), 0),
     ],
 )
-def test_what_is_damaged_is_left_out(
+def test_damaged_shards_are_left_out(
     begun: Path, folder: Path, damage: Callable[[bytes, bytes], tuple[bytes, bytes]], good: int
 ) -> None:
     whole, journal = damage((folder / "whole").read_bytes(), (folder / "journal").read_bytes())
@@ -204,7 +204,7 @@ def test_the_folder_of_the_second_goes_where_it_fails(path: Path, folder: Path, 
     first.close()
 
 
-def test_a_folder_that_is_removed_while_it_is_claimed_is_made_anew(
+def test_a_folder_that_is_removed_while_it_is_claimed_is_made_again(
     path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other download ends between our opening of the lock and our taking it, then before; then another begins."""

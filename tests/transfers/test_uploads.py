@@ -78,7 +78,7 @@ def raising(data: bytes) -> bytes:
         (lambda data: data + b"more", OSError, "more bytes than it was asked for"),
     ],
 )
-def test_what_a_file_object_does_wrong_is_the_value(files: Files, then: Any, kind: type[Exception], words: str) -> None:
+def test_an_error_of_a_file_object_is_the_value(files: Files, then: Any, kind: type[Exception], words: str) -> None:
     value = files.upload(Source(bytes(MIB), then), "t")
     assert type(value) is kind
     assert words in str(value)

@@ -75,7 +75,7 @@ def test_what_is_known_stays_known_when_a_bridge_starts_again(url: str) -> None:
     second.close()
 
 
-def test_what_was_accepted_before_nonces_had_one_unit_is_still_refused(url: str) -> None:
+def test_a_request_that_was_accepted_before_nonces_had_one_unit_is_still_refused(url: str) -> None:
     to_version(url, "0001")
     for name, floor in {"none": "NULL", "s": "1795387055", "ms": "1795387055461", "later": "4e12", "n": "77"}.items():
         run_sql(url, f"INSERT INTO users VALUES ('{name}', 'kept', 1, TRUE, {floor})")
@@ -102,7 +102,7 @@ def test_what_was_accepted_before_nonces_had_one_unit_is_still_refused(url: str)
     store.close()
 
 
-def test_what_a_bucket_accepted_before_its_nonces_were_kept_is_still_refused(url: str) -> None:
+def test_a_request_that_a_bucket_accepted_before_its_nonces_were_kept_is_still_refused(url: str) -> None:
     to_version(url, "0001")
     run_sql(url, "INSERT INTO users VALUES ('owner', 'kept', 1, TRUE, NULL)")
     run_sql(url, "INSERT INTO buckets VALUES (1, 'bucket', 'owner', 'name', 1, 1, 1, 0, 0)")
@@ -118,7 +118,7 @@ def test_what_a_bucket_accepted_before_its_nonces_were_kept_is_still_refused(url
     store.close()
 
 
-def test_what_was_accepted_before_it_lay_in_one_tree_is_still_refused(url: str) -> None:
+def test_a_request_that_was_accepted_in_the_earlier_tables_is_still_refused(url: str) -> None:
     to_version(url, "0005")
     run_sql(url, "INSERT INTO users (email, password, created, activated) VALUES ('a', 'kept', 1, TRUE)")
     run_sql(url, "INSERT INTO keys (point, text, email) VALUES ('point', 'key', 'a')")

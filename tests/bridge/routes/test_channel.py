@@ -232,7 +232,7 @@ def test_a_shard_comes_in_messages_of_up_to_64_kib(bridge: Running, size: int) -
     assert max(len(piece) for piece in received) == 65536
 
 
-def test_who_pings_and_never_reads_is_not_read_from_and_dropped(
+def test_a_client_that_pings_and_never_reads_is_not_read_and_is_disconnected(
     bridge: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocols, "SEND_SECONDS", 1.0)
@@ -260,7 +260,7 @@ FLOODS = {"pings": b"\x89\x80\0\0\0\0", "pongs": b"\x8a\x80\0\0\0\0", "fragments
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_flood_of_small_frames_holds_nobody_up_and_is_dropped(bridge: Running, kind: str) -> None:
+def test_a_flood_of_small_frames_delays_nobody_and_is_cut_off(bridge: Running, kind: str) -> None:
     url = httpx.URL(bridge.thread.url)
     with visited(bridge.thread.url) as others, watched_loop(bridge.thread) as stalls:
         for _ in range(3):
@@ -275,7 +275,7 @@ def test_a_flood_of_small_frames_holds_nobody_up_and_is_dropped(bridge: Running,
     assert max(others.seconds) < 5
 
 
-def test_who_has_closed_the_channel_is_not_listened_to(person: tuple[Person, str]) -> None:
+def test_a_message_after_the_close_of_a_channel_is_ignored(person: tuple[Person, str]) -> None:
     url = httpx.URL(person[0].bridge.thread.url)
     with socket.create_connection((url.host, url.port), 30) as raw:
         raw.sendall(UPGRADE)

@@ -125,7 +125,7 @@ def test_a_list_that_cannot_be_finished_ends_before_its_end(
     assert "a list was cut off: The database is not available" in caplog.text
 
 
-def test_a_list_that_nobody_reads_is_given_up(
+def test_a_list_that_the_client_does_not_read_is_given_up(
     own_bridge: Running, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "pymdc.bridge")

@@ -123,7 +123,7 @@ def test_a_range_is_given(second: str, asked: str, start: int, stop: int) -> Non
         {"range": "bytes=1-2", "if_range": "Wed, 21 Oct 2015 07:28:00 GMT"},
     ],
 )
-def test_what_is_no_range_of_this_shard_gives_all_of_it(second: str, headers: dict[str, str]) -> None:
+def test_a_range_that_is_not_understood_gives_the_whole_shard(second: str, headers: dict[str, str]) -> None:
     reply = ask(second, **headers)
     assert reply.status_code == 200
     assert reply.content == SECOND

@@ -64,7 +64,7 @@ def test_a_sign_of_life_that_fails_ends_no_upload(
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_what_a_store_finishes_late_is_cleaned_away_too(own_bridge: Running) -> None:
+def test_a_blob_that_a_store_finishes_late_is_removed_too(own_bridge: Running) -> None:
     alice = own_bridge.person()
     bucket = alice.bucket()
     with own_bridge.without_store():

@@ -32,7 +32,7 @@ def settled(bridge: Running) -> None:
     until(bridge, lambda: not limits.busy)
 
 
-def test_who_registers_again_with_the_password_gets_another_mail(own_bridge: Running) -> None:
+def test_registering_again_with_the_right_password_sends_another_mail(own_bridge: Running) -> None:
     assert register(own_bridge)[0] == 200
     assert register(own_bridge) == TAKEN
     until(own_bridge, lambda: len(own_bridge.mails) == 2)

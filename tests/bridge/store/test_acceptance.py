@@ -135,7 +135,7 @@ def test_a_statement_of_each_engine_is_there() -> None:
     assert set(STATEMENTS) == {"sqlite", "postgresql"}
 
 
-def test_a_database_that_gives_no_connection_is_told_as_away(
+def test_a_database_without_a_free_connection_is_reported_as_away(
     store: Store, acceptance: Acceptance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused() -> None:
@@ -146,7 +146,7 @@ def test_a_database_that_gives_no_connection_is_told_as_away(
     assert isinstance(outcome, Unavailable)
 
 
-def test_a_full_disk_is_told_to_each_that_waits(
+def test_each_request_that_waits_learns_that_the_disk_is_full(
     acceptance: Acceptance, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full() -> AbstractContextManager[None]:

@@ -223,7 +223,7 @@ def test_a_channel_token_serves_once_for_its_shard(store: Store) -> None:
             store.files.open_channel(again, wanted, when)
 
 
-def test_of_many_who_open_a_channel_with_one_token_one_gets_the_shard(store: Store) -> None:
+def test_if_many_open_a_channel_with_one_token_one_gets_the_shard(store: Store) -> None:
     bucket = new_bucket(store)
     put(store, bucket, "c")
     ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)

@@ -65,7 +65,7 @@ def test_requests_may_overtake_each_other(store: Store) -> None:
         assert all(pool.map(lambda nonce: accepted(store, nonce), numbers))
 
 
-def test_of_many_who_replay_a_request_at_once_one_is_accepted(store: Store) -> None:
+def test_if_many_replay_a_request_at_once_one_is_accepted(store: Store) -> None:
     with ThreadPoolExecutor(DATABASE_THREADS) as pool:
         assert sum(pool.map(lambda _: accepted(store, NOW, "same"), range(40))) == 1
 
@@ -100,7 +100,7 @@ def test_a_new_user_is_some_minutes_ahead_of_what_is_stale(store: Store, unit: f
     assert not accepted(store, first - minutes * 1.01)
 
 
-def test_a_clock_that_is_ahead_locks_out_nobody(store: Store) -> None:
+def test_a_clock_that_is_ahead_locks_nobody_out(store: Store) -> None:
     assert accepted(store, 4_000_000_000)
     now = store.now()
     assert accepted(store, now)
@@ -130,7 +130,7 @@ def test_what_was_forgotten_is_not_accepted_again(store: Store, tmp_path: Path) 
     other.close()
 
 
-def test_what_was_accepted_in_the_last_minutes_is_not_forgotten(store: Store, tmp_path: Path) -> None:
+def test_nonces_of_the_last_minutes_are_not_forgotten(store: Store, tmp_path: Path) -> None:
     assert accepted(store, NOW - 90_000)
     forget(store, tmp_path)
     assert in_a_row(store, range(NOW, NOW + NONCES + 10))
@@ -139,7 +139,9 @@ def test_what_was_accepted_in_the_last_minutes_is_not_forgotten(store: Store, tm
     assert accepted(store, NOW - 89_999), "a client whose clock is behind"
 
 
-def test_there_is_a_bound_on_what_is_remembered(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_requests_is_limited(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(nonces, "NONCES_AT_MOST", 20)
     for number in range(30):
         assert accepted(store, NOW + number)

@@ -41,7 +41,7 @@ def url(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return server.create(f"frozen{abs(hash(tmp_path))}").replace(f":{server.port}/", f":{proxy.port}/")
 
 
-def test_connections_to_a_database_that_freeze_hold_no_thread_and_are_made_anew(
+def test_connections_to_a_database_that_freeze_hold_no_thread_and_are_made_again(
     tmp_path: Path, url: str, proxy: Proxy, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with running(tmp_path, database=url) as bridge:
