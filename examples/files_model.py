@@ -29,6 +29,7 @@ SPEED_SECONDS = 3.0  # over which the speed of a transfer is measured
 GB = 10**9
 NEW_BUCKET_GB = 10
 _rows = itertools.count(1)
+KEY_IS_GONE = "Public key not registered"  # what the bridge says of a key that was removed
 UNFINISHED = ("waiting", "running", "storing", "cancelling")
 
 
@@ -142,6 +143,12 @@ class Transfer:
         words = f"{in_words(self.done)} of {in_words(self.total)} · {in_words(speed)}/s"
         return f"{words} · {duration((self.total - self.done) / speed)} left" if speed else words
 
+    def look(self) -> None:
+        """Say so when nothing has moved for a while: a speed of long ago would be a lie."""
+        if self.state == "running" and time.monotonic() - self.samples[-1][0] > SPEED_SECONDS:
+            of = f" of {in_words(self.total)}" if self.total is not None else ""
+            self.words = f"{in_words(self.done)}{of} · waiting for the bridge"
+
     def cancel(self) -> None:
         if self.state == "waiting":
             self.state, self.words = "cancelled", "Cancelled"
@@ -221,7 +228,7 @@ class Model:
 
     def _failed(self, value: Any, problem: str) -> None:
         self._listing = False
-        if not self.signed_in or (isinstance(value, dict) and value["error"] == "Public key not registered"):
+        if not self.signed_in or (isinstance(value, dict) and value["error"] == KEY_IS_GONE):
             if self.signed_in:
                 problem = "This program's key was removed from the account. Sign in with the password."
                 self.memory.keep(self.email, None)
@@ -464,6 +471,9 @@ class Model:
 
     def _ended(self, transfer: Transfer, value: Any) -> None:
         if self.closed:
+            return
+        if isinstance(value, dict) and value.get("error") == KEY_IS_GONE:
+            self._failed(value, transfer.words)  # the transfers are kept, for when the person has signed in again
             return
         if transfer.state == "failed":
             self.say(f"{transfer.name}: {transfer.words}", problem=True)

@@ -269,6 +269,8 @@ class Refreshes:
     def _look(self) -> None:
         """Show the transfers that are under way, a few times a second, however often they tell of progress."""
         self.later(REFRESH_MS, self._look)
+        for each in self.model.unfinished:
+            each.look()
         if self.model.unfinished:
             self.ask("transfers")
 

@@ -30,12 +30,14 @@ except ImportError as missing:
     )
 
 ROW = Qt.ItemDataRole.UserRole  # where an item keeps the name of its row, and a bar its share
+BREAK = "\u200b"  # a space without a width, where a line may end
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 def plain(text: str) -> str:
-    """Return what a tooltip shows as this text: Qt takes for HTML what looks like it."""
-    return f"<span style='white-space: pre-wrap'>{html.escape(text)}</span>"
+    """Return what a tooltip shows as this text: Qt takes for HTML what looks like it, and breaks no long word."""
+    pieces = [text[at : at + 40] for at in range(0, len(text), 40)]
+    return f"<span style='white-space: pre-wrap'>{html.escape(BREAK.join(pieces))}</span>"
 
 
 def label(text: str = "") -> Widgets.QLabel:

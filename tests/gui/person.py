@@ -109,9 +109,16 @@ class Person:
     def yes(self, title: str) -> None:
         self.answer(title, key="alt+y")
 
+    def yes_and_gone(self, title: str) -> None:
+        """Answer a question with yes; the program ends."""
+        self.screen.wait_for_window(title)
+        self.screen.key("alt+y")
+        self.ended(10)
+
     def choose_files(self, paths: list[Path]) -> None:
         quote = '"{}"' if self.toolkit == "qt" else "{{{}}}"
-        texts = [quote.format(path) for path in paths] if len(paths) > 1 else [str(path) for path in paths]
+        quoted = len(paths) > 1 or self.toolkit == "tk"
+        texts = [quote.format(path) if quoted else str(path) for path in paths]
         self.answer("Files to upload", " ".join(texts))
 
     def choose_folder(self, path: Path) -> None:
@@ -154,7 +161,7 @@ def must_open_windows(python: str, environment: dict[str, str]) -> None:
 
 
 @contextmanager
-def using(toolkit: str, screen: Screen, home: Path, url: str, name: str) -> Iterator[Person]:
+def using(toolkit: str, screen: Screen, home: Path, url: str | None, name: str) -> Iterator[Person]:
     """Start an example program, and give who uses it."""
     where = [str(Path(pymdc.__file__).parents[1]), sysconfig.get_path("purelib")]
     tools = home / "bin"
@@ -169,10 +176,13 @@ def using(toolkit: str, screen: Screen, home: Path, url: str, name: str) -> Iter
         "PYTHONPATH": os.pathsep.join(where),
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / "config"),
-        "STORJ_BRIDGE": url,
         "QT_QPA_PLATFORM": "xcb",
         "QT_SCALE_FACTOR": str(screen.dpi / 96),
     }
+    if url is None:
+        environment.pop("STORJ_BRIDGE", None)
+    else:
+        environment["STORJ_BRIDGE"] = url
     python = python_with(MODULES[toolkit])
     if toolkit == "qt":
         must_open_windows(python, environment)

@@ -77,6 +77,15 @@ class Tk:
     def clipboard(self) -> str:
         return str(self.window.root.clipboard_get())
 
+    def tip(self) -> str:
+        """Return what the tooltips show now."""
+        kind = importlib.import_module("tkinter").Toplevel
+        windows = [tip for tree in self.trees() for tip in tree.winfo_children() if isinstance(tip, kind)]
+        return "".join(str(each.cget("text")) for tip in windows for each in tip.winfo_children())
+
+    def trees(self) -> list[Any]:
+        return [getattr(self.window, name) for name in TABLES]
+
     def focus(self) -> Any:
         with suppress(KeyError):  # the keyboard is in a dialog that Tk draws without a widget of Python's
             return self.window.root.focus_get()
@@ -136,6 +145,13 @@ class Qt:
         widgets = importlib.import_module("PySide6.QtWidgets")
         return str(widgets.QApplication.clipboard().text())
 
+    def tip(self) -> str:
+        """Return what the tooltip shows now."""
+        shown = importlib.import_module("PySide6.QtWidgets").QToolTip
+        document = importlib.import_module("PySide6.QtGui").QTextDocument()
+        document.setHtml(shown.text() if shown.isVisible() else "")
+        return str(document.toPlainText()).replace("\u200b", "")  # where a line may end
+
     def focus(self) -> Any:
         widgets = importlib.import_module("PySide6.QtWidgets")
         return widgets.QApplication.focusWidget()
@@ -180,6 +196,7 @@ class Probe:
             "shares": [each.share for each in model.transfers],
             "names": [each["filename"] for each in model.files or []],
             "behind": self.behind(),
+            "tip": eyes.tip(),
             "focus": names.get(id(eyes.focus()), ""),
         }
 

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from .programs import missing
 
-LONG = 30.0
+LONG = 60.0
+SIZES = {"small": ("640x400", 96), "usual": ("1280x800", 96), "fine": ("1280x800", 192)}
+"""The screens on which the programs are used: pixels, and dots for each inch."""
+
 SCREENSHOTS = "PYMDC_SCREENSHOTS"
 """Names a folder in which photographs of the windows are kept."""
 

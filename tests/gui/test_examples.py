@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import pymdc
 from tests.bridges import RunningBridge, running_bridge
-from tests.test_large_files import bridge_process
 
+from .account import Account, file_of, in_films
 from .person import MODULES, Person, using
 from .programs import EXAMPLES, python_with
-from .screen import LONG, Screen, desktop
+from .screen import LONG, SIZES, Screen, desktop
 
 ROOT = Path(pymdc.__file__).parents[1]
 
@@ -33,39 +30,11 @@ ODD_NAMES = [
     "evil\u202egpj.exe",
     "plain.txt",
 ]
-SIZES = {"small": ("640x400", 96), "usual": ("1280x800", 96), "fine": ("1280x800", 192)}
-
-
-@pytest.fixture(params=sorted(MODULES))
-def toolkit(request: pytest.FixtureRequest) -> str:
-    python_with(MODULES[request.param])
-    return str(request.param)
 
 
 @pytest.fixture(params=sorted(SIZES))
 def size(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    made = tmp_path / "home"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def usual() -> Iterator[Screen]:
-    with desktop(*SIZES["usual"]) as screen:
-        yield screen
-
-
-def file_of(folder: Path, name: str, size: int = 1000) -> Path:
-    path = folder / name
-    with path.open("wb") as file:
-        file.write(os.urandom(min(size, 100)))
-        file.truncate(size)  # which takes no room on the disk
-    return path
 
 
 def test_a_person_does_all_there_is_to_do(toolkit: str, size: str, tmp_path: Path, home: Path) -> None:
@@ -257,117 +226,8 @@ def signs_out_and_another_in(person: Person, bridge: RunningBridge, home: Path) 
         person.photograph("another account")
 
 
-def slow_bridge_files(person: Person, folder: Path, number: int, size: int = 300_000_000) -> None:
-    person.upload(*[file_of(folder, f"film {each}.mkv", size + each) for each in range(number)])
-
-
-@pytest.fixture
-def account(tmp_path: Path) -> Iterator[Any]:
-    """A bridge in a process of its own, and an account that has a bucket there."""
-    with bridge_process(tmp_path / "bridge") as bridge, pymdc.Client(bridge.url) as client:
-        user = pymdc.api.Users("somebody@example.com", "a password", client=client)
-        pymdc.unwrap(user.register())
-        pymdc.unwrap(user.activate(bridge.line_with("/activations/([0-9a-f]+)")))
-        bucket = pymdc.unwrap(pymdc.api.Buckets(user).create("films", 100, 100, []))
-        bridge.user, bridge.bucket = user, pymdc.api.Bucket(bucket, user)  # type: ignore[attr-defined]
-        yield bridge
-
-
-def in_films(person: Person) -> None:
-    person.sign_in("somebody@example.com")
-    person.wait(lambda seen: seen["selected"]["buckets"] == ["films"] and seen["hint"] != "Loading…")
-
-
-def test_transfers_are_cancelled_retried_and_taken_up_after_the_program_was_closed(
-    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
-) -> None:
-    with using(toolkit, usual, home, account.url, f"{toolkit}-transfers") as person:
-        in_films(person)
-        slow_bridge_files(person, tmp_path, 2)
-        person.wait(lambda seen: all(0 < share < 1 for share in seen["shares"]))
-        person.photograph("under way")
-        person.click_row("transfers", 0)
-        person.press("cancel")
-        person.wait(lambda seen: seen["states"][0] == "cancelled")
-        person.press("retry")
-        person.wait(lambda seen: seen["states"][0] == "running")
-        person.close_window()
-        person.answer("Quit", key="Escape")
-        assert person.see()["page"] == "files"
-        person.close_window()
-        person.screen.wait_for_window("Quit")
-        person.photograph("asks")
-        person.screen.key("alt+y")
-        person.ended(10)
-    with using(toolkit, usual, home, account.url, f"{toolkit}-again") as person:
-        seen = person.wait(lambda seen: seen["page"] == "files" and len(seen["states"]) == 2)  # without the password
-        assert seen["states"] == ["interrupted", "interrupted"]
-        person.photograph("interrupted")
-        person.press("retry")
-        seen = person.wait(lambda seen: seen["states"] == ["done", "done"] and len(seen["names"]) == 2)
-        person.press("clear")
-        person.wait(lambda seen: not seen["states"])
-        person.close_window()
-        person.ended(10)
-
-
-def test_a_window_closes_within_two_seconds_though_the_bridge_is_frozen(
-    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
-) -> None:
-    with using(toolkit, usual, home, account.url, f"{toolkit}-frozen") as person:
-        in_films(person)
-        slow_bridge_files(person, tmp_path, 6)
-        person.wait(lambda seen: any(0 < share < 1 for share in seen["shares"]))
-        account.process.send_signal(signal.SIGSTOP)
-        try:
-            person.click("refresh")
-            person.close_window()
-            person.screen.wait_for_window("Quit")
-            person.photograph("asks")
-            person.screen.key("alt+y")
-            person.ended(2)
-        finally:
-            account.process.send_signal(signal.SIGCONT)
-
-
-def test_a_bridge_that_dies_in_the_middle_is_told_in_words(
-    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
-) -> None:
-    with using(toolkit, usual, home, account.url, f"{toolkit}-dies") as person:
-        in_films(person)
-        slow_bridge_files(person, tmp_path, 3, 500_000_000)
-        person.wait(lambda seen: all(0 < share < 1 for share in seen["shares"]))
-        account.process.kill()
-        seen = person.wait(lambda seen: seen["states"] == ["failed"] * 3)
-        assert seen["problem"]
-        assert "Errno" not in str(seen["rows"]["transfers"])
-        assert seen["total"].endswith("3 failed")
-        print(f"{toolkit}: {seen['message']}")
-        person.photograph("died")
-        person.press("retry")
-        person.wait(lambda seen: seen["states"] == ["failed"] * 3 and seen["message"])
-        person.photograph("still dead")
-
-
-def test_a_key_that_is_revoked_in_the_middle_leads_back_to_the_password(
-    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
-) -> None:
-    with using(toolkit, usual, home, account.url, f"{toolkit}-revoked") as person:
-        in_films(person)
-        slow_bridge_files(person, tmp_path, 2, 500_000_000)
-        person.wait(lambda seen: all(0 < share < 1 for share in seen["shares"]))
-        keys = pymdc.api.Keys(account.user)
-        for each in pymdc.unwrap(keys.list()):
-            pymdc.unwrap(keys.delete(each["key"]))
-        person.press("refresh")
-        seen = person.wait(lambda seen: seen["page"] == "account")
-        assert seen["message"] == "This program's key was removed from the account. Sign in with the password."
-        person.photograph("revoked")
-        in_films(person)
-
-
 def test_five_hundred_files_and_two_hundred_uploads_keep_no_click_waiting(
-    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Any
+    toolkit: str, tmp_path: Path, home: Path, usual: Screen, account: Account
 ) -> None:
     for number in range(500):
         pymdc.unwrap(

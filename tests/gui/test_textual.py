@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 import pymdc
 from tests.bridges import running_bridge
 
+from .programs import missing
+
 
 def test_a_textual_program_shows_what_a_callback_brings_and_ends(tmp_path: Path) -> None:
-    textual: Any = pytest.importorskip("textual.app")
-    widgets: Any = pytest.importorskip("textual.widgets")
+    if importlib.util.find_spec("textual") is None:
+        missing("textual is not installed")
+    textual: Any = importlib.import_module("textual.app")
+    widgets: Any = importlib.import_module("textual.widgets")
 
     class Program(textual.App):  # type: ignore[misc]
         def compose(self) -> Any:
