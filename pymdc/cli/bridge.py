@@ -12,6 +12,7 @@ import click
 
 from ..bridge.options import PREFIX, Option, options_of
 from ..bridge.settings import Settings
+from ..config import ENDPOINT_VARIABLE
 from .config import read_config
 from .copies import backup, migrate, restore
 from .extras import needs_bridge
@@ -80,6 +81,14 @@ def read_settings(typed: list[str]) -> Settings:
         return Settings(**context.params)
 
 
+def _tell(line: str) -> None:
+    """Write a line for the person who starts a bridge; after the one that names it, what to do next."""
+    click.echo(line)
+    if line.startswith(f"export {ENDPOINT_VARIABLE}="):
+        click.echo("Next, in another terminal: type the line above, then: pymdc register EMAIL")
+        click.echo("To stop the bridge, press Ctrl+C here.")
+
+
 @click.group(
     cls=_Bridge,
     invoke_without_command=True,
@@ -102,7 +111,7 @@ def bridge(context: click.Context, /, **options: Any) -> None:
         from ..bridge.server import serve
     with explained():
         try:
-            serve(Settings(**options), click.echo, partial(read_settings, context.meta[_TYPED]))
+            serve(Settings(**options), _tell, partial(read_settings, context.meta[_TYPED]))
         except KeyboardInterrupt:
             click.echo("Stopped.")
 

@@ -49,6 +49,8 @@ def quickstart(file: Path | None) -> None:
                 click.echo(f"\n# {tour.title}\n")
                 _walk(tour, bridge.url, path, Path(folder), mails)
     click.echo("\nAll of it held: every call gave what it should, in both modes.")
+    click.echo("\nNext, a bridge of your own: pymdc bridge. Then, in another terminal, an account:")
+    click.echo("pymdc register EMAIL --bridge http://127.0.0.1:6382")
 
 
 @dataclass

@@ -124,12 +124,12 @@ def resend(options: dict[str, Any], email: str) -> None:
 
 @users.command()
 @_EMAIL
-@click.password_option(allow_from_autoenv=False, help="The password; it is asked for where it is not given.")
 @click.pass_obj
-def password(options: dict[str, Any], email: str, password: str) -> None:
-    """Give the account of EMAIL another password."""
+def password(options: dict[str, Any], email: str) -> None:
+    """Give the account of EMAIL another password, which is asked for: an argument would be in the list of processes."""
     from ..bridge.passwords import Passwords
 
+    password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     # What clients send is the SHA-256 of what a person types, in hex.
     hashed = Passwords().hash(hashlib.sha256(password.encode()).hexdigest())
     _change(options, email, lambda accounts, email: accounts.set_password(email, hashed), "has its new password")

@@ -231,7 +231,7 @@ PEAK = "print(next(line.split()[1] for line in open('/proc/self/status') if line
 
 
 def imports(seconds: float) -> Iterator[Line]:
-    """The import beside that of httpx, and its memory."""
+    """The import beside that of httpx, and its memory; and the command's help beside the import of click."""
     race = Race(
         [
             Way(f"import {name}", lambda _, name=name: _python(f"import {name}"), milliseconds)  # type: ignore[misc]
@@ -242,7 +242,19 @@ def imports(seconds: float) -> Iterator[Line]:
     yield race.line("`import pymdc`", "import pymdc", "import httpx", 1 / 0.9)
     ours, other = (int(_python(f"import {name}\n{PEAK}")) * 1024 for name in ("pymdc", "httpx"))
     yield memory_line("`import pymdc`", f"import httpx: {other >> 20} MiB", ours, other)
+    helps = Race(
+        [
+            Way("pymdc --help", lambda _: _command("-m", "pymdc", "--help"), milliseconds),
+            Way("import click", lambda _: _python("import click"), milliseconds),
+        ],
+        seconds / 2,
+    )
+    yield helps.line("`pymdc --help`", "pymdc --help", "import click", 1 / 1.3)
 
 
 def _python(program: str) -> str:
-    return subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return _command("-c", program)
+
+
+def _command(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -239,7 +239,10 @@ def test_the_command_serves_until_interrupted(tmp_path: Path) -> None:
         assert any("STORJ_BRIDGE" in line for line in running.stdout)
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0
-        assert running.stdout.read() == "Stopped.\n"
+        *after, last = running.stdout.read().splitlines()
+        assert "pymdc register EMAIL" in after[0]
+        assert "press Ctrl+C" in after[1]
+        assert last == "Stopped."
 
 
 @pytest.mark.parametrize(

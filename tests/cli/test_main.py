@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
 import sys
 
 import click
@@ -87,3 +88,28 @@ def test_a_defect_of_the_bridge_is_not_taken_for_a_missing_extra() -> None:
         raise ModuleNotFoundError("no such module", name="pymdc.bridge.nothing")
     with pytest.raises(click.ClickException), needs_bridge():
         raise ModuleNotFoundError("no such module", name="sqlalchemy")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Return the modules that a process loads."""
+    done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_the_help_loads_click_and_hardly_anything_else() -> None:
+    """What it takes beside `import click` is measured by `python -m tests.bench.run --only import`."""
+    ours = loaded_by("-m", "pymdc", "--help") - loaded_by("-c", "import click")
+    package = {name for name in ours if name.split(".")[0] == "pymdc"}
+    assert package == {
+        "pymdc",
+        "pymdc.cli",
+        "pymdc.cli.failures",
+        "pymdc.cli.groups",
+        "pymdc.cli.main",
+        "pymdc.cli.options",
+        "pymdc.cli.texts",
+        "pymdc.version",
+    }
+    # What runs a module, and what click needs to write its help.
+    others = {name.split(".")[0].lstrip("_") for name in ours - package}
+    assert others <= {"bz2", "click", "compression", "locale", "lzma", "runpy", "shutil", "textwrap", "zlib"}

@@ -18,7 +18,10 @@ from pymdc.core.hashes import content_hash
 def test_the_flow_is_shown_call_by_call_in_both_modes_and_holds() -> None:
     ran = CliRunner().invoke(cli, ["quickstart"], catch_exceptions=False)
     assert ran.exit_code == 0
-    assert ran.output.endswith("All of it held: every call gave what it should, in both modes.\n")
+    held, _, after = ran.output.partition("\nAll of it held: every call gave what it should, in both modes.\n")
+    assert held
+    assert "pymdc bridge. " in after
+    assert after.endswith("\npymdc register EMAIL --bridge http://127.0.0.1:6382\n")
     assert ran.output.count("{'error': 'Email is already registered'}") == 2
     assert ran.output.count("'hash': 'd72d91d8ec94f89f5b6b84be2a03ba661a34c1e2'") >= 4
     for line in (">>> user.register()", ">>> user.register(callback=show)", ">>> keys.create(key_pair, callback=show)"):
