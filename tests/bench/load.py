@@ -15,6 +15,9 @@ from typing import Any
 
 from ..bridge.harness import BOUNDARY, Person
 
+FRAME = 4096 + 24  # of the journal of SQLite: a page and what stands before it
+FRAMES = 1000  # after so many it begins anew
+
 _nonces = itertools.count(time.time_ns() // 1_000_000)
 
 
@@ -102,11 +105,13 @@ def spread(work: Sequence[Any], clients: int, port: int, do: Callable[[Connectio
 
 
 def sync_pages(count: int) -> None:
-    """Write and sync what a commit writes, so many times."""
+    """Write and sync what a small commit of SQLite writes, so many times: a page, over an older one in its journal."""
     with tempfile.TemporaryFile() as file:
-        for _ in range(count):
-            os.write(file.fileno(), bytes(3 * 4096))
-            os.fsync(file.fileno())
+        file.write(bytes(FRAME * FRAMES))
+        os.fsync(file.fileno())
+        for number in range(count):
+            os.pwrite(file.fileno(), bytes(FRAME), number % FRAMES * FRAME)
+            os.fdatasync(file.fileno())
 
 
 def syncs(count: int = 200) -> float:

@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[Callable[[float], Iterator[Line]], float]] = {  # and its
     "s3": (in_s3, 1.5),
     "windows": (windows, 1.0),
 }
-SECONDS = 540.0
+SECONDS = 240.0
 
 
 def parsed(words: list[str] | None = None) -> argparse.Namespace:
