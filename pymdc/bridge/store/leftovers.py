@@ -19,7 +19,7 @@ from .tables import bridge, channel_tokens, deleted_buckets, entries, floors, ga
 __all__ = ["Leftovers"]
 
 _ROWS = 1000  # rows that one step deletes, if nothing else depends on them: some milliseconds
-_FILES = 25  # files of a deleted bucket that one step removes: each needs about six statements
+_FILES = 10  # files that one step takes from a deleted bucket: each takes about six statements, so some 20 ms
 
 
 class Leftovers:
