@@ -350,6 +350,24 @@ def test_a_call_that_does_not_end_is_not_waited_for_for_ever(
     release.set()
 
 
+def test_a_folder_in_the_way_of_a_download_is_an_error(bucket: BucketFiles, tmp_path: Path) -> None:
+    stored = unwrap(bucket.files.upload(b"content", name="a"))
+    (tmp_path / "a").mkdir()
+    (failed,) = run([Download(bucket, stored, tmp_path / "a", "replace")], Recorded()).failed
+    assert failed.error == f"{tmp_path / 'a'} is a folder, not a file."
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_second_ctrl_c_ends_it_at_once(bucket: BucketFiles) -> None:
+    def impatient(callback: Callable[[Any], object]) -> Handle:
+        interrupt()
+        time.sleep(LONG)  # which the signal ends
+        return bucket.files.list(callback)
+
+    with pytest.raises(KeyboardInterrupt):
+        run([steered(bucket, impatient)], Recorded())
+
+
 def test_another_thread_than_the_first_runs_transfers_too(bucket: BucketFiles, tmp_path: Path) -> None:
     (path,) = written(tmp_path, 1)
     done: list[int] = []

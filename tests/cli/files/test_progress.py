@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pty
 import re
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
 from pymdc import unwrap
+from pymdc.cli.engine import Result
+from pymdc.cli.output import Output
+from pymdc.cli.plans import Planned
+from pymdc.cli.progress import Bars, Lines
+from pymdc.cli.running import carry_out
+from pymdc.cli.transfers import BucketFiles, Download, Removal, Upload
 from pymdc.core.hashes import content_hash
 
 from ...bridges import LONG, RunningBridge
@@ -187,3 +198,75 @@ def test_several_files_that_fail_in_one_way_have_the_code_of_that(holder: Holder
     holder.bucket("photos")
     said = holder.failed(4, "cp", "missing", "gone", "storj://photos/")
     assert said.splitlines()[-1] == "Error: 2 of 2 files failed, 0 are done."
+
+
+class Screen:
+    """A terminal in place of this process's standard error."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = pty.openpty()
+        self.file = os.fdopen(theirs, "w")
+        self._pieces: list[bytes] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def text(self) -> str:
+        """Close the terminal, and return all that was written on it."""
+        self.file.close()
+        self._reader.join(LONG)
+        os.close(self._ours)
+        return b"".join(self._pieces).decode()
+
+    def _read(self) -> None:
+        with suppress(OSError):
+            while piece := os.read(self._ours, 65536):
+                self._pieces.append(piece)
+
+
+@pytest.mark.parametrize(("columns", "bytes_shown"), [(60, False), (120, True)])
+def test_bars_show_several_kinds_of_work_and_what_fails(
+    holder: Holder, monkeypatch: pytest.MonkeyPatch, columns: int, bytes_shown: bool
+) -> None:
+    bucket = holder.bucket("photos", old=b"old", back=b"back")
+    files = {file["filename"]: file for file in unwrap(bucket.files.list())}
+    photos = BucketFiles("photos", bucket.files)
+    holder.written(**{"a.txt": b"a" * 5000})
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen.file)
+    planned = Planned(
+        [
+            Upload(holder.folder / "a.txt", photos, "a.txt", 5000),
+            Upload(holder.folder / "missing", photos, "missing"),
+            Download(photos, files["back"], holder.folder / "back"),
+            Removal(photos, files["old"]),
+        ]
+    )
+    with pytest.raises(Exception, match="1 of 4 files failed, 3 are done"):
+        carry_out(Output(), planned, jobs=2, retries=0)
+    shown = screen.text()
+    for words in ("of 4 files", "a.txt", "back", "old", f"There is no file {holder.folder / 'missing'}"[:60]):
+        assert words in shown.replace("\r\n", "")
+    assert bool(re.search(r"/5\.0 (kB|bytes)", shown)) is bytes_shown
+    assert names(bucket) == ["a.txt", "back"]
+
+
+def test_bars_bear_a_word_that_comes_late_and_an_attempt_that_comes_again(
+    holder: Holder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket = BucketFiles("photos", holder.bucket("photos").files)
+    transfer = Upload(holder.folder / "a.txt", bucket, "a.txt", 10)
+    bars = Bars([transfer], Lines(Output(verbose=True)))
+    bars.begin(transfer)
+    bars.again(Result(transfer, TimeoutError()), 0.5)
+    bars.begin(transfer)
+    bars.moved(transfer, 5)
+    (task,) = bars.progress.tasks
+    assert task.completed == 5
+    bars.end(Result(transfer, {"hash": "00"}))
+    bars.moved(transfer, 7)
+    assert bars.progress.tasks == []
+    said = capsys.readouterr()
+    assert "The bridge did not answer in time. It is tried again in 0.5 s." in said.err
+    assert said.out == f"uploaded {transfer.source} to storj://photos/a.txt (10 B)\n"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pymdc import unwrap
+from pymdc.cli.failures import Failure
+from pymdc.cli.streams import kept_input
 
 from ...bridges import LONG
 from .holder import Holder, Terminal, names
@@ -92,6 +94,18 @@ def test_what_a_person_gets_wrong_has_one_line_that_helps(
     holder.bucket("photos")
     holder.written(**{"in/a": b"a"})
     assert words in holder.failed(code, *arguments)
+
+
+def test_content_follows_content_in_the_order_of_the_addresses(holder: Holder) -> None:
+    holder.bucket("photos", a=b"first ", b=b"second")
+    assert holder.done("cat", "photos/a", "photos/b", "photos/a") == "first secondfirst "
+    assert "1 of 1" not in holder.done("cp", "storj://photos/a", "-")
+
+
+def test_a_stream_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(Failure, match="there is no standard input or output to use"), kept_input():
+        pytest.fail("there is nothing to keep")
 
 
 def test_a_program_without_standard_input_says_so(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
