@@ -108,10 +108,12 @@ def _bucket_names(context: click.Context, beginning: str) -> list[str]:
 
 def _file_names(context: click.Context, bucket: str, beginning: str) -> list[str]:
     from .lookups import find_bucket, list_files
+    from .names import readable_name
 
     with _session(context) as session:
         files = list_files(session, find_bucket(session, bucket))
-    return sorted({_escaped(file["filename"]) for file in files if file["filename"].startswith(beginning)})
+    names = {readable_name(file.get("filename")) for file in files}
+    return sorted(_escaped(name) for name in names if name.startswith(beginning))
 
 
 def _escaped(text: str) -> str:

@@ -1,17 +1,16 @@
-"""Find a bucket or a file by what a person types: a name, an id or a hash."""
+"""Find a bucket by what a person types, its name or its id, and list its files. `selection` finds files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .addresses import format_address
 from .failures import Code, Failure, checked
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["find_bucket", "find_file", "find_files", "list_files"]
+__all__ = ["find_bucket", "list_files"]
 
 _MOST_SHOWN = 10
 
@@ -35,40 +34,15 @@ def find_bucket(session: Session, text: str) -> dict[str, Any]:
 
 
 def list_files(session: Session, bucket: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all files of a bucket, as `Files.list` gives them.
+    """Return all files of a bucket, as `Files.list` gives them. An entry without a hash means no file.
 
     Raises:
         Failure: the bridge does not give them.
     """
     from ..api import Files
 
-    files: list[dict[str, Any]] = checked(Files(bucket, session.credentials, client=session.client).list())
-    return files
-
-
-def find_files(session: Session, bucket: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
-    """Return the file of this hash, else the files of this name; several contents may have one name.
-
-    Raises:
-        Failure: there is none.
-    """
-    files = list_files(session, bucket)
-    found = [file for file in files if text.lower() in (file["hash"], file.get("id"))]
-    found = found or [file for file in files if file["filename"] == text]
-    if not found:
-        address = format_address(str(bucket.get("name", bucket["id"])))
-        raise Failure(f"there is no file {text} in {address}. To see all: pymdc ls {address}", Code.NOT_FOUND)
-    return found
-
-
-def find_file(session: Session, bucket: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return the one file of this hash or name.
-
-    Raises:
-        Failure: there is none, or there are several of this name.
-    """
-    found = find_files(session, bucket, text)
-    return _only(found, f"several files are called {text}. Name one by its hash", "hash")
+    files = checked(Files(bucket, session.credentials, client=session.client).list())
+    return [file for file in files if isinstance(file, dict) and isinstance(file.get("hash"), str)]
 
 
 def _only(found: list[dict[str, Any]], several: str, key: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pymdc import Client, unwrap
 from pymdc.api import ECDSA, Bucket, Buckets
 from pymdc.cli.addresses import Address, is_address, parse_address
 from pymdc.cli.failures import Failure
-from pymdc.cli.lookups import find_bucket, find_file, find_files
+from pymdc.cli.lookups import find_bucket
 from pymdc.cli.profiles import Profiles
 from pymdc.cli.session import Session
 
@@ -78,7 +78,7 @@ def make(member: Typist, *names: str) -> list[str]:
     return [bucket["id"] for bucket in made]
 
 
-def test_buckets_and_files_are_found_by_what_a_person_types(member: Typist, session: Session) -> None:
+def test_buckets_are_found_by_what_a_person_types(member: Typist, session: Session) -> None:
     ids = make(member, "photos", "twice", "twice", *["many"] * 12)
     bucket = find_bucket(session, "photos")
     assert bucket["id"] == ids[0]
@@ -95,14 +95,6 @@ def test_buckets_and_files_are_found_by_what_a_person_types(member: Typist, sess
     assert failed.value.exit_code == 4
     with pytest.raises(Failure, match="no bucket is named"):
         find_bucket(session, "")
-    one = find_file(session, bucket, "one")
-    assert find_file(session, bucket, one["hash"].upper()) == one
-    assert len(find_files(session, bucket, "same")) == 2
-    with pytest.raises(Failure, match="Name one by its hash"):
-        find_file(session, bucket, "same")
-    with pytest.raises(Failure, match="no file nothing in storj://photos/") as failed:
-        find_file(session, bucket, "nothing")
-    assert failed.value.exit_code == 4
     session._context.close()
 
 

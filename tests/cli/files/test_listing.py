@@ -11,6 +11,7 @@ from pymdc import unwrap
 from pymdc.api import Buckets, Files
 from pymdc.cli.sizes import SIZE
 
+from ...bridges import LONG
 from .holder import Holder, Terminal
 
 CONTENTS = {"a.txt": b"a" * 1500, "2016／b.jpg": b"bb", "2016／march／c.JPG": b"ccc"}
@@ -87,6 +88,8 @@ def test_a_size_that_is_no_number_counts_as_none(holder: Holder, monkeypatch: py
     monkeypatch.setattr(Files, "list", lambda self: [{**file, "size": None, "filename": 7} for file in real(self)])
     assert holder.done("du", "photos") == "0\t1\tstorj://photos/\n"
     assert holder.done("ls", "photos") == "\t\n"
+    monkeypatch.setattr(Files, "list", lambda self: ["no file", {"filename": "without a hash"}])
+    assert holder.done("ls", "photos") == ""
 
 
 @pytest.mark.parametrize(
@@ -153,6 +156,16 @@ def test_sizes_are_read(text: str, size: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         SIZE.convert(text, None, None)
+
+
+def test_the_shell_completes_files_in_folders(holder: Holder) -> None:
+    holder.bucket("photos", **CONTENTS)
+    typed = {"COMP_WORDS": "pymdc cp storj://photos/2016/", "COMP_CWORD": "2", "_PYMDC_COMPLETE": "zsh_complete"}
+    process = holder.start(variables=typed)
+    out, _ = process.communicate(timeout=LONG)
+    assert out.decode().split() == [
+        "plain", "storj://photos/2016/b.jpg", "_", "plain", "storj://photos/2016/march/c.JPG", "_"
+    ]  # fmt: skip
 
 
 def test_an_account_without_buckets_lists_nothing(holder: Holder) -> None:
