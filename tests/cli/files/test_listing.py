@@ -9,6 +9,7 @@ import pytest
 
 from pymdc import unwrap
 from pymdc.api import Buckets, Files
+from pymdc.cli.output import Output
 from pymdc.cli.sizes import SIZE
 
 from ...bridges import LONG
@@ -79,6 +80,14 @@ def test_sizes_are_added_up(holder: Holder) -> None:
     terminal = Terminal(holder, "du")
     assert terminal.end() == 0
     assert terminal.lines[-1].split() == ["1.5", "kB", "4", "all", "of", "them"]
+
+
+def test_a_person_sees_the_sum_of_all(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder.bucket("photos", a=b"a")
+    holder.bucket("films", b=b"bb")
+    monkeypatch.setattr(Output, "on_terminal", True)
+    *_, last = holder.done("du").splitlines()
+    assert last.split() == ["3", "B", "2", "all", "of", "them"]
 
 
 def test_a_size_that_is_no_number_counts_as_none(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:

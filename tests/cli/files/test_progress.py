@@ -18,10 +18,11 @@ import pytest
 from rich.cells import cell_len
 
 from pymdc import unwrap
-from pymdc.cli.engine import Result
+from pymdc.cli.engine import Result, Summary
+from pymdc.cli.failures import Failure
 from pymdc.cli.output import Output
 from pymdc.cli.plans import Planned
-from pymdc.cli.progress import Bars, Lines
+from pymdc.cli.progress import Bars, Lines, conclude
 from pymdc.cli.running import carry_out
 from pymdc.cli.transfers import BucketFiles, Download, Removal, Upload
 from pymdc.core.hashes import content_hash
@@ -270,3 +271,10 @@ def test_bars_bear_a_word_that_comes_late_and_an_attempt_that_comes_again(
     said = capsys.readouterr()
     assert "The bridge did not answer in time. It is tried again in 0.5 s." in said.err
     assert said.out == f"uploaded {transfer.source} to storj://photos/a.txt (10 B)\n"
+
+
+@pytest.mark.parametrize(("done", "words"), [(0, "0 of 3 files are done"), (1, "1 of 3 files is done")])
+def test_an_interruption_says_how_far_it_came_and_how_to_go_on(done: int, words: str) -> None:
+    with pytest.raises(Failure, match=f"interrupted. {words}. Do it again.") as failed:
+        conclude(Output(), Summary(3, done, interrupted=True), "Do it again.")
+    assert failed.value.exit_code == 130

@@ -96,6 +96,13 @@ def test_what_a_person_gets_wrong_has_one_line_that_helps(
     assert words in holder.failed(code, *arguments)
 
 
+def test_standard_input_is_sent_by_this_process_too(holder: Holder) -> None:
+    bucket = holder.bucket("photos")
+    holder.done("cp", "-", "storj://photos/x", input=b"content")
+    (file,) = unwrap(bucket.files.list())
+    assert (file["filename"], file["size"]) == ("x", 7)
+
+
 def test_content_follows_content_in_the_order_of_the_addresses(holder: Holder) -> None:
     holder.bucket("photos", a=b"first ", b=b"second")
     assert holder.done("cat", "photos/a", "photos/b", "photos/a") == "first secondfirst "
