@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -139,8 +140,9 @@ def code_of(value: Any) -> Code:
 @contextmanager
 def ended() -> Iterator[None]:
     """Turn whatever ends a command into one line on standard error and an exit code."""
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):  # a test's stream, or none at all
+        with suppress(AttributeError, ValueError):  # a test's stream
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         try:
@@ -159,6 +161,11 @@ def ended() -> Iterator[None]:
         raise SystemExit(_told(error.format_message(), error.exit_code)) from None
     except (click.Abort, KeyboardInterrupt) as error:
         raise SystemExit(_aborted(error)) from None
+
+
+def _nowhere() -> TextIO:
+    """Return a stream that keeps nothing: the shell has closed the real one (`>&-`), and Python has `None` for it."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _told(message: str, code: int) -> int:

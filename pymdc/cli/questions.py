@@ -13,7 +13,7 @@ __all__ = ["agree", "has_terminal"]
 
 def has_terminal() -> bool:
     """Tell whether there is a person to ask."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def agree(question: str, yes: bool) -> None:

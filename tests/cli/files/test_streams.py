@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pymdc import unwrap
-from pymdc.cli.failures import Failure
+from pymdc.cli.failures import Failure, ended
+from pymdc.cli.questions import agree
 from pymdc.cli.streams import kept_input
 
 from ...bridges import LONG
@@ -115,15 +116,46 @@ def test_a_stream_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         pytest.fail("there is nothing to keep")
 
 
-def test_a_program_without_standard_input_says_so(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python has none where the descriptor was closed before it began."""
-    holder.bucket("photos")
-    line = f"exec {sys.executable} -m pymdc put - photos/x <&-"
+@pytest.mark.parametrize(
+    ("typed", "code", "out", "error"),
+    [
+        ("put - photos/x <&-", 2, "", "Error: there is no standard input or output to use\n"),
+        ("rm 'photos/*' <&-", 2, "", "Error: there is no terminal to ask on: add --yes if you mean it\n"),
+        ("ls photos <&-", 0, "1\ta\n1\tb\n", ""),
+        ("ls photos >&-", 0, "", ""),
+        ("cp storj://photos/a storj://photos/b here/ >&-", 0, "", "2 files, 2 B in "),
+        ("cp storj://photos/a here/ 2>&-", 0, "downloaded storj://photos/a to here/a (1 B)\n", ""),
+        ("ls nothing 2>&-", 4, "", ""),
+        ("ls nothing >&- 2>&- <&-", 4, "", ""),
+    ],
+)
+def test_streams_that_the_shell_has_closed_are_no_reason_to_fail(
+    holder: Holder, typed: str, code: int, out: str, error: str
+) -> None:
+    holder.bucket("photos", a=b"a", b=b"b")
     done = subprocess.run(
-        ["sh", "-c", line], env={**os.environ, **holder.variables}, capture_output=True, timeout=LONG, check=False
+        ["sh", "-c", f"exec {sys.executable} -W error -m pymdc {typed}"],
+        env={**os.environ, **holder.variables},
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
     )
-    assert done.returncode == 2
-    assert done.stderr == b"Error: there is no standard input or output to use\n"
+    assert (done.returncode, done.stdout) == (code, out)
+    assert done.stderr.startswith(error)
+    assert "Traceback" not in done.stderr
+
+
+def test_streams_of_this_process_that_are_not_there_become_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as exit_, ended():
+        agree("Really?", False)
+    streams = (sys.stdout, sys.stderr)
+    assert exit_.value.code == 2
+    assert [stream.name for stream in streams] == [os.devnull] * 2
+    for stream in streams:
+        stream.close()
 
 
 def test_bars_are_drawn_while_a_file_goes_to_another_program(holder: Holder) -> None:
