@@ -79,6 +79,7 @@ def x_server(size: str = "1024x700", dpi: int = 96) -> Iterator[Screen]:
         missing("Xvfb is not installed")
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-dpi", str(dpi)]
+    command.append("-r")  # no repeated keys: on a busy machine one that is pressed shortly is held for long
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([*command, "-noreset", "-nolisten", "tcp"], pass_fds=[write], **quiet) as server:  # type: ignore[call-overload]
         try:
