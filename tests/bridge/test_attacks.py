@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -110,7 +111,8 @@ def work(bridge: Running, context: ssl.SSLContext | None = None) -> None:
     stored = person.upload(bucket, b"some data").raise_for_status().json()["hash"]
     (pointer,) = person.pointers(bucket, stored).raise_for_status().json()
     source = ("127.0.0.2", 0)
-    with connect(pointer["channel"], compression=None, proxy=None, ssl=context, source_address=source) as channel:
+    options: dict[str, Any] = {"ssl": context, "source_address": source, "open_timeout": 30}
+    with connect(pointer["channel"], compression=None, proxy=None, **options) as channel:
         channel.send(json.dumps(pointer))
         assert b"".join(message for message in channel if isinstance(message, bytes)) == b"some data"
     assert len(person.send("GET", f"/buckets/{bucket}/files").raise_for_status().json()) == 1
