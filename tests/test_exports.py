@@ -123,7 +123,7 @@ EXPORTS = {
     "pymdc.rest": ["REST"],
     "pymdc.schedulers": ["asyncio", "glib", "qt", "tk", "wx"],
     "pymdc.transfers.channels": ["DataChannels"],
-    "pymdc.core.network": ["Link", "Stream", "deadline", "patiently", "start_tls", "wait"],
+    "pymdc.core.network": ["Link", "Stream", "deadline", "retry_until", "start_tls", "wait"],
     "pymdc.transfers.targets": ["FileTarget", "MemoryTarget", "Target"],
     "pymdc.core.transport": ["Transport"],
     "pymdc.version": ["__version__"],

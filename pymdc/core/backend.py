@@ -18,7 +18,7 @@ import httpcore
 from .. import config
 from .addresses import connect
 from .job import Job
-from .network import Link, deadline, patiently, start_tls, wait
+from .network import Link, deadline, retry_until, start_tls, wait
 from .replies import ReplyStart
 
 __all__ = ["Backend", "DisconnectedError", "is_sending", "sending_for"]
@@ -228,7 +228,7 @@ class _Stream(httpcore.NetworkStream):
 
     def _receive(self, max_bytes: int, limit: float | None) -> bytes:
         while True:
-            data = patiently(lambda: self._link.recv(max_bytes), self._link, deadline(limit), _current.job)
+            data = retry_until(lambda: self._link.recv(max_bytes), self._link, deadline(limit), _current.job)
             if not data:
                 return self._ended()
             if received := self._feed(data):

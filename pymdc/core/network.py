@@ -19,7 +19,7 @@ from .addresses import connect
 from .endpoints import proxy_for
 from .job import Job
 
-__all__ = ["Link", "Stream", "deadline", "patiently", "start_tls", "wait"]
+__all__ = ["Link", "Stream", "deadline", "retry_until", "start_tls", "wait"]
 
 _T = TypeVar("_T")
 
@@ -41,19 +41,19 @@ def deadline(seconds: float | None) -> float | None:
     return None if seconds is None else time.monotonic() + seconds
 
 
-def patiently(attempt: Callable[[], _T], link: Link, end: float | None, job: Job) -> _T:
-    """Call `attempt` again and again until it does not end with a `TimeoutError`, and return what it gives.
+def retry_until(attempt: Callable[[], _T], link: Link, end: float | None, job: Job) -> _T:
+    """Call `attempt` again and again until it succeeds or a deadline passes, and return its result.
 
-    A blocking call with a short timeout costs less than a selector beside it, and TLS needs it: only the attempt itself
-    can tell whether a whole record has come.
+    Each attempt blocks for a short time only, so that a cancelled job is noticed. A selector would cost more, and does
+    not work with TLS: only the attempt itself can tell whether a whole record has arrived.
 
     Arguments:
         attempt: receives or sends on `link`.
-        end: when to give up, by `time.monotonic()`; `None` for never.
-        job: looked at every `POLL_SECONDS`.
+        end: the deadline, by `time.monotonic()`; `None` for none.
+        job: checked every `POLL_SECONDS`.
 
     Raises:
-        TimeoutError: the end has come.
+        TimeoutError: the deadline has passed.
         CancelledError: the job was cancelled.
     """
     while True:
@@ -72,7 +72,7 @@ def patiently(attempt: Callable[[], _T], link: Link, end: float | None, job: Job
 
 
 def wait(link: Link, events: int, end: float | None, job: Job) -> None:
-    """Wait until one of the selector's events is there. What is raised is as for `patiently`."""
+    """Wait until one of the selector's events is there. What is raised is as for `retry_until`."""
     with selectors.DefaultSelector() as selector:
         selector.register(link.fileno(), events)
         while True:
@@ -96,11 +96,11 @@ def start_tls(link: Link, tls: ssl.SSLContext, host: str | None, end: float | No
     try:
         if isinstance(link, ssl.SSLSocket):
             inner = _TlsWithinTls(link, tls, host)
-            patiently(inner.shake_hands, link, end, job)
+            retry_until(inner.shake_hands, link, end, job)
             return inner
         assert isinstance(link, socket.socket)
         link = secure = tls.wrap_socket(link, server_hostname=host, do_handshake_on_connect=False)
-        patiently(secure.do_handshake, secure, end, job)
+        retry_until(secure.do_handshake, secure, end, job)
     except BaseException as error:
         link.close()
         if isinstance(error, ssl.SSLError):
@@ -201,7 +201,7 @@ class Stream:
         Raises:
             OSError, CancelledError: as for `open`.
         """
-        return patiently(lambda: self._link.recv(config.CHUNK_BYTES), self._link, end, self._job)
+        return retry_until(lambda: self._link.recv(config.CHUNK_BYTES), self._link, end, self._job)
 
     def receive_into(self, buffer: memoryview, end: float | None) -> int:
         """Put what has come into the beginning of a buffer, and return how many bytes that is; 0 as for `b""` above.
@@ -211,7 +211,7 @@ class Stream:
         """
         link = self._link
         assert isinstance(link, socket.socket)  # a stream's TLS is never within another's
-        return patiently(lambda: link.recv_into(buffer), link, end, self._job)
+        return retry_until(lambda: link.recv_into(buffer), link, end, self._job)
 
     def send(self, data: bytes, end: float | None) -> None:
         """Send all of `data`.
@@ -222,7 +222,7 @@ class Stream:
         rest = memoryview(data)
         while rest:
             try:
-                sent = patiently(lambda rest=rest: self._link.send(rest), self._link, end, self._job)  # type: ignore[misc]
+                sent = retry_until(lambda rest=rest: self._link.send(rest), self._link, end, self._job)  # type: ignore[misc]
             except ssl.SSLEOFError as error:  # OpenSSL's word for a reset that a write met
                 raise ConnectionResetError(errno.ECONNRESET, "the other side reset the connection") from error
             rest = rest[sent:]

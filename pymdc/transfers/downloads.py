@@ -120,7 +120,7 @@ class _Fetching:
             if done is None and (order := self._search()) is not None:
                 done = self._join(order)
             if done is None:
-                self._target.discard()
+                self._target.forget()
                 raise IntegrityError(f"the shards of {self._download.file_hash} do not make up the file")
             self._job.commit()
             result = self._target.finish()
@@ -144,7 +144,7 @@ class _Fetching:
         with self._prefetch(order[there:], tally) as shards:
             for shard, body in shards:
                 if self._too_large(tally.size + len(body)):
-                    self._target.keep(shard, body)
+                    self._target.save(shard, body)
                     return None
                 with turn() if self._job.for_window else nullcontext():
                     self._target.append(shard, body)
@@ -186,7 +186,7 @@ class _Fetching:
         return [self._sizes[index] for index in sorted(self._sizes)]
 
     def _keep(self, index: int, shard: str, body: Body) -> None:
-        self._target.keep(shard, body)
+        self._target.save(shard, body)
         self._sizes[index] = len(body)
 
     def _fetched_too_much(self) -> bool:

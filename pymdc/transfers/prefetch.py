@@ -94,7 +94,7 @@ class Prefetch:
         self._part.cancel()
         for place, handle in self._under_way:
             if not isinstance(body := handle.result(), BaseException):
-                self._target.keep(self._hash_at(place), body)
+                self._target.save(self._hash_at(place), body)
             self._give_back(place)
         self._open.close()
 
@@ -132,7 +132,7 @@ class Prefetch:
 
     def _fetch(self, place: int) -> Body:
         self._part.check()
-        body = self._target.kept(self._hash_at(place))
+        body = self._target.saved(self._hash_at(place))
         if body is not None:
             return body
         for attempt in range(1, config.MAX_ATTEMPTS):

@@ -1,4 +1,4 @@
-"""Where a download goes: into memory, or into a file that gets its name when it is whole."""
+"""The targets of downloads: memory, or a file that gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ class Target(Protocol):
     def resume(self, shards: Sequence[str], found: Callable[[bytes], None]) -> int:
         """Return how many of the first shards are there; call `found` with the bytes of each."""
 
-    def kept(self, shard: str) -> bytes | None:
+    def saved(self, shard: str) -> bytes | None:
         """Return a later shard that an earlier download had fetched, or `None`."""
 
     def append(self, shard: str, body: Body) -> None:
-        """Take the next shard."""
+        """Add the next shard."""
 
-    def keep(self, shard: str, body: Body) -> None:
-        """Take a shard out of turn: the download failed before its turn came, or its turn is not known yet."""
+    def save(self, shard: str, body: Body) -> None:
+        """Save a shard for later: the download failed before its turn, or its place in the file is not known yet."""
 
     def split(self) -> None:
-        """Split what was appended into its shards again, and keep these: in another order they may be the file."""
+        """Save all appended shards for later, and start again: in another order they may be the file."""
 
     def finish(self) -> Any:
-        """Make the file whole under its name, and return what the download gives."""
+        """Complete the file under its name, and return the result of the download."""
 
-    def discard(self) -> None:
-        """Forget all shards: together they are not the file."""
+    def forget(self) -> None:
+        """Drop all shards when the target is closed: together they are not the file."""
 
     def close(self) -> None:
-        """Close all files. What is not finished stays for a later download."""
+        """Close all files. The shards of an unfinished file stay for a later download."""
 
 
 class MemoryTarget:
@@ -56,31 +56,31 @@ class MemoryTarget:
     def __init__(self) -> None:
         self._body = io.BytesIO()
         self._notes: list[tuple[str, int]] = []
-        self._kept: dict[str, bytes] = {}
+        self._saved: dict[str, bytes] = {}
 
     def resume(self, shards: Sequence[str], found: Callable[[bytes], None]) -> int:
         return 0
 
-    def kept(self, shard: str) -> bytes | None:
-        return self._kept.get(shard)
+    def saved(self, shard: str) -> bytes | None:
+        return self._saved.get(shard)
 
     def append(self, shard: str, body: Body) -> None:
         self._body.write(body)
         self._notes.append((shard, len(body)))
 
-    def keep(self, shard: str, body: Body) -> None:
-        if shard not in self._kept:
-            self._kept[shard] = bytes(body)
+    def save(self, shard: str, body: Body) -> None:
+        if shard not in self._saved:
+            self._saved[shard] = bytes(body)
 
     def split(self) -> None:
         self._body.seek(0)
-        self._kept |= {shard: self._body.read(size) for shard, size in self._notes}
+        self._saved |= {shard: self._body.read(size) for shard, size in self._notes}
         self._body, self._notes = io.BytesIO(), []
 
     def finish(self) -> bytes:
         return self._body.getvalue()
 
-    def discard(self) -> None:
+    def forget(self) -> None:
         pass
 
     def close(self) -> None:
@@ -88,12 +88,11 @@ class MemoryTarget:
 
 
 class FileTarget:
-    """Writes a file in a folder beside it, and gives it its name when it is whole, not before.
+    """Writes a file into a hidden folder beside it, and gives it its name when it is complete.
 
-    The folder, `.pymdc-NAME`, holds the shards that came so far, joined in `whole`, a journal of their hashes and
-    sizes, and shards whose turn had not come. A later download of the same file into the same place goes on from
-    there, after it has checked each shard again. Two downloads at once do not share it: the second takes a folder of
-    its own, which goes when it ends.
+    The folder `.pymdc-NAME` has the file `whole` with the shards that have arrived, a journal with their hashes and
+    sizes, and saved shards. A later download of the same file to the same place checks these shards and continues from
+    there. Two downloads at once do not share the folder: the second one makes its own, which is removed at its end.
 
     Arguments:
         place: the file to write.
@@ -136,7 +135,7 @@ class FileTarget:
         body = self._whole.read(min(int(note[2]), config.MAX_SHARD_BYTES))
         return body if _matches(shard, body) else None
 
-    def kept(self, shard: str) -> bytes | None:
+    def saved(self, shard: str) -> bytes | None:
         try:
             body = (self._folder / shard).read_bytes()
         except OSError:  # most shards are not there
@@ -147,7 +146,7 @@ class FileTarget:
         _write(self._whole, body)  # before the journal says so
         _write(self._journal, f"{shard} {len(body)}\n".encode("ascii"))
 
-    def keep(self, shard: str, body: Body) -> None:
+    def save(self, shard: str, body: Body) -> None:
         path = self._folder / shard
         with suppress(OSError):  # the download has failed already, and its error is the one to tell; or it comes again
             if not path.exists() or path.stat().st_size != len(body):
@@ -158,7 +157,7 @@ class FileTarget:
         self._whole.seek(0)
         for line in self._journal.readlines():  # each is good: a new download leaves out what is not
             shard, size = line.decode("ascii").split()
-            self.keep(shard, self._whole.read(int(size)))
+            self.save(shard, self._whole.read(int(size)))
         self._whole.truncate(0)
         self._journal.truncate(0)
 
@@ -170,7 +169,7 @@ class FileTarget:
         self._shared = False
         return path
 
-    def discard(self) -> None:
+    def forget(self) -> None:
         self._shared = False
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from pymdc import config
 from pymdc.core.job import Job
-from pymdc.core.network import Stream, patiently, wait
+from pymdc.core.network import Stream, retry_until, wait
 
 from ..hostile import (
     HOST,
@@ -250,7 +250,7 @@ def test_a_connection_that_the_system_gives_up_is_not_tried_again() -> None:
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
 
     with ours, theirs, pytest.raises(TimeoutError):
-        patiently(attempt, ours, None, job())
+        retry_until(attempt, ours, None, job())
     assert tried == [1]
 
 

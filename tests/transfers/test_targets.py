@@ -64,12 +64,12 @@ def begun(path: Path) -> Path:
 def test_memory_gives_the_bytes() -> None:
     target = MemoryTarget()
     assert target.resume(HASHES, nothing) == 0
-    assert target.kept(HASHES[0]) is None
+    assert target.saved(HASHES[0]) is None
     for shard_hash, shard in zip(HASHES, SHARDS, strict=True):
         target.append(shard_hash, memoryview(shard))
-    target.keep(HASHES[0], b"x")
+    target.save(HASHES[0], b"x")
     assert target.finish() == b"".join(SHARDS)
-    target.discard()
+    target.forget()
     target.close()
 
 
@@ -156,18 +156,18 @@ def test_damaged_shards_are_left_out(
 
 def test_a_shard_whose_turn_had_not_come_is_kept_for_later(path: Path) -> None:
     target = target_at(path)
-    assert target.kept(HASHES[2]) is None
-    target.keep(HASHES[2], memoryview(SHARDS[2]))
+    assert target.saved(HASHES[2]) is None
+    target.save(HASHES[2], memoryview(SHARDS[2]))
     target.close()
     target = target_at(path)
-    assert target.kept(HASHES[2]) == SHARDS[2]
+    assert target.saved(HASHES[2]) == SHARDS[2]
     target.close()
 
 
 def test_a_kept_shard_that_was_damaged_is_not_taken(path: Path, folder: Path) -> None:
     target = target_at(path)
-    target.keep(HASHES[2], b"damaged")
-    assert target.kept(HASHES[2]) is None
+    target.save(HASHES[2], b"damaged")
+    assert target.saved(HASHES[2]) is None
     target.close()
 
 
@@ -178,7 +178,7 @@ def test_a_folder_that_holds_nothing_goes(path: Path, tmp_path: Path) -> None:
 
 def test_shards_that_are_not_the_file_are_forgotten(begun: Path, tmp_path: Path) -> None:
     target = target_at(begun)
-    target.discard()
+    target.forget()
     target.close()
     assert names_in(tmp_path) == []
 
@@ -314,7 +314,7 @@ def test_a_disk_that_becomes_full_keeps_what_was_whole(path: Path, room: int) ->
     with limited(room), pytest.raises(OSError):
         append_all(target)
     with limited(room):
-        target.keep(HASHES[1], SHARDS[1] * 2)  # there is no room for it either
+        target.save(HASHES[1], SHARDS[1] * 2)  # there is no room for it either
     target.close()
     assert not path.exists()
     target = target_at(path)

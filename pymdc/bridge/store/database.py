@@ -23,7 +23,7 @@ from ..settings import DATABASE_THREADS, LONG_ANSWER_SECONDS
 from .clock import database_time
 from .fair_lock import FairLock
 
-__all__ = ["Database", "insert_unique", "patiently"]
+__all__ = ["Database", "insert_unique", "retry_until"]
 
 _Result = TypeVar("_Result")
 
@@ -86,7 +86,7 @@ class Database:
         Raises:
             ValueError: the database is of a later release, or its tables are not a bridge's.
         """
-        with self.write() as connection, patiently(connection):
+        with self.write() as connection, retry_until(connection):
             migrations.lock(connection)
             return migrations.pending(connection)
 
@@ -99,7 +99,7 @@ class Database:
 
     def _upgrade(self) -> None:
         for _ in range(_ATTEMPTS):  # another process may need long for its steps
-            with suppress(Unavailable), self.write() as connection, patiently(connection):
+            with suppress(Unavailable), self.write() as connection, retry_until(connection):
                 migrations.upgrade(connection)
                 return
         raise Unavailable("The tables of the database cannot be brought to this release now, try again later")
@@ -181,7 +181,7 @@ class Database:
 
 
 @contextmanager
-def patiently(connection: sa.Connection) -> Iterator[None]:
+def retry_until(connection: sa.Connection) -> Iterator[None]:
     """In this context the database server may take long for its answers, since they are much work."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":

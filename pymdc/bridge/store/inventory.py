@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .contents import Shard, release, release_shard
-from .database import Database, patiently
+from .database import Database, retry_until
 from .tables import buckets, content_shards, contents, entries, garbage, shards, uploads
 
 __all__ = ["Inventory"]
@@ -69,7 +69,7 @@ class Inventory:
         """
         lines = []
         for what, (query, key, noted, found) in _COUNTS.items():
-            with self._database.read() as connection, patiently(connection):
+            with self._database.read() as connection, retry_until(connection):
                 wrong: Sequence[Any] = connection.execute(query).all()
             for name in [row[0] for row in wrong]:
                 # Change the row before counting: others that change the count change this row too, so they must wait.
@@ -84,7 +84,7 @@ class Inventory:
     def miscounted(self) -> Sequence[str]:
         """Return a line for each wrong count: references to a file or a shard, and bytes in a bucket."""
         lines = []
-        with self._database.read() as connection, patiently(connection):
+        with self._database.read() as connection, retry_until(connection):
             for what, (query, *_) in _COUNTS.items():
                 rows: Sequence[Any] = connection.execute(query).all()
                 lines += [f"{what} {name}: {noted} noted, {found} found" for name, noted, found in rows]

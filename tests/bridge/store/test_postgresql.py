@@ -14,7 +14,7 @@ from pymdc.bridge import migrations
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.settings import LONG_ANSWER_SECONDS
 from pymdc.bridge.store import database
-from pymdc.bridge.store.database import Database, patiently
+from pymdc.bridge.store.database import Database, retry_until
 
 from ... import engines
 from ..chaos.faults import Plan, Proxy
@@ -64,7 +64,7 @@ def test_a_long_answer_is_waited_for_where_much_is_asked(url: str, caplog: pytes
     caplog.set_level(logging.WARNING)
     with closing(Database(url)) as base:
         slow = sa.text("SELECT pg_sleep(1.6)")
-        with base.read() as connection, patiently(connection):
+        with base.read() as connection, retry_until(connection):
             connection.execute(slow)
         with pytest.raises(Unavailable), base.read() as connection:
             connection.execute(slow)
