@@ -1,22 +1,22 @@
-"""Schedulers for windows and event loops: with one of them, callbacks run where widgets may be touched.
+"""Schedulers for windows and event loops: they run callbacks in the thread that may touch widgets.
 
     pymdc.configure(scheduler=pymdc.schedulers.tk(root))
 
-Make it in the thread of the loop. From then on, every callback and every progress report of that client runs in that
-thread, one after the other, in the order in which the calls were answered. They run in slices of 10 ms: between two of
-them the loop answers its own events. Nothing of a toolkit is imported before its scheduler is made.
+Make the scheduler in the thread of the loop. Then every callback and every progress report of that client runs in that
+thread, one after the other, in the order in which the calls were answered. They run in slices of 10 ms; between two
+slices the loop handles its own events. A toolkit is imported only when its scheduler is made.
 
-What a callback raises goes where the toolkit reports what its own handlers raise: `report_callback_exception` of Tk,
-the exception handler of an asyncio loop, `sys.excepthook` for the others. It harms nothing else.
+An exception in a callback is reported like an exception in a handler of the toolkit: to `report_callback_exception` of
+Tk, to the exception handler of an asyncio loop, or to `sys.excepthook` for the others. It harms nothing else.
 
-A window may be closed while calls are under way: their callbacks are then not called, nothing is raised, and nothing
-waits. Their handles still get the values. Whoever wants the process to end soon cancels them: `handle.cancel()`.
+A window may be closed while calls are running: their callbacks are then not called, nothing is raised, and nothing
+waits. Their handles still get the values. To end the process soon, cancel the calls: `handle.cancel()`.
 
-What such a callback holds, the window and its widgets perhaps, stays in memory until the process ends. Otherwise the
-thread that made the call would be the one to free it, and toolkits crash when widgets are freed in a thread not theirs.
+Such a callback, and everything that it refers to (often the window and its widgets), stays in memory until the process
+ends. Otherwise the thread that made the call would free it, and toolkits crash when another thread frees widgets.
 
-Callbacks see the context variables of the loop, as every handler of a window does. An asyncio loop has none of its own:
-there they see those of the place where the scheduler was made.
+Callbacks see the context variables of the loop, like every handler of a window. An asyncio loop has none: there,
+callbacks see those of the place where the scheduler was made.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["asyncio", "glib", "qt", "tk", "wx"]
 
-_POLL_MS = 20  # how often Tk looks: sooner than an eye sees, and no load on an idle machine
-_AGAIN_MS = 1  # how soon wx goes on: by a timer, since wx looks at nothing else before its posted events are done
+_POLL_MS = 20  # how often Tk polls: faster than an eye sees, and no load on an idle machine
+_AGAIN_MS = 1  # the pause between two slices in wx: a timer, because wx handles all posted events before any others
 
-_kept: list[object] = []  # what must not be freed by whatever thread is the last to use it, until the process ends
+_kept: list[object] = []  # kept until the process ends, because any thread could be the one that frees these objects
 
 
 def tk(root: tkinter.Misc) -> Scheduler:
@@ -56,7 +56,7 @@ def tk(root: tkinter.Misc) -> Scheduler:
 
 
 class _Tk(Slices):
-    """Tk looks for functions by itself: a thread that calls Tk, be it `after`, waits for the loop, or fails."""
+    """Tk polls for functions: no other thread can wake it, since any call of Tk, even `after`, waits for the loop."""
 
     def __init__(self, root: tkinter.Misc) -> None:
         super().__init__()
@@ -80,18 +80,18 @@ class _Tk(Slices):
 
     def _poll(self) -> None:
         assert self._widgets is not None  # the timer ends with the window
-        self._timer = self._widgets[0].after(_POLL_MS, self._poll)  # before the functions: one may open a dialog
+        self._timer = self._widgets[0].after(_POLL_MS, self._poll)  # first, because a callback may open a dialog
         self.run_slice()
 
     def _shown(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        if self._widgets and event.widget is self._widgets[1]:  # a window is told of its widgets as well
+        if self._widgets and event.widget is self._widgets[1]:  # a window also gets the events of its widgets
             self._was_shown = True
 
     def _destroyed(self, event: tkinter.Event[tkinter.Misc]) -> None:
         if self._widgets and str(event.widget) == str(self._widgets[0]):
             self.ended = True
             self._widgets[0].after_cancel(self._timer)
-            self._widgets = None  # the scheduler is kept until the process ends, the widgets need not be
+            self._widgets = None  # the scheduler stays until the process ends, but the widgets need not
 
 
 def qt(widget: Any = None) -> Scheduler:
@@ -110,7 +110,7 @@ def qt(widget: Any = None) -> Scheduler:
 
 
 class _Qt(Slices):
-    """A signal wakes the loop. Qt looks at the other events before it delivers a signal that a slot has sent."""
+    """A signal wakes the loop. Qt handles other events before it delivers a signal that a slot has sent."""
 
     def __init__(self, core: Any, widget: Any) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class _Qt(Slices):
 
 
 def _qt_core() -> Any:
-    """Return the `QtCore` of the binding that the application was made with."""
+    """Return the `QtCore` of the binding that made the application."""
     for binding in ("PySide6", "PyQt6"):
         core = sys.modules.get(f"{binding}.QtCore")
         if core is not None and core.QCoreApplication.instance() is not None:
@@ -142,7 +142,7 @@ def _qt_core() -> Any:
 
 
 def _qt_relay(core: Any, turn: Callable[[], None]) -> Any:
-    """Return an object of the application's thread whose signal `wake` has `turn` called there."""
+    """Return an object in the application's thread; its signal `wake` calls `turn` there."""
     signal = core.Signal if hasattr(core, "Signal") else core.pyqtSignal
     relay = type("Relay", (core.QObject,), {"wake": signal(), "run": lambda _relay: turn()})()
     relay.moveToThread(core.QCoreApplication.instance().thread())
@@ -240,7 +240,7 @@ class _Wx(Slices):
 def asyncio(loop: AbstractEventLoop | None = None) -> Scheduler:
     """Run callbacks in an asyncio loop.
 
-    Who awaits calls needs no scheduler: `value = await asyncio.wrap_future(users.register(callback=print))`.
+    To await a call, no scheduler is needed: `value = await asyncio.wrap_future(users.register(callback=print))`.
 
     Arguments:
         loop: the loop, else the one that is running. When it is closed, callbacks end.

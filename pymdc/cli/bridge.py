@@ -64,7 +64,7 @@ def _with_options(command: Any) -> Any:
 
 
 class _Bridge(click.Group):
-    """A group that keeps what was typed, so that the settings can be read again."""
+    """A group that remembers the typed arguments, so that the settings can be read again."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -76,7 +76,7 @@ class _Bridge(click.Group):
 
 
 def read_settings(typed: list[str]) -> Settings:
-    """Return the settings that a command line means, with its file and the environment as they are now."""
+    """Return the settings of a command line, with the current contents of its file and the current environment."""
     with bridge.make_context("bridge", list(typed)) as context:
         return Settings(**context.params)
 

@@ -15,7 +15,7 @@ __all__ = ["read_config"]
 
 
 def read_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Take the options that a file sets as the defaults of a command.
+    """Use the options in a file as the defaults of a command.
 
     Raises:
         click.ClickException: the file is no TOML, or has a key that is no option, or a value of the wrong type.

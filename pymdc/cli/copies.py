@@ -1,4 +1,4 @@
-"""`pymdc bridge backup`, `restore` and `migrate`: what an operator does before and after a change."""
+"""`pymdc bridge backup`, `restore` and `migrate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pymdc bridge check`, and what the commands that look after a bridge share."""
+"""`pymdc bridge check`, and helpers for all commands that look after a bridge."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do no
 
 
 class _CannotTell(click.ClickException):
-    exit_code = 2  # an engine is away: neither good news nor bad
+    exit_code = 2  # an engine is away: the result is unknown
 
 
 @contextmanager
 def explained(kind: type[click.ClickException] = click.ClickException) -> Iterator[None]:
-    """Turn what can go wrong with the settings and the engines into one line, and an exit code."""
+    """Turn errors of the settings and the engines into one line and an exit code."""
     from ..bridge.errors import Unavailable
 
     try:

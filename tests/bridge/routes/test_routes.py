@@ -150,6 +150,15 @@ def test_a_shard_that_ends_with_the_file_is_the_last_one(bridge: Running) -> Non
     assert alice.download(bucket, reply["hash"]) == data
 
 
+def test_the_keys_of_a_patch_replace_those_of_the_bucket(bridge: Running) -> None:
+    alice = bridge.person()
+    first, second = ECDSA().get_public_key(), ECDSA().get_public_key()
+    bucket = alice.bucket(pubkeys=[first, second])
+    for keys in ([second], [second, first], []):
+        changed = alice.send("PATCH", f"/buckets/{bucket}", {"pubkeys": keys})
+        assert (changed.status_code, changed.json()["pubkeys"]) == (200, keys)
+
+
 def test_what_does_not_fit_is_refused_and_a_patch_makes_room(bridge: Running) -> None:
     alice = bridge.person()
     bucket, token = alice.bucket(storage=0), ""
