@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,10 +123,8 @@ def folds_case(folder: Path) -> bool:
 
 def remove_empty_folders(folder: Path, path: str) -> None:
     """Remove the folders above a deleted file that are empty now."""
-    for above in Path(folder, path).parents:
-        if above == folder:
-            return
-        try:
+    above = Path(folder, path).parent
+    with suppress(OSError):  # something is in it
+        while above != folder:
             above.rmdir()
-        except OSError:  # something is in it
-            return
+            above = above.parent

@@ -23,6 +23,7 @@ __all__ = ["Lines", "conclude", "view"]
 
 _DONE = {"upload": "uploaded", "download": "downloaded", "copy": "copied", "removal": "removed"}
 _WIDE = 100  # columns from which on the bytes are shown, too
+_SHORTEST = 20  # characters of a name's column: "1000 of 10000 files" must fit
 
 
 @contextmanager
@@ -88,7 +89,7 @@ class Bars:
         self._tasks: dict[int, Any] = {}  # rich's numbers, by the id() of the transfers under way
         self._moved: dict[int, int] = {}
         self._ended, self._work, self._count = 0, 0, len(transfers)
-        self.progress = _progress()
+        self.progress = _progress(max([len(_name(transfer)) for transfer in transfers], default=0))
         self._whole: Any = None
         if len(transfers) > 1:
             total = max(1, sum(transfer.work for transfer in transfers))
@@ -97,8 +98,7 @@ class Bars:
     def begin(self, transfer: Transfer) -> None:
         self._moved[id(transfer)] = 0
         if id(transfer) not in self._tasks:
-            name = transfer.source.rpartition("/")[2]
-            self._tasks[id(transfer)] = self.progress.add_task(name, total=max(1, transfer.work))
+            self._tasks[id(transfer)] = self.progress.add_task(_name(transfer), total=max(1, transfer.work))
         self._lines.begin(transfer)
 
     def moved(self, transfer: Transfer, done: int) -> None:
@@ -127,7 +127,16 @@ class Bars:
             self.progress.update(self._whole, completed=done, description=self._title())
 
 
-def _progress() -> Progress:
+def _name(transfer: Transfer) -> str:
+    return transfer.source.rpartition("/")[2]
+
+
+def _progress(longest: int) -> Progress:
+    """Make rich's bars.
+
+    Arguments:
+        longest: how many characters the longest name has. On a wide terminal the bars stand beside the names.
+    """
     from rich import progress
     from rich.console import Console
     from rich.table import Column
@@ -140,17 +149,23 @@ def _progress() -> Progress:
             return Text(clean(task.description), no_wrap=True, overflow="ellipsis")
 
     console = Console(stderr=True, highlight=False, markup=False)
+    wide = console.width >= _WIDE
+    name = (
+        Column(width=min(max(_SHORTEST, longest), console.width // 2), no_wrap=True, overflow="ellipsis")
+        if wide
+        else None
+    )
     columns: list[progress.ProgressColumn] = [
-        Name(table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis", min_width=8)),
+        Name(table_column=name or Column(ratio=1, no_wrap=True, overflow="ellipsis", min_width=8)),
         progress.BarColumn(bar_width=max(6, min(40, console.width // 8))),
         progress.TextColumn("{task.percentage:>3.0f}%", markup=False),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(compact=True),
     ]
-    if console.width >= _WIDE:
+    if wide:
         columns.insert(3, progress.DownloadColumn())
     return progress.Progress(
-        *columns, console=console, transient=True, expand=True, redirect_stdout=sys.stdout.isatty()
+        *columns, console=console, transient=True, expand=not wide, redirect_stdout=sys.stdout.isatty()
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from .engine import Result, run
 from .failures import Code, Failure, code_of, words_for
 from .hash_cache import hashes_of
 from .local_files import Scan, scan
+from .output import human_size
 from .progress import view
 from .texts import clean
 from .transfers import Transfer
@@ -63,11 +66,12 @@ class Work:
         self.output, self.dry_run, self.jobs = session.output, dry_run, jobs
         self._retries = retries
         self.done, self.failed = 0, 0
+        self._counts, self._moved, self._began = Counter[str](), 0, time.monotonic()
         self._codes: set[Code] = set()
 
     def tell(self, kind: str, source: str = "", target: str = "", **more: Any) -> None:
         """Tell a step that is done, or that would be done."""
-        self.done += 1
+        self._count(kind, 1)
         if self.output.json:
             dry = {"dry_run": True} if self.dry_run else {}
             self.output.object({"transfer": kind, "source": source, "target": target, **more, **dry})
@@ -102,7 +106,8 @@ class Work:
             return
         with view(self.output, transfers) as shown:
             summary = run(transfers, shown, jobs=self.jobs, retries=self._retries, finished=finished)
-        self.done += summary.done
+        self._count(transfers[0].kind, summary.done)
+        self._moved += summary.moved
         self.failed += len(summary.failed)
         self._codes |= {code_of(result.value) for result in summary.failed}
         if summary.interrupted:
@@ -115,6 +120,10 @@ class Work:
             return False
         self.tell(kind, target=target)
         return True
+
+    def _count(self, kind: str, number: int) -> None:
+        self.done += number
+        self._counts[kind] += number
 
     def finish(self, nothing: str) -> None:
         """Say what came of everything.
@@ -130,6 +139,10 @@ class Work:
             raise Failure(f"{self.failed} failed, {self.done} done. {GO_ON}", code)
         if not self.done:
             self.output.say(nothing)
+        elif not self.dry_run:
+            size = f", {human_size(self._moved)}" if self._moved else ""
+            done = ", ".join(f"{number} {_VERBS[kind][1]}" for kind, number in self._counts.items() if number)
+            self.output.say(f"{done}{size} in {time.monotonic() - self._began:.1f} s")
 
     def read_folder(self, folder: Path) -> tuple[dict[str, str], Scan]:
         """Return the hash of each file of a folder, by its path, and all that was found. Only what has changed is read.
