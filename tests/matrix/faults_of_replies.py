@@ -15,7 +15,7 @@ from urllib.error import URLError
 from pymdc import Client, Timeout
 
 from ..hostile import Connection, Received, Script, Server, client_context, reply_bytes, server_context
-from .expected import Asked, Expected, Fails, Gives, OneOf, Refused
+from .expected import Asked, Expected, Fails, Gives, OneOf, Refused, what_was_asked
 from .modes import Fault, Moment, Scene
 
 __all__ = ["REPLIES", "bridge"]
@@ -26,6 +26,7 @@ CURT = Timeout(connect=20, read=0.15, write=0.15, pool=20, transfer=0.15, channe
 DRIP = Timeout(20, 20, 20, 20, 20, 20, total=0.3)
 REFUSAL = {"error": "Not authorized", "padding": "x" * 200}
 FINE = reply_bytes(200, json.dumps(REFUSAL), Content_Type="application/json")
+EARLY = reply_bytes(200, json.dumps(REFUSAL), Connection="close")  # whoever does not read on must say so
 HEAD, BODY = FINE.split(b"\r\n\r\n", 1)
 HEAD += b"\r\n\r\n"
 HTML = b"<html><h1>Bad Gateway</h1></html>"
@@ -126,7 +127,7 @@ def _waits_for_the_client(connection: Connection) -> None:
 
 
 def _replies_and_waits(connection: Connection) -> None:
-    connection.send(FINE)
+    connection.send(EARLY)
     _waits_for_the_client(connection)
 
 
@@ -134,7 +135,7 @@ def _asked(surplus: bytes) -> Made:
     """Reply with what was asked for, and then send more."""
 
     def answer(request: Received) -> bytes:
-        return reply_bytes(200, json.dumps({"you asked": request.method + request.target})) + surplus
+        return reply_bytes(200, json.dumps({"you asked": what_was_asked(request)})) + surplus
 
     def script(connection: Connection) -> None:
         while (request := connection.read_request()) is not None:
@@ -152,11 +153,14 @@ def _json(text: bytes | str) -> Made:
 
 
 def _chunked(body: bytes, closes: bool = True) -> Made:
-    data = reply_bytes(200, body, Transfer_Encoding="chunked")
+    headers = {"Connection": "close"} if closes else {}
+    data = reply_bytes(200, body, Transfer_Encoding="chunked", **headers)
     return (_once if closes else _each)(_sends(data))
 
 
 def _raw(text: str, closes: bool = True) -> Made:
+    if closes:  # said in the head: else another request of the same call may meet the close
+        text = text.replace("\n", "\nConnection: close\n", 1)
     data = text.replace("\n", "\r\n").encode("latin-1")
     return (_once if closes else _each)(_sends(data))
 
@@ -348,7 +352,7 @@ INTERIM = [
     _fault(
         "an interim reply without end", _once(_sends(b"HTTP/1.1 102 X\r\n"), _without_end(b"a: b\r\n" * 500)), NO_HTTP
     ),
-    _fault("a reply before the request", _once(_sends(FINE), _waits_for_the_client, read=False), Gives(REFUSAL)),
+    _fault("a reply before the request", _once(_sends(EARLY), _waits_for_the_client, read=False), Gives(REFUSAL)),
     _fault(
         "a reply within the request",
         _in_the_request(_replies_and_waits),
@@ -356,12 +360,12 @@ INTERIM = [
     ),
     _fault(
         "a reply before the request, and a close",
-        _once(_sends(FINE), read=False),
+        _once(_sends(EARLY), read=False),
         OneOf(Gives(REFUSAL), OneOf(RESET, Fails(RemoteDisconnected))),
     ),
     _fault(
         "HTML before the request",
-        _once(_sends(reply_bytes(413, HTML)), _waits_for_the_client, read=False),
+        _once(_sends(reply_bytes(413, HTML, Connection="close")), _waits_for_the_client, read=False),
         Refused(413, HTML),
     ),
 ]
