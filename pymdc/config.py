@@ -53,7 +53,8 @@ ORDER_SECONDS = 60.0
 each other."""
 
 TURN_SECONDS = 10.0
-"""How long a signed request then waits for the one before it, which may be stuck."""
+"""How long a signed request then waits for the one before it, which may be stuck. That one's own limit,
+`Timeout.read`, ends the wait as well where it is shorter."""
 
 POLL_SECONDS = 0.2
 """How often a waiting transfer looks whether it was cancelled. It must stop within a second."""

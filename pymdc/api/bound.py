@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, overload
 
 from ..core.base_client import BaseClient
 from ..core.delivery import Callback
+from ..core.handle import Handle
 from ..keypair import ECDSA as _ECDSA
 from ..rest import REST as _REST
 from .buckets import Bucket as _Bucket
@@ -49,6 +50,40 @@ class BoundAPI:
     def Files(self, bucket_id: str | Mapping[str, Any], key_pair: object) -> _Files:  # noqa: N802
         """Return a `pymdc.api.Files` of this client."""
         return _Files(bucket_id, key_pair, client=self._client)
+
+    @overload
+    def REST(
+        self,
+        method: str,
+        resource: str,
+        params: Mapping[str, Any] = {},
+        auth: object = (),
+        headers: Mapping[str, str] = {},
+        callback: None = None,
+    ) -> Any: ...
+
+    @overload
+    def REST(
+        self,
+        method: str,
+        resource: str,
+        params: Mapping[str, Any],
+        auth: object,
+        headers: Mapping[str, str],
+        callback: Callback,
+    ) -> Handle: ...
+
+    @overload
+    def REST(
+        self,
+        method: str,
+        resource: str,
+        params: Mapping[str, Any] = {},
+        auth: object = (),
+        headers: Mapping[str, str] = {},
+        *,
+        callback: Callback,
+    ) -> Handle: ...
 
     def REST(  # noqa: N802
         self,

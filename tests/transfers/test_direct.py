@@ -8,17 +8,20 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from http.client import BadStatusLine, IncompleteRead
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pymdc import Timeout, config
+from pymdc import Client, Timeout, config, unwrap
 from pymdc.core.job import Job
 from pymdc.errors import ChannelError
 from pymdc.transfers.direct import DirectDownloads
 from pymdc.transfers.shards import ShardBuffer
 
+from ..bridges import running_bridge
+from ..engines import shared_s3
 from ..farmers import Network, names_in
 from ..hostile import Connection, Script, Server, client_context, refusing_port, relay, reply_bytes, server_context
 
@@ -291,3 +294,22 @@ def test_an_interrupted_direct_download_is_cancelled_and_not_tried_by_the_channe
         assert handle.cancel()
         assert isinstance(handle.result(20), CancelledError)
         assert network.asked == []
+
+
+@pytest.mark.skipif(find_spec("nanio") is None, reason="needs the S3 server nanio, which is for Python 3.11 and later")
+def test_a_file_of_a_bridge_on_s3_comes_straight_from_there_by_presigned_urls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy in between sees who is asked for the shards: the S3 server, and no data channel."""
+    content = random.Random(4).randbytes(17 * 2**20)
+    store = shared_s3()
+    with running_bridge(tmp_path / "bridge", store=store.create("presigned")) as bridge, Client(bridge.url) as client:
+        files = bridge.bucket(client).files
+        stored = unwrap(files.upload(content, name="film"))
+        with Server(relay) as proxy:
+            monkeypatch.setenv("http_proxy", proxy.url)
+            assert unwrap(files.download(stored, path=tmp_path / "film"))["size"] == len(content)
+            assert {request.target for request in proxy.requests} == {f"127.0.0.1:{store.port}"}
+            assert len(proxy.requests) == 3
+    assert (tmp_path / "film").read_bytes() == content
+    assert names_in(tmp_path) == ["bridge", "film"]

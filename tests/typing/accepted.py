@@ -30,6 +30,8 @@ with pymdc.Client("http://127.0.0.1:6382", timeout=5) as client:
     print(narrowed(user.register()))
     handle: pymdc.Handle = user.register(callback=show)
     handle.join(5)
+    sent: pymdc.Handle = client.api.REST("GET", "/buckets", callback=show)
+    also_sent: pymdc.Handle = client.api.REST("GET", "/buckets", {}, user, {}, show)
     waiting: bool = handle.is_alive()
     stopped: bool = handle.cancel()
     activated: bool = pymdc.unwrap(user.activate("token"))["activated"]

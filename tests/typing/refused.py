@@ -26,6 +26,7 @@ bucket.files.download("hash", path="folder", exists="overwrite")  # refused: non
 user.register().join()  # refused: without a callback there is no handle
 user.register(callback=show)["id"]  # refused: with one there is no result
 user.register(callback=5)  # refused: no callable
+pymdc.Client("http://127.0.0.1:6382").api.REST("GET", "/", callback=show)["id"]  # refused: a handle is no result
 bucket.files.upload("a.txt", progress=lambda: None)  # refused: it is called with two numbers
 pymdc.unwrap(bucket.list())["storage"] + "GB"  # refused: a number
 pymdc.Client("http://127.0.0.1:6382", worker=4)  # refused: a misspelt setting
