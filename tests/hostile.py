@@ -231,7 +231,8 @@ def answering(answer: Callable[[Received], bytes]) -> Script:
 def relay(connection: Connection) -> None:
     """Be a proxy: `CONNECT` makes a tunnel, a request with a whole URL is passed on."""
     request = connection.read_head()
-    assert request is not None
+    if request is None:
+        return
     if request.method == "CONNECT":
         host, _, port = request.target.rpartition(":")
         head = b""

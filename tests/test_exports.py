@@ -92,7 +92,7 @@ EXPORTS = {
     "pymdc.core": [],
     "pymdc.transfers": [],
     "pymdc.core.addresses": ["connect"],
-    "pymdc.core.backend": ["Backend", "DisconnectedError", "is_sending", "sending_for"],
+    "pymdc.core.backend": ["Backend", "DisconnectedError", "close_opened", "is_sending", "sending_for"],
     "pymdc.core.curve": ["Signer", "Verifier"],
     "pymdc.core.endpoints": ["choose_endpoint", "parse_endpoint", "proxy_for", "warn_if_retired"],
     "pymdc.core.nonces": ["next_nonce"],

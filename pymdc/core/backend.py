@@ -21,7 +21,7 @@ from .job import Job
 from .network import Link, deadline, retry_until, start_tls, wait
 from .replies import ReplyStart
 
-__all__ = ["Backend", "DisconnectedError", "is_sending", "sending_for"]
+__all__ = ["Backend", "DisconnectedError", "close_opened", "is_sending", "sending_for"]
 
 _Options = typing.Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
@@ -42,17 +42,27 @@ def sending_for(job: Job, limit: float | None) -> Iterator[None]:
     Arguments:
         limit: how long a wait may take for which httpcore names no limit, in seconds.
     """
-    before = getattr(_current, "job", None), getattr(_current, "limit", None)
-    _current.job, _current.limit = job, limit
+    before = vars(_current).copy()
+    _current.job, _current.limit, _current.opened = job, limit, []
     try:
         yield
     finally:
-        _current.job, _current.limit = before
+        vars(_current).clear()
+        vars(_current).update(before)
 
 
 def is_sending() -> bool:
     """Tell whether this thread sends for a job."""
     return getattr(_current, "job", None) is not None
+
+
+def close_opened() -> None:
+    """Close the connections that this thread has opened for the job: the exchange has failed.
+
+    httpcore closes its own, except for one that a SOCKS proxy has refused or broken.
+    """
+    for stream in _current.opened:
+        stream.close()
 
 
 class Backend(httpcore.NetworkBackend):
@@ -68,7 +78,9 @@ class Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect. The last two arguments are httpcore's, and not used."""
         with _connecting():
-            return _Stream(connect(host, port, deadline(timeout), _current.job))
+            stream = _Stream(connect(host, port, deadline(timeout), _current.job))
+        _current.opened.append(stream)
+        return stream
 
 
 @contextmanager

@@ -24,7 +24,7 @@ import httpx
 
 from .. import config
 from ..errors import caused_by, os_error_under
-from .backend import Backend, DisconnectedError, is_sending, sending_for
+from .backend import Backend, DisconnectedError, close_opened, is_sending, sending_for
 from .endpoints import proxy_for
 from .job import Job
 from .replies import Content
@@ -143,15 +143,19 @@ class _Pool(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
-        response = self._pool.handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
+        try:
+            response = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
             )
-        )
+        except BaseException:
+            close_opened()
+            raise
         return _FinalResponse(
             response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
         )

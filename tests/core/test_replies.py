@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import gc
 import gzip
 import json
 import os
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymdc import config
-from pymdc.core import wire
+from pymdc.core import replies, wire
 from pymdc.core.replies import Content, ReplyStart, decoding_is_bounded
 
 MIB = 1024 * 1024
@@ -97,6 +99,35 @@ def test_json_that_would_take_far_more_memory_than_it_is_long_is_not_decoded(pie
     tracemalloc.stop()
     assert peak < 100 * MIB
     assert type(value) is HTTPException
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("[],", "{},", '{"a":1},', "[[[]]],", "1,", "1.5,", "12345,", '"ab",', '"\u0100\u0100",', '"\U0001f600a",'),
+        *('"abcdefgh",', '{"a":{"b":[]}},', '{"abc":"def"},', '{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6},', '{"%06x":1},'),
+    ],
+)
+def test_json_that_is_decoded_takes_at_most_sixteen_times_its_size(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many pieces as are taken, without what any JSON may take, among text as wide as it can be."""
+    monkeypatch.setattr(replies, "_FREE_BYTES", 0)
+    size = MIB // 2
+    pieces = [(piece % number if "%" in piece else piece).encode() for number in range(size // len(piece))]
+
+    def body(count: int) -> bytes:
+        content = b"".join(pieces[:count])
+        return b"[" + content + b'"\xf0\x9f\x98\x80' + b"x" * (size - len(content)) + b'"]'
+
+    most = bisect.bisect_left(range(len(pieces)), True, key=lambda count: not decoding_is_bounded(body(count + 1)))
+    assert most > 500
+    taken = body(most)
+    gc.collect()
+    tracemalloc.start()
+    value = json.loads(taken)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(value) == most + 1
+    assert peak <= 16 * len(taken) + MIB // 4
 
 
 def test_a_listing_of_very_many_files_is_decoded() -> None:

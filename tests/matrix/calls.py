@@ -45,12 +45,14 @@ class Call:
         method: that of the request which it makes; of a download, of those that it makes.
         make: makes it, given a client, a callback or `None`, and a folder of its own.
         transfer: "up", "down", or "".
+        asks: whether a transfer asks for its own token first.
     """
 
     name: str
     method: str
     make: Callable[[Client, Any, Path], Any]
     transfer: str = ""
+    asks: bool = False
 
 
 def _user(client: Client) -> Users:
@@ -114,6 +116,20 @@ _ALL = [
         "down",
     ),
     Call("Files.download to a path", "GET", _download_path, "down"),
+    Call(
+        "Files.upload without a token",
+        "POST",
+        lambda client, callback, _: _files(client).upload(b"abc", callback=callback),
+        "up",
+        asks=True,
+    ),
+    Call(
+        "Files.download without a token",
+        "POST",
+        lambda client, callback, _: _files(client).download(FILE_HASH, callback=callback),
+        "down",
+        asks=True,
+    ),
     Call("Files.pointers", "GET", lambda client, callback, _: _files(client).pointers(FILE_HASH, TOKEN, callback)),
     Call("Files.delete", "DELETE", lambda client, callback, _: _files(client).delete(FILE_HASH, callback)),
     _rest("GET", lambda client: PAIR),

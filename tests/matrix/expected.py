@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any, Protocol
 from urllib.error import HTTPError, URLError
 
@@ -49,13 +50,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Gives:
-    """A result. A download needs pointers, and takes nothing else but a refusal in words."""
+    """A result. A download needs pointers, a transfer without a token one, and both take a refusal in words."""
 
     result: Any
 
     def check(self, value: Any, call: Call, asked: list[Received]) -> None:
-        if call.transfer == "down" and not (isinstance(self.result, dict) and "error" in self.result):
-            assert type(value) is ChannelError, repr(value)
+        refusal = isinstance(self.result, dict) and "error" in self.result
+        if call.transfer and not refusal and (call.asks or call.transfer == "down"):
+            assert type(value) is (HTTPException if call.asks else ChannelError), repr(value)
             return
         assert type(value) is type(self.result), repr(value)[:500]
         assert value == self.result

@@ -7,7 +7,8 @@ import hashlib
 import random
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import Any
 from urllib.error import URLError
@@ -50,7 +51,7 @@ class Whole:
     """The file, whole."""
 
     def check(self, value: Any, call: Call, asked: list[Received]) -> None:
-        if call.name == "Files.download of bytes":
+        if call.name != "Files.download to a path":
             assert value == CONTENT
         else:
             assert (value["hash"], value["size"]) == (FILE_HASH, len(CONTENT)), value
@@ -69,13 +70,20 @@ class _Pointing(Network):
         return pointer
 
 
+@dataclass
+class _FarmersScene(Scene):
+    """A scene with farmers."""
+
+    network: Network = field(kw_only=True)
+
+
 @contextmanager
-def _network(moment: Moment, change: Callable[[dict[str, Any]], None], **settings: Any) -> Iterator[Scene]:
+def _network(moment: Moment, change: Callable[[dict[str, Any]], None], **settings: Any) -> Iterator[_FarmersScene]:
     with _Pointing(change, tls=moment.tls, timeout=moment.timeout, **settings) as network:
         network.store(CONTENT)
         network.bucket_tokens.add(TOKEN)
         try:
-            yield Scene(network.client, network.bridge_asked)
+            yield _FarmersScene(network.client, network.bridge_asked, network=network)
         finally:
             network.left.set()
 
@@ -93,6 +101,29 @@ def _farmer(name: str, answer: Answer, expected: Expected, earlier: bool = False
         only="down",
         **settings,
     )
+
+
+def _at_random(name: str, then: Answer, expected: Expected, **settings: Any) -> Fault:
+    """A farmer that sends a shard up to a byte that is drawn, and then does something else."""
+
+    def place(moment: Moment) -> AbstractContextManager[Scene]:
+        return _network(moment, _unchanged, answer=_after(moment.chance.random(), then))
+
+    return Fault(f"a farmer {name} somewhere in a shard", place, expected, only="down", **settings)
+
+
+def _now_and_then(name: str, bad: Answer, **settings: Any) -> Fault:
+    """A farmer that fails two of the shards that it is asked for, drawn, and is good at all others."""
+
+    @contextmanager
+    def place(moment: Moment) -> Iterator[Scene]:
+        with _network(moment, _unchanged) as scene:
+            answers: list[Answer | None] = [bad, bad, None, None]
+            moment.chance.shuffle(answers)
+            scene.network.answers = answers
+            yield scene
+
+    return Fault(f"a farmer {name} for two of four shards", place, Whole(), only="down", **settings)
 
 
 def _pointer(name: str, expected: Expected, **changes: Any) -> Fault:
@@ -261,6 +292,17 @@ FAULTS_OF_FARMERS = [
     _farmer("that says a number of many digits", _wise("9" * 5000), REFUSED),
 ]
 
+SOMEWHERE = [
+    _at_random("that drops the channel", Shard.drop, OneOf(CUT, RESET)),
+    _at_random("that is silent", _silently, LATE, timeout=CURT, stalls=True),
+    _at_random("that breaks the protocol", lambda shard: shard.raw(b"\xff" * 100), REFUSED),
+    _now_and_then("that refuses", lambda shard: shard.refuse("no such shard")),
+    _now_and_then("that drops the channel", Shard.drop),
+    _now_and_then("that falls silent", _after(0.5, _silently), timeout=CURT),
+    _now_and_then("that sends something else", _others),
+    _now_and_then("that closes at once", lambda shard: None),
+]
+
 POINTERS = [
     _pointer("without a channel", REFUSED, channel=None),
     _pointer("without a token", REFUSED, token=7),
@@ -323,4 +365,4 @@ STORES = [
     *_direct("whose head has no end", _endlessly(b"HTTP/1.1 200 X\r\n", b"a: b\r\n" * 500)),
 ]
 
-FARMERS = [*GOOD, *FAULTS_OF_FARMERS, *POINTERS, *CHANNELS, *STORES]
+FARMERS = [*GOOD, *FAULTS_OF_FARMERS, *SOMEWHERE, *POINTERS, *CHANNELS, *STORES]

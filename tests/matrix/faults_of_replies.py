@@ -18,7 +18,7 @@ from ..hostile import Connection, Received, Script, Server, client_context, repl
 from .expected import Asked, Expected, Fails, Gives, OneOf, Refused, what_was_asked
 from .modes import Fault, Moment, Scene
 
-__all__ = ["REPLIES", "bridge"]
+__all__ = ["FINE", "HTML", "REFUSAL", "REPLIES", "bridge"]
 
 Made = Callable[[random.Random], Script]
 

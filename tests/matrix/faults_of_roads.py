@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import functools
 import os
 import socket
 import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
@@ -17,9 +19,22 @@ import trustme
 
 from pymdc import Client, Timeout
 
-from ..hostile import HOST, Connection, Script, Server, client_context, full_backlog, refusing_port, reply_bytes
+from ..hostile import (
+    HOST,
+    Connection,
+    Script,
+    Server,
+    authority_pem,
+    client_context,
+    full_backlog,
+    refusing_port,
+    relay,
+    reply_bytes,
+    server_context,
+    socks_relay,
+)
 from .expected import Expected, Fails, Gives, Refused
-from .faults_of_replies import HTML, bridge
+from .faults_of_replies import FINE, HTML, REFUSAL, bridge
 from .modes import Fault, Moment, Scene
 
 __all__ = ["ROADS", "bad_context"]
@@ -121,18 +136,35 @@ NO_CONNECTION = [
 ]
 
 
-def _behind(script: Script | str, tls: bool) -> Callable[[Moment], AbstractContextManager[Scene]]:
-    """Go by way of a proxy that is like this, or that is at this address."""
+@functools.cache
+def _authority_file() -> str:
+    """Return the path of a file with the authority of this machine's certificates: a proxy's is verified by that."""
+    with tempfile.NamedTemporaryFile(suffix=".pem", delete=False) as file:
+        file.write(authority_pem())
+    atexit.register(os.unlink, file.name)
+    return file.name
+
+
+@contextmanager
+def _proxied(script: Script | str, tls: bool, scheme: str) -> Iterator[None]:
+    """Have the environment name a proxy that is like this, or that is at this address."""
+    with ExitStack() as stack:
+        url = script
+        if not isinstance(url, str):
+            context = server_context() if scheme == "https" else None
+            url = f"{scheme}://{HOST}:{stack.enter_context(Server(url, context=context)).port}"
+        named = {"https_proxy" if tls else "http_proxy": url, "no_proxy": "", "SSL_CERT_FILE": _authority_file()}
+        stack.enter_context(patch.dict(os.environ, named))
+        yield
+
+
+def _behind(script: Script | str, tls: bool, scheme: str = "http") -> Callable[[Moment], AbstractContextManager[Scene]]:
+    """Go by way of such a proxy to a bridge that is not there."""
 
     @contextmanager
     def place(moment: Moment) -> Iterator[Scene]:
-        with ExitStack() as stack:
-            url = script
-            if not isinstance(url, str):
-                url = stack.enter_context(Server(url)).url
-            proxies = {"https_proxy" if tls else "http_proxy": url, "no_proxy": ""}
-            stack.enter_context(patch.dict(os.environ, proxies))
-            yield stack.enter_context(_client(moment, "bridge.example.com"))
+        with _proxied(script, tls, scheme), _client(moment, "bridge.example.com") as scene:
+            yield scene
 
     return place
 
@@ -164,17 +196,54 @@ def _then_silent(connection: Connection) -> None:
 
 
 def _proxy(
-    name: str, script: Script | str, plain: Expected | None, secure: Expected | None, **settings: object
+    name: str,
+    script: Script | str,
+    plain: Expected | None,
+    secure: Expected | None,
+    scheme: str = "http",
+    **settings: object,
 ) -> list[Fault]:
     """Say what becomes of a call over plain HTTP, where a proxy's reply is taken for the bridge's, and over TLS."""
     return [
-        Fault(f"a proxy {name}", _behind(script, tls), expected, secure=(tls,), **settings)  # type: ignore[arg-type]
+        Fault(f"a {_KINDS[scheme]} {name}", _behind(script, tls, scheme), expected, secure=(tls,), **settings)  # type: ignore[arg-type]
         for tls, expected in ((False, plain), (True, secure))
         if expected is not None
     ]
 
 
+_KINDS = {"http": "proxy", "https": "proxy with TLS", "socks5": "SOCKS proxy"}
+
+
+def _through(scheme: str, what: str, script: Script, expected: Expected) -> list[Fault]:
+    """Go by way of a good proxy to a bridge that does this."""
+
+    @contextmanager
+    def place(moment: Moment) -> Iterator[Scene]:
+        good = socks_relay if scheme == "socks5" else relay
+        with _proxied(good, moment.tls, scheme), bridge(moment, script) as scene:
+            yield scene
+
+    return [Fault(f"a {_KINDS[scheme]}, and a bridge {what}", place, expected)]
+
+
+def _socks(
+    name: str, expected: Expected, *replies: bytes, end: Script | None = None, **settings: object
+) -> list[Fault]:
+    """Answer each message of a client with the next reply, and then close, or do something else."""
+
+    def script(connection: Connection) -> None:
+        for reply in replies:
+            connection.sock.recv(1 << 16)
+            connection.send(reply)
+        connection.sock.recv(1 << 16)
+        if end is not None:
+            end(connection)
+
+    return _proxy(name, script, expected, expected, "socks5", **settings)
+
+
 _READ = Timeout(connect=0.1, read=0.15, write=0.15, pool=20, transfer=0.15, channel=20)
+_PROXY_READ = Timeout(connect=0.5, read=0.15, write=0.15, pool=20, transfer=0.15, channel=20)  # it shakes hands first
 
 PROXIES = [
     *_proxy("that is not there", "http://127.0.0.1:1", REFUSED, REFUSED),
@@ -187,6 +256,35 @@ PROXIES = [
     *_proxy("that is no proxy", _saying(b"220 mail\r\n\r\n"), Fails(BadStatusLine), UNREACHABLE),
     *_proxy("that stalls", _stalling, Fails(TimeoutError), LATE, timeout=_READ, stalls=True),
     *_proxy("whose tunnel leads nowhere", _then_silent, None, LATE, timeout=SHORT, stalls=True),
+    *_proxy("that is not there", "https://127.0.0.1:1", REFUSED, REFUSED, "https"),
+    *_proxy("that asks for a login", _saying(reply_bytes(407, HTML)), Refused(407, HTML), UNREACHABLE, "https"),
+    *_proxy("that cannot", _saying(reply_bytes(502, HTML)), Refused(502, HTML), UNREACHABLE, "https"),
+    *_proxy("that closes", _saying(b""), Fails(RemoteDisconnected), UNREACHABLE, "https"),
+    *_proxy("that is no proxy", _saying(b"220 mail\r\n\r\n"), Fails(BadStatusLine), UNREACHABLE, "https"),
+    *_proxy("that stalls", _stalling, Fails(TimeoutError), LATE, "https", timeout=_PROXY_READ, stalls=True),
+    *_proxy("whose tunnel leads nowhere", _then_silent, None, LATE, "https", timeout=_PROXY_READ, stalls=True),
+    *_proxy("that is not there", "socks5://127.0.0.1:1", REFUSED, REFUSED, "socks5"),
+    *_proxy("without an address", "socks5://nowhere.invalid:1080", UNREACHABLE, UNREACHABLE, "socks5"),
+    *_socks("that closes", UNREACHABLE),
+    *_socks("that resets", UNREACHABLE, end=Connection.reset),
+    *_socks("that is no proxy", UNREACHABLE, b"220 mail\r\n"),
+    *_socks("that takes no login", UNREACHABLE, b"\x05\xff"),
+    *_socks("that asks for a login", UNREACHABLE, b"\x05\x02"),
+    *_socks("that cannot", UNREACHABLE, b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)),
+    *_socks("that closes later", UNREACHABLE, b"\x05\x00"),
+    *_socks("that is cut", UNREACHABLE, b"\x05\x00", b"\x05\x00\x00"),
+    *_socks("that stalls", LATE, end=Connection.wait, timeout=SHORT, stalls=True),
+    *_socks("that stalls later", LATE, b"\x05\x00", end=Connection.wait, timeout=SHORT, stalls=True),
+]
+
+TUNNELS = [
+    each
+    for scheme in ("http", "https", "socks5")
+    for each in (
+        *_through(scheme, "that answers", _saying(FINE), Gives(REFUSAL)),
+        *_through(scheme, "that closes", _saying(b""), Fails(RemoteDisconnected)),
+        *_through(scheme, "that is no bridge", _saying(b"220 mail\r\n\r\n"), Fails(BadStatusLine)),
+    )
 ]
 
 
@@ -213,4 +311,4 @@ REDIRECTS = [
     ),
 ]
 
-ROADS = [*NO_CONNECTION, *TLS, *PROXIES, *REDIRECTS]
+ROADS = [*NO_CONNECTION, *TLS, *PROXIES, *TUNNELS, *REDIRECTS]
