@@ -1,5 +1,7 @@
 """A bridge and a farmer that do what a script says: real sockets, threads, and none of the package's own code.
 
+The bridge answers as the recorded one in `tests/data/bridge-v0.6.6-http.json`, with its status codes: 500 for a token
+that is not valid, among others.
 The farmer behaves as the recorded ones in `tests/data/bridge-*-channel.json`: by default as v0.3.0, which refuses in
 words and then drops the connection; with `whole_as_in_v066` and `refusal=Shard.wait` as v0.6.6, which says nothing to a
 bad token; with `earlier=True` as v0.2.4, which speaks BinaryJS and answers anything else with close 1000.
@@ -100,7 +102,7 @@ def whole_as_in_v066(shard: Shard) -> None:
     shard.connection.send(_compact({"code": 200}))
 
 
-def _compact(value: dict[str, Any]) -> str:
+def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -196,22 +198,25 @@ class Network:
             self.spoil(connection, self._reply(request))
 
     def _reply(self, request: Received) -> bytes:
+        status, value = self._answer(request)
+        return reply_bytes(status, _compact(value), Content_Type="application/json; charset=utf-8")
+
+    def _answer(self, request: Received) -> tuple[int, Any]:
         last = request.path.rpartition("/")[2]
-        if request.method == "POST":
-            value: Any = {"token": self.token(), "operation": request.json["operation"]}
-        elif last == "files" and "x-signature" not in request.headers:
-            value = {"error": "No authentication strategy detected"}
-        elif last == "files":
-            value = [entry for entry, _ in self.files.values()]
-        elif request.headers.get("x-token") not in self.bucket_tokens:
-            value = {"error": "Invalid or expired token"}
-        else:
-            self.bucket_tokens.discard(request.headers["x-token"])
-            found = self.files.get(last)
-            value = (
-                [self._pointer(shard) for shard in found[1]] if found else {"error": "The requested file was not found"}
-            )
-        return reply_bytes(200, json.dumps(value))
+        if last in ("tokens", "files") and not {"x-signature", "authorization"} & set(request.headers):
+            return 401, {"error": "No authentication strategy detected"}
+        if last == "tokens":
+            token, expires = self.token(), "2016-04-30T12:05:00.000Z"
+            operation = request.json["operation"]
+            return 200, {"bucket": BUCKET, "operation": operation, "expires": expires, "token": token, "id": token}
+        if last == "files":
+            return 200, [entry for entry, _ in self.files.values()]
+        if request.headers.get("x-token") not in self.bucket_tokens:
+            return 500, {"error": "Invalid or expired token"}
+        self.bucket_tokens.discard(request.headers["x-token"])
+        if last not in self.files:
+            return 404, {"error": "The requested file was not found"}
+        return 200, [self._pointer(shard) for shard in self.files[last][1]]
 
     def _pointer(self, shard: str) -> dict[str, str]:
         token = f"channel-token-{next(self._numbers)}"
