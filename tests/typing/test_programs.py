@@ -78,7 +78,7 @@ def editable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=300)
-    command = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "-q", "-e", source]
+    command = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "-q", "-e", str(source)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if "No matching distribution" in done.stderr:
         pytest.skip("needs a package index")
