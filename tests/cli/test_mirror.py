@@ -210,3 +210,9 @@ def test_a_manifest_is_never_half_there(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(tmp_path / "file", {1: object()})
     assert tree(tmp_path) == {"file": b"1"}
+
+
+def test_a_mirror_that_ended_at_its_beginning_goes_on(old: Person, tmp_path: Path) -> None:
+    (tmp_path / "mirror" / "buckets").mkdir(parents=True)
+    old.types("mirror", "storj://", tmp_path / "mirror")
+    assert (tmp_path / "mirror" / "mirror.json").exists()

@@ -195,3 +195,18 @@ def test_delete_does_not_empty_the_other_side(person: Person, bucket: Bucket, fo
     (tmp_path / "none").mkdir()
     ran = person.types("sync", tmp_path / "none", "storj://photos", "--delete", code=2)
     assert "has no files" in ran.stderr
+
+
+def test_a_copy_is_not_written_through_a_link_either(person: Person, bucket: Bucket, tmp_path: Path) -> None:
+    person.types("sync", plant(tmp_path / "two", {"a": b"one", "b": b"one"}), "storj://photos/", "--quiet")
+    back = plant(tmp_path / "back", {"c": b"mine"})
+    (back / "b").symlink_to(back / "c")
+    person.types("sync", "storj://photos/", back, "--quiet", "--dry-run")
+    person.types("sync", "storj://photos/", back, code=7)
+    assert tree(back) == {"a": b"one", "b": b"mine", "c": b"mine"}
+
+
+def test_names_that_the_bridge_refuses_are_told(person: Person, bucket: Bucket, tmp_path: Path) -> None:
+    unwrap(bucket.patch({"storage": 0}))
+    folder = plant(tmp_path / "two", {"a": b"", "b": b""})
+    assert ".pymdc-names.json: " in person.types("sync", folder, "storj://photos/", code=7).stderr
