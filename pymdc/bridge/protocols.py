@@ -53,7 +53,8 @@ class Http(HttpToolsProtocol):
         self._opened.cannot_close(self._address, self)
         self._reader.is_gone()
         super().connection_lost(exc)
-        self.transport.close()  # uvicorn does not after a reset, and Python 3.10 warns of that
+        self._unset_keepalive_if_required()  # uvicorn does not after a reset
+        self.transport.close()  # nor this, and Python 3.10 warns of that
 
     @property
     def idle(self) -> bool:

@@ -8,6 +8,7 @@ import inspect
 import json
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,22 @@ def narrow(bridge: Running, size: int = 4096) -> Iterator[socket.socket]:
         connection.settimeout(30)
         connection.connect(("127.0.0.1", bridge.settings.port))
         yield connection
+
+
+def test_a_connection_that_was_reset_is_forgotten_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever waits for its client, or for its next request, ends with it: a late look would find no socket."""
+    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
+    with running(tmp_path) as bridge:
+        with connected(bridge) as connection:
+            connection.sendall(GET + b"\r\n")
+            assert read_reply(connection)[0] == 200
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.6)  # longer than both
+        assert bridge.http.get("/health").status_code == 200
+    assert "Exception in callback" not in caplog.text
 
 
 def test_when_connections_run_out_idle_ones_go_first(tmp_path: Path) -> None:
