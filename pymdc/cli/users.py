@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .operation import explained, opened
+from .output import Column, Output
 
 if TYPE_CHECKING:
     from ..bridge.store import Account, Accounts
@@ -29,10 +30,22 @@ def users() -> None:
 @users.command("list")
 @click.pass_obj
 def list_users(options: dict[str, Any]) -> None:
-    """List accounts: e-mail, state, day of registration, buckets, bytes stored, with tabs between."""
+    """List accounts: e-mail, state, day of registration, buckets, bytes stored. In a pipe, with tabs between."""
+    columns = ["e-mail", "state", "registered", "buckets", Column("stored", size=True)]
     with opened(options) as (_, store):
-        for account in store.accounts.all():
-            click.echo(f"{account.email}\t{account.state}\t{_day(account)}\t{account.buckets}\t{account.stored}")
+        Output().rows(
+            (
+                {
+                    "e-mail": account.email,
+                    "state": account.state,
+                    "registered": _day(account),
+                    "buckets": account.buckets,
+                    "stored": account.stored,
+                }
+                for account in store.accounts.all()
+            ),
+            columns,
+        )
 
 
 @users.command()
