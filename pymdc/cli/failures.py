@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
@@ -165,7 +164,7 @@ def ended() -> Iterator[None]:
 
 def _nowhere() -> TextIO:
     """Return a stream that keeps nothing: the shell has closed the real one (`>&-`), and Python has `None` for it."""
-    return Path(os.devnull).open("w", encoding="utf-8")
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - pathlib takes as long to load as all of the help
 
 
 def _told(message: str, code: int) -> int:

@@ -271,9 +271,15 @@ def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def interrupt_and_wait() -> None:
+    """Ctrl+C, and time for it: else a download on a fast machine is done before it is cancelled."""
+    interrupt()
+    time.sleep(0.5)
+
+
 def test_ctrl_c_ends_what_is_under_way_and_keeps_what_has_come(bucket: BucketFiles, tmp_path: Path) -> None:
     stored = unwrap(bucket.files.upload(os.urandom(60_000_000), name="film"))
-    once = iter([interrupt])
+    once = iter([interrupt_and_wait])
     view = Recorded(lambda done: next(once, int)() if done > 30_000_000 else None)
     download = Download(bucket, stored, tmp_path / "film")
     waiting = [Download(bucket, stored, tmp_path / str(number)) for number in range(20)]

@@ -54,7 +54,7 @@ def test_every_button_has_a_letter_and_tab_goes_from_one_to_the_next(
     toolkit: str, home: Path, usual: Screen, account: Account
 ) -> None:
     with using(toolkit, usual, home, account.url, f"{toolkit}-keys") as person:
-        assert person.see()["focus"] == "email"
+        person.wait(lambda seen: seen["focus"] == "email")
         assert tabs(person, 6) == ["password", "sign_in", "register", "link", "activate", "email"]
         person.screen.key("alt+p")
         person.wait(lambda seen: seen["focus"] == "password")
