@@ -31,7 +31,7 @@ def users() -> None:
 @click.pass_obj
 def list_users(options: dict[str, Any]) -> None:
     """List accounts: e-mail, state, day of registration, buckets, bytes stored. In a pipe, with tabs between."""
-    columns = ["e-mail", "state", "registered", "buckets", Column("stored", size=True)]
+    columns = [*map(Column, ("e-mail", "state", "registered", "buckets")), Column("stored", size=True)]
     with opened(options) as (_, store):
         Output().rows(
             (
