@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 import pymdc
 from pymdc.__main__ import main
+from pymdc.bridge import server
 from pymdc.cli.extras import needs_bridge
 from pymdc.cli.main import COMMANDS, cli
 
@@ -62,6 +64,13 @@ def test_without_the_cli_extra_one_line_says_what_to_install(monkeypatch: pytest
 
 
 def test_a_defect_of_the_command_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymdc.cli.groups", None)
+    monkeypatch.delitem(sys.modules, "pymdc.cli.main")
+    with pytest.raises(ModuleNotFoundError):
+        main()
+
+
+def test_a_defect_of_one_command_is_not_taken_for_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymdc.cli.quickstart", None)
     ran = CliRunner().invoke(cli, ["quickstart"])
     assert ran.exit_code == 1
@@ -115,3 +124,17 @@ def test_the_help_loads_click_and_hardly_anything_else() -> None:
     assert others <= {"bz2", "click", "compression", "fnmatch", "importlib", "locale", "lzma"} | {
         *("runpy", "shutil", "textwrap", "zlib")
     }
+
+
+def test_a_bridge_that_has_started_says_what_to_do_next_and_how_to_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it does so as a process as well is shown where its examples run."""
+
+    def serve(_settings: object, tell: Callable[[str], None], _read: object) -> None:
+        tell("Data is kept in a folder.")
+        tell("export STORJ_BRIDGE=http://127.0.0.1:6382")
+
+    monkeypatch.setattr(server, "serve", serve)
+    written = CliRunner().invoke(cli, ["bridge"]).output.splitlines()
+    assert written[:2] == ["Data is kept in a folder.", "export STORJ_BRIDGE=http://127.0.0.1:6382"]
+    assert "pymdc register EMAIL" in written[2]
+    assert "Ctrl+C" in written[3]

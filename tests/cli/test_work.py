@@ -10,13 +10,17 @@ from pathlib import Path
 import click
 import pytest
 
+from pymdc.api import Bucket
 from pymdc.cli import work as work_module
+from pymdc.cli.engine import Summary
 from pymdc.cli.failures import Code, Failure
 from pymdc.cli.local_files import scan
 from pymdc.cli.local_steps import check_target, copy_file, delete_files, place_for, tidy
 from pymdc.cli.main import cli
 from pymdc.cli.session import Session
+from pymdc.cli.transfers import BucketFiles, Removal
 from pymdc.cli.work import Work, entries_of, interruptible
+from pymdc.keypair import ECDSA
 
 from .people import plant, tree
 
@@ -36,6 +40,21 @@ def test_after_ctrl_c_it_says_how_to_go_on() -> None:
     with pytest.raises(Failure, match="run the same command again") as caught, interruptible():
         raise KeyboardInterrupt
     assert caught.value.exit_code == Code.INTERRUPTED
+
+
+def test_transfers_that_were_interrupted_end_with_the_code_of_ctrl_c(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_module, "run", lambda *_, **__: Summary(total=3, done=1, interrupted=True))
+    with pytest.raises(Failure, match="1 of 3 files are done") as caught:
+        work.transfer([Removal(BucketFiles("photos", Bucket({"id": "a" * 24}, ECDSA()).files), {"hash": HASH})])
+    assert caught.value.exit_code == Code.INTERRUPTED
+
+
+def test_a_call_that_failed_is_told_in_words(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not work.told("key", "the key", {"error": "Key is registered"})
+    assert capsys.readouterr().err.startswith("the key: ")
+    assert work.failed == 1
 
 
 def test_a_folder_that_is_gone_is_one_line(work: Work, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_on_a_terminal_each_file_has_a_bar_and_the_whole_has_one(
     bucket = holder.bucket("photos")
     files = ["a.jpg", "b [red]c.jpg", "l" * 220 + ".jpg", "שלום.jpg", "e\x1b]0;evil\x07\x1b[2J\u202egpj.exe"]
     holder.written(**{name: (b"%d" % number) * MANY for number, name in enumerate(files)})
-    slow = valve(up=400_000)
+    slow = valve(up=4_000_000)
     command = ["cp", "--jobs", "5", *files, "storj://photos/"]
     terminal = Terminal(holder, *command, columns=columns, variables={"STORJ_BRIDGE": slow.url})
     terminal.until("[1-9][0-9]?%")
