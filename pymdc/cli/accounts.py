@@ -11,6 +11,7 @@ import click
 from .failures import Code, Failure, checked
 from .passwords import asks_password
 from .private_keys import FILE, KEYRING
+from .replies import entries, entry
 from .session import Session, common_options, pass_session
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def register(session: Session, email: str, password: Callable[[], str]) -> None:
     from .profiles import Profile
 
     check_profile_is_free(session, email)
-    made = checked(session.user(password(), email).register())
+    made = entry(session.user(password(), email).register())
     session.profiles.save(session.profile or Profile(session.profile_name, session.bridge.url, email))
     session.output.say(f"{email} is registered at {session.bridge.url}. The bridge mails a link. Next:")
     session.output.say("  pymdc activate LINK")
@@ -55,7 +56,7 @@ def activate(session: Session, link: str) -> None:
     if found and session.bridge.source == "default":
         session.use_bridge(found[1])  # whoever has the link knows the bridge
     try:
-        made = checked(Users(session.email or "", client=session.client).activate(link))
+        made = entry(Users(session.email or "", client=session.client).activate(link))
     except ValueError as error:
         raise Failure(str(error), Code.USAGE) from error
     email = str(made.get("email", "EMAIL"))
@@ -84,7 +85,7 @@ def login(session: Session, email: str | None, keyring: bool, password: Callable
     check_profile_is_free(session, email)
     before = session.profile
     user, pair = session.user(password(), email), ECDSA()
-    made = checked(Keys(user).create(pair))
+    made = entry(Keys(user).create(pair), "key")
     kept_in = KEYRING if keyring else FILE
     profile = Profile(session.profile_name, session.bridge.url, email, pair.get_public_key(), kept_in)
     try:
@@ -129,11 +130,11 @@ def whoami(session: Session) -> None:
     from ..api import ECDSA, Keys
 
     credentials = session.credentials
-    keys = checked(Keys(credentials, client=session.client).list())
+    keys = entries(Keys(credentials, client=session.client).list(), "key")
     own = credentials.get_public_key() if isinstance(credentials, ECDSA) else None
     session.output.record(
         {
-            "email": str(keys[0]["user"]) if keys else session.email,
+            "email": str(keys[0].get("user", session.email)) if keys else session.email,
             "bridge": session.bridge.url,
             "named_by": session.bridge.source,
             "profile": session.profile_name if own else None,

@@ -11,6 +11,7 @@ from .completions import complete_bucket
 from .failures import Code, Failure, checked
 from .lookups import find_bucket, list_files
 from .questions import agree
+from .replies import entry, keys_of, list_buckets
 from .selection import address_of
 from .session import Session, common_options, pass_session
 from .texts import clean
@@ -36,11 +37,11 @@ def mb(session: Session, name: str, storage: int, transfer: int, another: bool) 
     if not name:
         raise Failure("a bucket needs a name: pymdc mb NAME", Code.USAGE)
     buckets = Buckets(session.credentials, client=session.client)
-    same = [each["id"] for each in checked(buckets.list()) if each["name"] == name]
+    same = [each["id"] for each in list_buckets(session) if each["name"] == name]
     if same and not another:
         words = f"there is a bucket {name} already: {', '.join(same)}. To make one more, known by its id: --another"
         raise Failure(words, Code.REFUSED)
-    made = checked(buckets.create(name, storage, transfer, _own_keys(session)))
+    made = entry(buckets.create(name, storage, transfer, _own_keys(session)), "id")
     if session.output.json:
         session.output.object(made)
     else:
@@ -102,10 +103,10 @@ def grant(session: Session, bucket: str, key: str) -> None:
     """Let the holder of a public key ask for tokens of a bucket: to store files in it and to fetch them."""
     found = find_bucket(session, _bucket_of(bucket))
     point = _point(key)
-    if any(_is(each, point) for each in found["pubkeys"]):
+    if any(_is(each, point) for each in keys_of(found)):
         session.output.say("This key may use the bucket already.")
         return
-    _change(session, found, {"pubkeys": [*found["pubkeys"], key]})
+    _change(session, found, {"pubkeys": [*keys_of(found), key]})
 
 
 @bucket.command()
@@ -117,8 +118,8 @@ def revoke(session: Session, bucket: str, key: str) -> None:
     """Take from a public key what `grant` gave it."""
     found = find_bucket(session, _bucket_of(bucket))
     point = _point(key)
-    left = [each for each in found["pubkeys"] if not _is(each, point)]
-    if len(left) == len(found["pubkeys"]):
+    left = [each for each in keys_of(found) if not _is(each, point)]
+    if len(left) == len(keys_of(found)):
         raise Failure(f"the bucket {found['name']} does not know this key", Code.NOT_FOUND)
     _change(session, found, {"pubkeys": left})
 
@@ -142,7 +143,7 @@ def _api(session: Session, found: dict[str, Any]) -> Any:
 
 
 def _change(session: Session, found: dict[str, Any], changes: dict[str, Any]) -> None:
-    session.output.record(checked(_api(session, found).patch(changes)))
+    session.output.record(entry(_api(session, found).patch(changes)))
 
 
 def _own_keys(session: Session) -> list[Any]:

@@ -70,10 +70,10 @@ def _buckets(context: click.Context, incomplete: str) -> list[CompletionItem[Any
 
 def _keys(context: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
     from ..api import Keys
-    from .failures import checked
+    from .replies import entries
 
     with _session(context) as session:
-        known = checked(Keys(session.credentials, client=session.client).list())
+        known = entries(Keys(session.credentials, client=session.client).list(), "key")
     return _items(each["key"] for each in known if each["key"].startswith(incomplete.lower()))
 
 
@@ -96,11 +96,10 @@ def _session(context: click.Context) -> Iterator[Session]:
 
 def _bucket_names(context: click.Context, beginning: str) -> list[str]:
     """Return the buckets whose names begin so, as a shell can read them; by their ids, where several have one name."""
-    from ..api import Buckets
-    from .failures import checked
+    from .replies import list_buckets
 
     with _session(context) as session:
-        buckets = checked(Buckets(session.credentials, client=session.client).list())
+        buckets = list_buckets(session)
     names = [bucket["name"] for bucket in buckets]
     words = (bucket["name"] if names.count(bucket["name"]) == 1 else bucket["id"] for bucket in buckets)
     return sorted(_escaped(word).replace("/", "%2F") for word in words if word.startswith(beginning))

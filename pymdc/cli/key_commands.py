@@ -12,6 +12,7 @@ from .completions import complete_key
 from .failures import Code, Failure, checked
 from .output import Column
 from .private_keys import FILE, KEYRING, write_private
+from .replies import entries, entry
 from .session import Session, common_options, pass_session
 
 __all__ = ["keys"]
@@ -48,7 +49,7 @@ def add(session: Session, key: str) -> None:
         pair = ECDSA(key)
     except ValueError as error:
         raise Failure(str(error), Code.USAGE) from error
-    made = checked(Keys(session.credentials, client=session.client).create(pair))
+    made = entry(Keys(session.credentials, client=session.client).create(pair), "key")
     session.output.say(f"The key {made['key']} is registered.")
     if session.output.json:
         session.output.object(made)
@@ -63,7 +64,7 @@ def rm(session: Session, key: str) -> None:
     from ..api import Keys
 
     there = Keys(session.credentials, client=session.client)
-    known = [str(each["key"]) for each in checked(there.list())]
+    known = [each["key"] for each in entries(there.list(), "key")]
     found = [each for each in known if each == key.lower() or (len(key) >= _SHORTEST and each.startswith(key.lower()))]
     if not found:
         raise Failure(f"the account has no key {key}. To see all: pymdc keys", Code.NOT_FOUND)
@@ -115,8 +116,10 @@ def import_key(session: Session, file: Any, keyring: bool) -> None:
         pair = ECDSA(None, file.read(1024).strip())
     except ValueError as error:
         raise Failure(f"{file.name} holds no private key: {error}", Code.USAGE) from error
-    known = checked(Keys(pair, client=session.client).list())
-    email = str(known[0]["user"])  # the bridge has accepted the signature, so the account has this key at least
+    known = entries(Keys(pair, client=session.client).list(), "key", "user")
+    if not known:
+        raise Failure("the bridge does not tell whose key it is. Log in: pymdc login EMAIL", Code.NETWORK)
+    email = known[0]["user"]  # the bridge has accepted the signature, so the account has this key at least
     check_profile_is_free(session, email)
     kept_in = KEYRING if keyring else FILE
     profile = Profile(session.profile_name, session.bridge.url, email, pair.get_public_key(), kept_in)
@@ -127,7 +130,7 @@ def import_key(session: Session, file: Any, keyring: bool) -> None:
 def _list(session: Session) -> None:
     from ..api import Keys
 
-    known = checked(Keys(session.credentials, client=session.client).list())
+    known = entries(Keys(session.credentials, client=session.client).list(), "key")
     own = session.profile.public_key if session.profile is not None else ""
     rows = [{**each, "this_profile": each["key"] == own} for each in known]
     session.output.rows(rows, [Column("key", keep=True), Column("this_profile", "this profile")])

@@ -10,10 +10,11 @@ import click
 
 from .addresses import Address
 from .completions import complete_address, complete_bucket
-from .failures import Code, Failure, checked
+from .failures import Code, Failure
 from .lookups import find_bucket, list_files
 from .names import readable_name
 from .output import Column
+from .replies import entry, list_buckets
 from .selection import Shelf, address_of, in_folder, open_bucket, select
 from .session import Session, common_options, pass_session
 from .sizes import SIZE
@@ -32,7 +33,7 @@ def ls(session: Session, address: str | None, long: bool) -> None:
     if address is None or address_of(address) == Address(""):
         columns = [Column("name", "Name"), Column("id", "Id", keep=True)]
         more = [Column("storage", "GB"), Column("transfer", "Transfer GB"), Column("created", "Created")]
-        session.output.rows(_buckets(session), columns + more * long)
+        session.output.rows(list_buckets(session), columns + more * long)
         return
     columns = [Column("size", "Size", size=True), Column("name", "Name", keep=long)]
     more = [Column("mimetype", "Type"), Column("hash", "Hash", keep=True)]
@@ -120,19 +121,13 @@ def token(session: Session, bucket: str, operation: str) -> None:
     if address.name:
         raise Failure(f"a token is for a bucket: write {Address(address.bucket)}", Code.USAGE)
     about = find_bucket(session, address.bucket)
-    given = checked(open_bucket(session, about, address.bucket).files.token("PUSH" if operation == "push" else "PULL"))
+    asked = open_bucket(session, about, address.bucket).files.token("PUSH" if operation == "push" else "PULL")
+    given = entry(asked, "token")
     if session.output.json:
         session.output.object(given)
     else:
         click.echo(clean(given["token"]))
     session.output.say(f"It serves once, until {given.get('expires')}.")
-
-
-def _buckets(session: Session) -> list[dict[str, Any]]:
-    from ..api import Buckets
-
-    buckets: list[dict[str, Any]] = checked(Buckets(session.credentials, client=session.client).list())
-    return buckets
 
 
 def _files(shelf: Shelf, address: Address) -> list[dict[str, Any]]:
@@ -148,7 +143,7 @@ def _each(session: Session, addresses: tuple[str, ...]) -> Iterator[tuple[Addres
     for address in map(address_of, addresses):
         yield address, _files(shelf, address)
     if not addresses:
-        buckets = _buckets(session)
+        buckets = list_buckets(session)
         names = [bucket["name"] for bucket in buckets]
         for bucket in buckets:
             plain = names.count(bucket["name"]) == 1 and bucket["name"]

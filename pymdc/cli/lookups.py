@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .failures import Code, Failure, checked
+from .failures import Code, Failure
+from .replies import list_buckets, list_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -21,11 +22,9 @@ def find_bucket(session: Session, text: str) -> dict[str, Any]:
     Raises:
         Failure: there is none, or there are several of this name.
     """
-    from ..api import Buckets
-
     if not text:
         raise Failure("no bucket is named: write storj://BUCKET/", Code.USAGE)
-    buckets = checked(Buckets(session.credentials, client=session.client).list())
+    buckets = list_buckets(session)
     found = [bucket for bucket in buckets if bucket["id"] == text.lower()]
     found = found or [bucket for bucket in buckets if bucket["name"] == text]
     if not found:
@@ -41,7 +40,7 @@ def list_files(session: Session, bucket: Mapping[str, Any]) -> list[dict[str, An
     """
     from ..api import Files
 
-    files = checked(Files(bucket, session.credentials, client=session.client).list())
+    files = list_of(Files(bucket, session.credentials, client=session.client).list())
     return [file for file in files if isinstance(file, dict) and isinstance(file.get("hash"), str)]
 
 

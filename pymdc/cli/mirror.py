@@ -9,11 +9,12 @@ import click
 
 from .addresses import SCHEME, is_address, parse_address
 from .completions import complete_path_or_address
-from .failures import Code, Failure, checked
+from .failures import Code, Failure
 from .local_files import Scan, folds_case
 from .local_steps import check_target, delete_files, place_for, tidy
 from .lookups import list_files
 from .mirror_manifest import BUCKETS, Kept, Manifest, check_mirror, folder_names
+from .replies import list_buckets, list_of
 from .running import transfer_options
 from .session import common_options, pass_session
 from .transfers import BucketFiles, Download
@@ -91,11 +92,10 @@ def _save(session: Session, folder: Path, work: Work, delete: bool) -> None:
 
 def _listed(session: Session, *, fold: bool) -> Manifest:
     """Ask the bridge for all that it tells of the account."""
-    from ..api import Buckets, Keys
+    from ..api import Keys
 
-    credentials, client = session.credentials, session.client
-    keys = checked(Keys(credentials, client=client).list())
-    buckets: list[dict[str, Any]] = checked(Buckets(credentials, client=client).list())
+    keys = list_of(Keys(session.credentials, client=session.client).list())
+    buckets = list_buckets(session)
     kept = [
         Kept.of(name, bucket, list_files(session, bucket), fold=fold)
         for name, bucket in zip(folder_names(buckets), buckets, strict=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .addresses import format_address
-from .failures import checked
 from .lookups import list_files
 from .mirror_manifest import BUCKETS, Kept, Manifest, read_json, write_json
+from .replies import entries, entry, list_buckets
 from .transfers import BucketFiles, Upload, sendable
 from .work import Work, entries_of
 
@@ -49,7 +49,7 @@ def _add_keys(session: Session, manifest: Manifest, work: Work) -> None:
     from ..api import Keys
 
     mine = Keys(session.credentials, client=session.client)
-    there = {each["key"] for each in checked(mine.list())}
+    there = {each["key"] for each in entries(mine.list(), "key")}
     named = [each.get("key") for each in manifest.keys if isinstance(each, dict)]
     for key in [each for each in named if isinstance(each, str) and each not in there]:
         _add(mine, key, work)
@@ -78,7 +78,7 @@ class _Record:
 
         self._session, self._path, self._dry_run = session, folder / "restored.json", dry_run
         self._mine = Buckets(session.credentials, client=session.client)
-        self._there: dict[str, dict[str, Any]] = {each["id"]: each for each in checked(self._mine.list())}
+        self._there: dict[str, dict[str, Any]] = {each["id"]: each for each in list_buckets(session)}
         self._all = read_json(self._path) if self._path.exists() else {}
         account = f"{session.bridge.url} {session.email or ''}"
         self._made = self._all.setdefault(account, {"before": sorted(self._there), "buckets": {}})
@@ -113,7 +113,7 @@ class _Record:
         except (LookupError, TypeError, ValueError) as error:  # the file may hold anything
             work.problem(address, f"what mirror.json tells of it is no bucket: {error}")
             return None
-        return value if work.told("creation", address, value) else None
+        return entry(value, "id") if work.told("creation", address, value) else None
 
     def _write(self) -> None:
         if not self._dry_run:
@@ -132,7 +132,7 @@ def _uploads(
     """Return the uploads that a bucket lacks."""
     from ..api import Files
 
-    at = BucketFiles(str(bucket["name"]), Files(bucket["id"], session.credentials, client=session.client))
+    at = BucketFiles(str(bucket.get("name")), Files(bucket["id"], session.credentials, client=session.client))
     listing = [] if bucket["id"] == _NO_BUCKET else entries_of(list_files(session, bucket))
     there = {entry["hash"]: entry for entry in listing}
     uploads = []
