@@ -36,7 +36,7 @@ def completion(session: Session, shell: str | None, install: bool) -> None:
     try:
         changed = _install(shell, script)
     except OSError as error:
-        raise Failure(f"{error.filename} cannot be written: {error.strerror}") from error
+        raise Failure(f"{error.filename or 'the script'} cannot be written: {error.strerror}") from error
     session.output.say(f"Written: {', '.join(map(str, changed))}. It holds for shells that start from now on.")
 
 
@@ -66,7 +66,7 @@ def _install(shell: str, script: str) -> list[Path]:
     path.write_text(script, encoding="utf-8")
     start = Path.home() / (".bashrc" if shell == "bash" else ".zshrc")
     line = f'[ -r "{path}" ] && . "{path}"  # pymdc completion'
-    before = start.read_text(encoding="utf-8") if start.exists() else ""
+    before = start.read_text(encoding="utf-8", errors="replace") if start.exists() else ""
     if line in before.splitlines():
         return [path]
     with start.open("a", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from .failures import Code, Failure, checked, code_of, words_for
+from .replies import entry
 
 if TYPE_CHECKING:
     from ..api import ECDSA, Users
@@ -82,7 +83,9 @@ def _bridge(session: Session) -> Finding:
     try:
         bridge = session.bridge
     except Failure as failure:
-        raise _ended("bridge", failure.message, "Write it like http://127.0.0.1:6382", Code.USAGE) from failure
+        code = Code(failure.exit_code)
+        remedy = "Write it like http://127.0.0.1:6382" if code is Code.USAGE else ""  # else the message says it
+        raise _ended("bridge", failure.message, remedy, code) from failure
     if bridge.source == "default":
         words = f"{bridge.url}, since nothing names another one; it was retired"
         raise _ended("bridge", words, "Name one: --bridge URL, STORJ_BRIDGE=URL or pymdc login EMAIL", Code.USAGE)
@@ -254,10 +257,10 @@ def _transfer(session: Session) -> Finding:
 
     content = os.urandom(_BYTES)
     try:
-        made = checked(Buckets(session.credentials, client=session.client).create("pymdc doctor", 1, 1, []))
+        made = entry(Buckets(session.credentials, client=session.client).create("pymdc doctor", 1, 1, []), "id")
         bucket = Bucket(made, session.credentials, client=session.client)
         try:
-            sent = checked(bucket.files.upload(content, name="pymdc doctor"))
+            sent = entry(bucket.files.upload(content, name="pymdc doctor"), "hash")
             came = checked(bucket.files.download(sent["hash"]))
             checked(bucket.files.delete(sent["hash"]))
         finally:

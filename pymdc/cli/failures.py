@@ -160,6 +160,10 @@ def ended() -> Iterator[None]:
         raise SystemExit(_told(error.format_message(), error.exit_code)) from None
     except (click.Abort, KeyboardInterrupt) as error:
         raise SystemExit(_aborted(error)) from None
+    except OSError as error:  # such as a full disk below standard output
+        leave_pipe()
+        words = f"the output cannot be written: {error.strerror or error}"
+        raise SystemExit(_told(words, Code.OTHER)) from None
 
 
 def _nowhere() -> TextIO:

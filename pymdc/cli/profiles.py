@@ -185,11 +185,14 @@ class Profiles:
 
     def _read(self) -> Any:
         try:
-            return tomlkit.parse(self.path.read_text(encoding="utf-8"))
+            document = tomlkit.parse(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return tomlkit.document()
         except (OSError, ValueError, TOMLKitError) as error:
-            raise Failure(f"{self.path} cannot be read: {error}") from error
+            raise Failure(f"{self.path} cannot be read: {error}. Mend it, or move it away and log in again") from error
+        if not isinstance(document.get("profiles", {}), dict):
+            raise Failure(f"{self.path}: profiles is no table. Mend it, or move it away and log in again")
+        return document
 
     def _profile(self, name: str, table: Any) -> Profile:
         try:

@@ -250,3 +250,12 @@ def test_in_a_real_fish(member: Typist, tmp_path: Path) -> None:
         timeout=LONG,
     )
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["whoami", "default"]
+
+
+def test_a_start_file_in_another_encoding_is_left_as_it_is(
+    typist: Typist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".bashrc").write_bytes(b"# caf\xe9\n")
+    typist.done("completion", "bash", "--install")
+    assert (tmp_path / ".bashrc").read_bytes().startswith(b"# caf\xe9\n[ -r ")

@@ -168,3 +168,15 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(
             group_with(lambda: sys.stdout.write("d" * size) and None).main(["do"])
     assert ended.value.code == Code.CLOSED_PIPE
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device stands for a full disk here")  # noqa: PTH110
+def test_an_output_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 - a device
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            group_with(raising(AssertionError())).main(["--help"])
+    assert ended.value.code == Code.OTHER
+    assert capfd.readouterr().err == "Error: the output cannot be written: No space left on device\n"

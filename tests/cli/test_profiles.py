@@ -256,3 +256,14 @@ def test_a_profile_without_a_login_is_removed_without_a_question(typist: Typist)
     typist.done("register", typist.email, "--bridge", typist.bridge.url, *typist.with_password)
     typist.done("profiles", "remove", "default")
     assert Profiles().all() == []
+
+
+@pytest.mark.parametrize("text", ["profiles = 5", "[[profiles]]\nname = 1"])
+def test_profiles_that_are_no_table_are_one_line(text: str, typist: Typist) -> None:
+    typist.config.mkdir()
+    (typist.config / "profiles.toml").write_text(text)
+    for command in ("ls", "whoami", "profiles", "logout"):
+        assert typist.failed(1, command).endswith("Mend it, or move it away and log in again")
+    found = typist.type("doctor")
+    assert (found.exit_code, found.stdout.count("\n")) == (1, 1)
+    assert found.stdout.endswith("Mend it, or move it away and log in again.\n")
