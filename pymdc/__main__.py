@@ -6,9 +6,19 @@ import sys
 
 __all__ = ["main"]
 
+_INTERRUPTED = 130  # as in `cli.failures`, which may not be loaded yet
+
 
 def main() -> None:
-    """Run the command, or say in one line what to install."""
+    """Run the command, or say in one line what to install. Ctrl+C while it is being loaded ends it in one line, too."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("Error: interrupted.\n")
+        sys.exit(_INTERRUPTED)
+
+
+def _run() -> None:
     try:
         from .cli.main import cli
     except ModuleNotFoundError as error:

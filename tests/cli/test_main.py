@@ -138,3 +138,16 @@ def test_a_bridge_that_has_started_says_what_to_do_next_and_how_to_stop_it(monke
     assert written[:2] == ["Data is kept in a folder.", "export STORJ_BRIDGE=http://127.0.0.1:6382"]
     assert "pymdc register EMAIL" in written[2]
     assert "Ctrl+C" in written[3]
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pymdc.cli.main.cli", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "Error: interrupted.\n"
