@@ -41,7 +41,10 @@ def mb(session: Session, name: str, storage: int, transfer: int, another: bool) 
     if same and not another:
         words = f"there is a bucket {name} already: {', '.join(same)}. To make one more, known by its id: --another"
         raise Failure(words, Code.REFUSED)
-    made = entry(buckets.create(name, storage, transfer, _own_keys(session)), "id")
+    try:
+        made = entry(buckets.create(name, storage, transfer, _own_keys(session)), "id")
+    except ValueError as error:  # the name is no text
+        raise Failure(str(error), Code.USAGE) from error
     if session.output.json:
         session.output.object(made)
     else:
@@ -91,6 +94,8 @@ def set_(session: Session, bucket: str, **wanted: Any) -> None:
     changes = {key: value for key, value in wanted.items() if value is not None}
     if not changes:
         raise Failure("say what to change: --name, --storage or --transfer", Code.USAGE)
+    if changes.get("name") == "":
+        raise Failure("a bucket needs a name: --name NAME", Code.USAGE)
     _change(session, find_bucket(session, _bucket_of(bucket)), changes)
 
 

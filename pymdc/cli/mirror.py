@@ -51,6 +51,8 @@ def mirror(
     """
     work = Work(session, jobs=jobs, retries=retries, dry_run=dry_run)
     with interruptible():
+        if not (source and target):  # such as "$FOLDER" where that is not set
+            raise Failure("an argument is empty. For the folder where you are, write .", Code.USAGE)
         if is_address(source) == is_address(target):
             raise Failure(f"one of the two must be a folder, and the other the account: {SCHEME}", Code.USAGE)
         if parse_address(source if is_address(source) else target).bucket:

@@ -19,6 +19,7 @@ __all__ = ["asks_password"]
 PASSWORD_VARIABLE = "STORJ_BRIDGE_PASS"  # noqa: S105 - a name
 
 _MOST_BYTES = 64 * 1024
+_LARGEST_DESCRIPTOR = 2**31 - 1  # a C int
 
 
 def asks_password(*, twice: bool = False) -> Callable[[Any], Any]:
@@ -51,7 +52,7 @@ _FILE = click.option(
 )
 _DESCRIPTOR = click.option(
     "--password-fd",
-    type=click.IntRange(0),
+    type=click.IntRange(0, _LARGEST_DESCRIPTOR),
     metavar="NUMBER",
     help="Read the password from the first line of an open descriptor, such as 3 for 3<FILE.",
 )

@@ -51,6 +51,8 @@ def sync(session: Session, source: str, target: str, delete: bool, dry_run: bool
     """
     work = Work(session, jobs=jobs, retries=retries, dry_run=dry_run)
     with interruptible():
+        if not (source and target):  # such as "$FOLDER" where that is not set
+            raise Failure("an argument is empty. For the folder where you are, write .", Code.USAGE)
         if is_address(source) == is_address(target):
             raise Failure("one of the two must be a folder, and the other a bucket: storj://BUCKET/", Code.USAGE)
         if is_address(target):

@@ -260,3 +260,8 @@ def test_a_password_is_asked_for_twice_and_not_shown(typist: Typist, monkeypatch
     assert "Repeat for confirmation" in ran.stderr
     assert PASSWORD not in ran.output
     assert ran.stdout == ""
+
+
+def test_a_descriptor_that_no_system_has_is_a_wrong_argument(typist: Typist) -> None:
+    arguments = ("login", typist.email, "--bridge", typist.bridge.url, "--password-fd", str(2**31))
+    assert "is not in the range" in typist.failed(2, *arguments)
