@@ -24,8 +24,9 @@ from __future__ import annotations
 import copyreg
 import io
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import FrameType, TracebackType
 from typing import Any, TypedDict, TypeVar, cast, final
 from urllib.error import HTTPError
 
@@ -94,6 +95,7 @@ def at_host(value: _E, host: str) -> _E:
     return value
 
 
+_GENERATOR = 0x20  # inspect.CO_GENERATOR: inspect takes long to load
 _LAYERS = ("pymdc", "httpx", "httpcore", "h11", "websockets")  # their frames hold requests, with credentials
 
 
@@ -101,7 +103,7 @@ def without_locals(value: _E) -> _E:
     """Remove our variables from the traceback of an exception value, and from those of its causes. Return the value.
 
     Some tools print the variables of each frame: they would print hashes of passwords, tokens and signatures. Files and
-    lines stay, and so do the variables of the program's own functions.
+    lines stay, but for those of our generators; so do the variables of the program's own functions.
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [value]
@@ -111,11 +113,33 @@ def without_locals(value: _E) -> _E:
             continue
         seen.add(id(error))
         waiting += [error.__cause__, error.__context__]
+        error.__traceback__ = _without_generators(error.__traceback__)
         for frame, _ in traceback.walk_tb(error.__traceback__):
-            if frame.f_globals.get("__name__", "").partition(".")[0] in _LAYERS:
+            if _is_ours(frame):
                 with suppress(RuntimeError):  # the frame is still running
                     frame.clear()
     return value
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in _LAYERS
+
+
+def _without_generators(entry: TracebackType | None) -> TracebackType | None:
+    # Early versions of Python 3.13 crash when a tool asks for the variables of a generator that was freed:
+    # https://github.com/python/cpython/issues/125723. So the lines of our generators are left out.
+    kept = [
+        each for each in _entries(entry) if not (each.tb_frame.f_code.co_flags & _GENERATOR and _is_ours(each.tb_frame))
+    ]
+    for each, following in zip(kept, [*kept[1:], None], strict=True):
+        each.tb_next = following
+    return kept[0] if kept else None
+
+
+def _entries(entry: TracebackType | None) -> Iterator[TracebackType]:
+    while entry is not None:
+        yield entry
+        entry = entry.tb_next
 
 
 def os_error_under(error: BaseException) -> OSError | None:
