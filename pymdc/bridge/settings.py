@@ -1,7 +1,7 @@
 """The settings of a bridge, and its limits, each with its reason.
 
-What limits an upload: `UPLOADS_PER_ADDRESS`, `MINIMUM_FREE`, `MULTIPART_BYTES`, `READ_SECONDS`, `TOKEN_SECONDS` and
-`Settings.user_storage` below; and the `storage` of the bucket.
+What limits an upload: of `Settings`, `uploads_per_address`, `max_requests`, `minimum_free` and `user_storage`; the
+constants `MULTIPART_BYTES`, `READ_BYTES`, `READ_SECONDS` and `TOKEN_SECONDS`; and the `storage` of the bucket.
 """
 
 from __future__ import annotations

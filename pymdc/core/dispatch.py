@@ -32,7 +32,7 @@ class Dispatcher:
         """Return the value of `call(job)` if `callback` is `None`; else return a `Handle` and call `callback` with it.
 
         What `call` raises is its value. The callback is called exactly once, by a thread of the pool, or by way of the
-        scheduler; what it raises goes to `threading.excepthook`.
+        scheduler; what it raises goes to `threading.excepthook`, or to the scheduler's `report`.
 
         Raises:
             TypeError: the callback cannot be called, or is a coroutine function.
