@@ -131,9 +131,11 @@ def _without_generators(entry: TracebackType | None) -> TracebackType | None:
     kept = [
         each for each in _entries(entry) if not (each.tb_frame.f_code.co_flags & _GENERATOR and _is_ours(each.tb_frame))
     ]
-    for each, following in zip(kept, [*kept[1:], None], strict=True):
+    following = None
+    for each in reversed(kept):
         each.tb_next = following
-    return kept[0] if kept else None
+        following = each
+    return following
 
 
 def _entries(entry: TracebackType | None) -> Iterator[TracebackType]:
