@@ -76,23 +76,25 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         (os_error(errno.ECONNRESET), f"The connection to the bridge at {PLACE} was lost."),
         (BrokenPipeError(), f"The connection to the bridge at {PLACE} was lost."),
     ],
-    "no answer in time": [(TimeoutError("timed out"), f"The bridge at {PLACE} did not answer in time.")],
-    "closed without an answer": [
+    "no reply in time": [(TimeoutError("timed out"), f"The bridge at {PLACE} did not answer in time.")],
+    "the bridge closed the connection": [
         (RemoteDisconnected("x"), f"The bridge at {PLACE} closed the connection without an answer.")
     ],
-    "an answer cut short": [(IncompleteRead(b"x", 5), f"The answer of the bridge at {PLACE} was cut short.")],
-    "not HTTP": [(BadStatusLine("SSH"), f"The bridge at {PLACE} does not answer in HTTP: it may be no bridge.")],
-    "an answer that is too large": [
+    "a reply that ends too early": [(IncompleteRead(b"x", 5), f"The answer of the bridge at {PLACE} was cut short.")],
+    "a reply that is not HTTP": [
+        (BadStatusLine("SSH"), f"The bridge at {PLACE} does not answer in HTTP: it may be no bridge.")
+    ],
+    "a reply that is too large": [
         (HTTPException("too large"), f"The answer of the bridge at {PLACE} cannot be used: too large."),
     ],
-    "an answer that is no JSON, with status 400": [
+    "a reply that is not JSON, with status 400": [
         (http_error(502, "Bad Gateway"), f"The bridge at {PLACE} answered with an error: 502 Bad Gateway."),
         (
             http_error(302, "Found"),
             f"The bridge at {PLACE} sent the call elsewhere (302 Found), which is not followed.",
         ),
     ],
-    "an answer that is no JSON, with a status below": [("", ""), ("text", ""), (b"\xff", "")],
+    "a reply that is not JSON, with a status below": [("", ""), ("text", ""), (b"\xff", "")],
     "the file to upload": [
         (os_error(errno.ENOENT, "a.txt"), "There is no file a.txt."),
         (os_error(errno.EISDIR, "photos"), "photos is a folder, not a file."),
@@ -110,7 +112,7 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         (os_error(errno.EEXIST, "a.txt"), "There is a file a.txt already."),
         (os_error(errno.ENOSPC, "a.txt"), "The file a.txt cannot be used: No space left on device."),
     ],
-    "content that is not": [
+    "content that does not match": [
         (IntegrityError("the shard ff came with other content"), "The content is not what its hash says: the shard"),
     ],
     "a farmer refused": [
