@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import select
-import socket
 import struct
 from typing import Any, cast
 
@@ -19,12 +17,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from .connections import Connections
 from .output import ReplyOutput
+from .peers import Reader, has_closed, reset
 from .requests import GONE
-from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, READ_BYTES, SEND_SECONDS
+from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, SEND_SECONDS
 
 __all__ = ["Channel", "Http"]
-
-_PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # only Linux can tell this while there are unread bytes
 
 
 class Http(HttpToolsProtocol):
@@ -45,7 +42,7 @@ class Http(HttpToolsProtocol):
         super().connection_made(transport)
         self._address = str(transport.get_extra_info("peername", ("",))[0])
         self._opened.can_close(self._address, self)
-        self._reader = _Reader(transport, self.loop)
+        self._reader = Reader(transport, self.loop)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,7 +143,7 @@ class Http(HttpToolsProtocol):
 
     def _is_gone(self) -> bool:
         # A transport that is closing may have no file any more.
-        return self.transport.is_closing() or _has_peer_closed(self.transport.get_extra_info("socket"))
+        return self.transport.is_closing() or has_closed(self.transport.get_extra_info("socket"))
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -158,7 +155,7 @@ class Http(HttpToolsProtocol):
         lines = ["HTTP/1.1 431 Request Header Fields Too Large", "content-type: application/json; charset=utf-8"]
         head = "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""])
         if self.pipeline:  # pragma: no cover - whether earlier requests still wait depends on microseconds
-            _reset(self.transport)  # replies to earlier requests would follow this one
+            reset(self.transport)  # replies to earlier requests would follow this one
             return
         self.transport.write(head.encode() + body)
         if self.transport.can_write_eof():
@@ -199,7 +196,7 @@ class Channel(WebSocketsSansIOProtocol):
         allowed, self._left = data[: self._left], self._left - len(data)
         super().data_received(allowed)
         if self._left < 0 and not self.close_sent:
-            _reset(self.transport)
+            reset(self.transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -244,7 +241,7 @@ class Channel(WebSocketsSansIOProtocol):
             self._stalled = None
 
     def _drop(self) -> None:
-        _reset(self.transport)
+        reset(self.transport)
 
 
 def _frame_head(size: int) -> bytes:
@@ -252,60 +249,3 @@ def _frame_head(size: int) -> bytes:
     if size < 126:
         return struct.pack("!BB", 0x82, size)
     return struct.pack("!BBH", 0x82, 126, size) if size < 65536 else struct.pack("!BBQ", 0x82, 127, size)
-
-
-class _Reader:
-    """Watches whether a client reads what was sent to it, and resets the connection if it does not.
-
-    Within each `SEND_SECONDS`, the client must take at least `READ_BYTES`, or everything that waits.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiting = 0
-        self._last = False
-
-    def is_slow(self) -> None:
-        """Note that the client is behind: the transport's buffer is full."""
-        self._waiting = self._transport.get_write_buffer_size()
-        self._timer = self._loop.call_later(SEND_SECONDS, self._look)
-
-    def is_reading(self) -> None:
-        """Note that the client has taken most of it."""
-        if not self._last:
-            self.is_gone()
-
-    def has_the_last(self) -> None:
-        """Note that nothing more will be sent: the client must now take the rest."""
-        if not self._last:
-            self._last = True
-            self.is_gone()
-            self.is_slow()
-
-    def is_gone(self) -> None:
-        """Note that the connection is closed."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        if self._waiting - self._transport.get_write_buffer_size() < READ_BYTES:
-            _reset(self._transport)
-        else:
-            self.is_slow()
-
-
-def _has_peer_closed(connection: socket.socket) -> bool:
-    # The system is asked: while a connection is not read, asyncio does not notice that it was closed.
-    poll = select.poll()
-    poll.register(connection, _PEER_CLOSED)
-    return bool(poll.poll(0))
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    # With this option the kernel forgets what it has not sent yet. Else it would go on trying.
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

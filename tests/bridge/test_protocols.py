@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pymdc.bridge import middleware, protocols, server
+from pymdc.bridge import middleware, peers, protocols, server
 
 from .harness import Running, running
 from .test_middleware import connected, ended, head, read_reply, send_on
@@ -109,7 +109,7 @@ def test_a_channel_outlives_the_time_for_a_head(tmp_path: Path, monkeypatch: pyt
 def test_a_connection_that_is_closed_does_not_wait_for_its_reader_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 0.1)
     monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.1)
     with running(tmp_path) as bridge:
         alice = bridge.person()
@@ -140,7 +140,7 @@ def test_a_connection_that_was_reset_is_forgotten_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever waits for its client, or for its next request, ends with it: a late look would find no socket."""
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 0.1)
     monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 0.2)
     with running(tmp_path) as bridge:
         with connected(bridge) as connection:
@@ -185,7 +185,7 @@ def test_no_more_is_read_of_a_connection_that_is_being_closed(bridge: Running) -
 
 def test_a_connection_whose_replies_are_not_read_is_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many requests ask for them: no more are made than the connection holds, and then no request is read."""
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 0.2)
     with running(tmp_path) as bridge, narrow(bridge) as connection:
         connection.setblocking(False)
         watched = select.poll()
@@ -199,8 +199,8 @@ def test_a_connection_whose_replies_are_not_read_is_reset(tmp_path: Path, monkey
 
 
 def test_a_reply_that_is_read_slowly_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.5)
-    monkeypatch.setattr(protocols, "READ_BYTES", 1)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(peers, "READ_BYTES", 1)
     with running(tmp_path) as bridge:
         alice = bridge.person()
         for _ in range(6):
