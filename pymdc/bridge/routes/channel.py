@@ -53,7 +53,7 @@ async def _open(bridge: Bridge, socket: WebSocket) -> Shard:
     token, shard = _text(sent, "token", "a token"), _text(sent, "hash", "the data hash")
     if sent.get("operation") != "PULL":
         raise Refused(400, "The operation is not supported")
-    return await bridge.in_database(bridge.store.files.open_channel, token, shard, bridge.now())
+    return await bridge.in_database(bridge.store.pointers.open_channel, token, shard, bridge.now())
 
 
 async def _receive(socket: WebSocket) -> bytes:

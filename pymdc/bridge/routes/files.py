@@ -49,7 +49,7 @@ async def pointers(bridge: Bridge, request: Request) -> Response:
     found = await bridge.in_database(bridge.store.tokens.check, token, bucket, "PULL", bridge.now())
     content = request.path_params["hash"]
     direct = request.headers.get("x-direct") == "1"
-    given = await bridge.in_database(bridge.store.files.pointers, token, found.id, content, bridge.now(), direct)
+    given = await bridge.in_database(bridge.store.pointers.create, token, found.id, content, bridge.now(), direct)
     base = _base(bridge, request)
     of_all = {"operation": "PULL", "channel": "ws" + base.removeprefix("http")}
     pointers = [{"hash": shard.hash, "token": token, **of_all} for shard, token in given]

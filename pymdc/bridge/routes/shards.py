@@ -40,7 +40,7 @@ def url(base: str, shard: str, token: str) -> str:
 async def get(bridge: Bridge, request: Request) -> Response:
     """GET /shards/:hash"""
     name, token = request.path_params["hash"], request.query_params.get("token", "")
-    shard = await bridge.in_database(bridge.store.files.open_url, token, name, bridge.now())
+    shard = await bridge.in_database(bridge.store.pointers.open_url, token, name, bridge.now())
     asked = request.headers.get("range")
     if request.headers.get("if-range", _tag(shard)) != _tag(shard):
         asked = None

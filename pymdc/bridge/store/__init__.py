@@ -13,6 +13,7 @@ from .files import Entry, Files
 from .inventory import Inventory
 from .leftovers import Leftovers
 from .nonces import NO_NONCE, Nonce, Replayed, Stale, comparable
+from .pointers import Pointers
 from .registrations import Registrations
 from .tokens import Tokens
 from .users import EMAIL_IS_TAKEN, User, Users
@@ -50,6 +51,7 @@ class Store:
         self.buckets = Buckets(self._database)
         self.tokens = Tokens(self._database)
         self.files = Files(self._database)
+        self.pointers = Pointers(self._database)
         self.leftovers = Leftovers(self._database)
         self.registrations = Registrations(self._database)
         self.accounts = Accounts(self._database)

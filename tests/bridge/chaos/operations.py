@@ -184,7 +184,7 @@ class Session:
         data = b""
         for pointer in pointers:
             shard = await self.database(
-                self.store.files.open_channel, pointer["token"], pointer["hash"], self.store.now()
+                self.store.pointers.open_channel, pointer["token"], pointer["hash"], self.store.now()
             )
             data += b"".join([piece async for piece in self.blobs.read(shard.blob)])
         return data

@@ -38,8 +38,8 @@ def put(store: Store, bucket: str, content: str, shards: str = "s", name: str = 
 
 
 def blob_of(store: Store, bucket: str, content: str) -> list[str]:
-    pointers = store.files.pointers(new_token(store, bucket, "PULL"), bucket, content, NOW)
-    return [store.files.open_channel(token, shard.hash, NOW).blob for shard, token in pointers]
+    pointers = store.pointers.create(new_token(store, bucket, "PULL"), bucket, content, NOW)
+    return [store.pointers.open_channel(token, shard.hash, NOW).blob for shard, token in pointers]
 
 
 def empty_buckets(store: Store) -> None:
@@ -160,19 +160,19 @@ def test_transfer_is_bounded(store: Store) -> None:
     bucket = new_bucket(store, transfer=20e-9)
     put(store, bucket, "c")
     pull = [new_token(store, bucket, "PULL") for _ in range(4)]
-    pointers = [store.files.pointers(token, bucket, "c", NOW)[0] for token in pull[:3]]
+    pointers = [store.pointers.create(token, bucket, "c", NOW)[0] for token in pull[:3]]
     for shard, token in pointers[:2]:
-        store.files.open_channel(token, shard.hash, NOW)
+        store.pointers.open_channel(token, shard.hash, NOW)
     assert store.buckets.get(bucket).sent == 16
     for refused in (
-        lambda: store.files.open_channel(pointers[2][1], "s", NOW),
-        lambda: store.files.pointers(pull[3], bucket, "c", NOW),
+        lambda: store.pointers.open_channel(pointers[2][1], "s", NOW),
+        lambda: store.pointers.create(pull[3], bucket, "c", NOW),
     ):
         with pytest.raises(Refused, match="transfer limit") as caught:
             refused()
         assert caught.value.status == 403
     store.buckets.change(bucket, "a@example.com", {"transfer": 1.0}, None)
-    assert store.files.open_channel(pointers[2][1], "s", NOW).size == 8
+    assert store.pointers.open_channel(pointers[2][1], "s", NOW).size == 8
 
 
 def test_a_token_serves_once_and_for_five_minutes(store: Store) -> None:
@@ -205,7 +205,7 @@ def test_tokens_are_kept_hashed(store: Store, tmp_path: Path) -> None:
     bucket = new_bucket(store)
     store.tokens.create("a-secret-token", bucket, "PULL", None, NOW)
     put(store, bucket, "c")
-    ((_, channel_token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+    ((_, channel_token),) = store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"a-secret-token" not in files
     assert channel_token.encode() not in files
@@ -214,23 +214,23 @@ def test_tokens_are_kept_hashed(store: Store, tmp_path: Path) -> None:
 def test_a_channel_token_serves_once_for_its_shard(store: Store) -> None:
     bucket = new_bucket(store)
     put(store, bucket, "c", "st", size=16)
-    (shard, token), (_, late) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+    (shard, token), (_, late) = store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
     with pytest.raises(Refused, match=r"^Token not valid for hash$"):
-        store.files.open_channel(token, "t", NOW)
-    assert store.files.open_channel(token, shard.hash, NOW).hash == shard.hash
+        store.pointers.open_channel(token, "t", NOW)
+    assert store.pointers.open_channel(token, shard.hash, NOW).hash == shard.hash
     for again, wanted, when in ((token, shard.hash, NOW), (late, "t", NOW + CHANNEL_TOKEN_SECONDS * 1000)):
         with pytest.raises(Refused, match=r"^The supplied token is not accepted$"):
-            store.files.open_channel(again, wanted, when)
+            store.pointers.open_channel(again, wanted, when)
 
 
 def test_if_many_open_a_channel_with_one_token_one_gets_the_shard(store: Store) -> None:
     bucket = new_bucket(store)
     put(store, bucket, "c")
-    ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+    ((shard, token),) = store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
 
     def opened(_: int) -> bool:
         try:
-            return store.files.open_channel(token, shard.hash, NOW).hash == shard.hash
+            return store.pointers.open_channel(token, shard.hash, NOW).hash == shard.hash
         except Refused:
             return False
 
@@ -241,10 +241,10 @@ def test_if_many_open_a_channel_with_one_token_one_gets_the_shard(store: Store) 
 def test_the_shard_of_a_deleted_file_is_not_found(store: Store) -> None:
     bucket = new_bucket(store)
     put(store, bucket, "c")
-    ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+    ((shard, token),) = store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
     store.files.delete(bucket, "c")
     with pytest.raises(Refused, match=r"^The requested shard was not found$"):
-        store.files.open_channel(token, shard.hash, NOW)
+        store.pointers.open_channel(token, shard.hash, NOW)
 
 
 def test_expired_tokens_are_forgotten(store: Store) -> None:
@@ -309,7 +309,7 @@ def test_expired_channel_tokens_are_forgotten_and_others_are_not(store: Store) -
     put(store, bucket, "c")
     pull = [new_token(store, bucket, "PULL") for _ in range(2)]
     for token, when in zip(pull, (NOW, NOW + 1000), strict=True):
-        store.files.pointers(token, bucket, "c", when)
+        store.pointers.create(token, bucket, "c", when)
     counted = sa.select(sa.func.count()).select_from(channel_tokens)
     for now, left in ((NOW + CHANNEL_TOKEN_SECONDS * 1000 - 1, 2), (NOW + CHANNEL_TOKEN_SECONDS * 1000, 1)):
         store.leftovers.expire(now)
@@ -330,10 +330,10 @@ def test_a_transfer_limit_may_be_met_exactly(store: Store) -> None:
     bucket = new_bucket(store, transfer=16e-9)
     put(store, bucket, "c")
     for _ in range(2):
-        ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
-        store.files.open_channel(token, shard.hash, NOW)
+        ((shard, token),) = store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+        store.pointers.open_channel(token, shard.hash, NOW)
     with pytest.raises(Refused, match="transfer limit"):
-        store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+        store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
 
 
 def test_an_upload_into_a_bucket_that_went_is_told_404(store: Store) -> None:
@@ -348,10 +348,10 @@ def test_an_upload_into_a_bucket_that_went_is_told_404(store: Store) -> None:
 def test_the_shard_of_a_deleted_bucket_is_not_found(store: Store) -> None:
     bucket = new_bucket(store)
     put(store, bucket, "c")
-    ((shard, token),) = store.files.pointers(new_token(store, bucket, "PULL"), bucket, "c", NOW)
+    ((shard, token),) = store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
     store.buckets.delete(bucket, "a@example.com")
     with pytest.raises(Refused, match=r"^The requested shard was not found$"):
-        store.files.open_channel(token, shard.hash, NOW)
+        store.pointers.open_channel(token, shard.hash, NOW)
 
 
 def test_files_of_one_bucket_are_deleted_one_after_the_other(store: Store) -> None:
