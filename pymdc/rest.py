@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, overload
 
-from .core import wire
+from .core import calls
 from .core.base_client import BaseClient, check_client, client_for
 from .core.delivery import Callback
 from .core.handle import Handle
@@ -81,5 +81,5 @@ def REST(  # noqa: N802 - the historic name
         TypeError, ValueError: an argument cannot be sent.
     """
     check_client(client)
-    call = wire.call(method, resource, params, auth, headers)
+    call = calls.describe(method, resource, params, auth, headers)
     return client_for(client, auth).call(call, callback)

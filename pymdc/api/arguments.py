@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.calls import Account
 from ..core.delivery import check_callable
-from ..core.wire import Account
 from ..keypair import ECDSA
 
 __all__ = [

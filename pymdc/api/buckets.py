@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
+from ..core.calls import path
 from ..core.delivery import Callback
 from ..core.handle import Handle
-from ..core.wire import path
 from ..rest import REST
 from .arguments import check_credentials, check_text, text_of
 from .files import Files

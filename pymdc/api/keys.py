@@ -6,9 +6,9 @@ import builtins
 from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
+from ..core.calls import path
 from ..core.delivery import Callback
 from ..core.handle import Handle
-from ..core.wire import path
 from ..keypair import ECDSA
 from ..rest import REST
 from .arguments import check_credentials, text_of

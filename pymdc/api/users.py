@@ -8,9 +8,9 @@ import re
 from typing import Any, overload
 
 from ..core.base_client import BaseClient, check_client
+from ..core.calls import path
 from ..core.delivery import Callback
 from ..core.handle import Handle
-from ..core.wire import path
 from ..rest import REST
 from .arguments import check_text, text_of
 from .types import UserValue

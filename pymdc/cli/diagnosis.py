@@ -152,9 +152,9 @@ def _answer(session: Session, url: SplitResult) -> Iterator[Finding]:
 
 
 def _sent(session: Session, path: str, credentials: ECDSA | Users | None, nonce: int) -> Any:
-    from ..core import wire
+    from ..core import calls
 
-    call = wire.call("GET", path, {}, credentials, {})
+    call = calls.describe("GET", path, {}, credentials, {})
     return session.client.run(lambda exchange, job: exchange.send_once(call, nonce, job), None)
 
 

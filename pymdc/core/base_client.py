@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .. import config
-from . import wire
+from . import calls
 from .client_core import ClientCore
 from .delivery import Callback, Scheduler, check_callable
 from .endpoints import parse_endpoint
@@ -65,7 +65,7 @@ class BaseClient:
         """The bridge's URL. What the environment names is read again until the first call."""
         return self._core.endpoint
 
-    def call(self, call: wire.Call, callback: Callback | None) -> Any:
+    def call(self, call: calls.Call, callback: Callback | None) -> Any:
         """Make a call: return its value, or a `Handle` where a callback is given."""
         return self.run(lambda exchange, job: exchange.perform(call, job), callback)
 

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.parse import SplitResult
 
 from .. import config
-from . import wire
+from . import calls, wire
 from .job import Job
 from .nonces import next_nonce
 
@@ -57,7 +57,7 @@ class Exchange:
                 self._shared[make] = make(self._timeout, self._verify)
             return self._shared[make]  # type: ignore[no-any-return]
 
-    def perform(self, call: wire.Call, job: Job) -> Any:
+    def perform(self, call: calls.Call, job: Job) -> Any:
         """Send `call` and return its value: the decoded reply, or an exception value.
 
         Sent again, up to `MAX_ATTEMPTS` times in all: what never reached the bridge, and a GET whose reply was lost.
@@ -82,7 +82,7 @@ class Exchange:
             nonces += 1
 
     def upload(
-        self, call: wire.Call, body: Iterable[bytes], content_type: str, *, length: int, size: int, job: Job
+        self, call: calls.Call, body: Iterable[bytes], content_type: str, *, length: int, size: int, job: Job
     ) -> Any:
         """Send a body that is streamed, and return the value of the reply.
 
@@ -94,11 +94,11 @@ class Exchange:
         reply = _attempt(call, job, lambda: self._transport.send(request, job, body))
         return reply if isinstance(reply, Exception) else wire.decode(reply)
 
-    def send_once(self, call: wire.Call, nonce: int, job: Job) -> wire.Reply | Exception:
+    def send_once(self, call: calls.Call, nonce: int, job: Job) -> wire.Reply | Exception:
         """Send a call once with this nonce, and return the whole reply: for a diagnosis, which must change nothing."""
         return self._transport.send(wire.prepare(call, self._endpoint.path, nonce), job)
 
-    def _send(self, call: wire.Call, job: Job) -> wire.Reply | Exception:
+    def _send(self, call: calls.Call, job: Job) -> wire.Reply | Exception:
         with self._order.turn(call, job):
             return self._transport.send(wire.prepare(call, self._endpoint.path, next_nonce()), job)
 
@@ -121,7 +121,7 @@ class _SignedOrder:
         self._until = time.monotonic() + config.ORDER_SECONDS
 
     @contextmanager
-    def turn(self, call: wire.Call, job: Job) -> Iterator[None]:
+    def turn(self, call: calls.Call, job: Job) -> Iterator[None]:
         """Wait for the call's turn, and hold it.
 
         Raises:
@@ -145,7 +145,7 @@ class _SignedOrder:
                     self._turn = threading.Lock()
 
 
-def _attempt(call: wire.Call, job: Job, send: Callable[[], wire.Reply | Exception]) -> wire.Reply | Exception:
+def _attempt(call: calls.Call, job: Job, send: Callable[[], wire.Reply | Exception]) -> wire.Reply | Exception:
     for attempt in range(1, config.MAX_ATTEMPTS):
         reply = send()
         if not isinstance(reply, Exception) or not _may_repeat(call, reply):
@@ -154,7 +154,7 @@ def _attempt(call: wire.Call, job: Job, send: Callable[[], wire.Reply | Exceptio
     return send()
 
 
-def _may_repeat(call: wire.Call, error: Exception) -> bool:
+def _may_repeat(call: calls.Call, error: Exception) -> bool:
     if isinstance(error, URLError):  # no connection; another attempt may make one, but not where certificates fail
         return isinstance(error.reason, OSError) and not isinstance(error.reason, ssl.SSLError)
     return call.repeatable and isinstance(error, ConnectionError | IncompleteRead)

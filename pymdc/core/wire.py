@@ -1,93 +1,35 @@
-"""The rules of the protocol, without any input or output: what a request is, and what a reply means."""
+"""The rules of the protocol, pure: what a request looks like, what is signed, and what a reply means."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
-from ..keypair import ECDSA
+from .calls import METHODS_WITH_BODY, NONCE, Account, Call, quote_path, quote_query, without_secrets
+from .key_pair import ECDSA
 from .replies import decoding_is_bounded
 
 __all__ = [
-    "Account",
-    "Call",
     "Reply",
     "Request",
-    "call",
     "came_too_late",
     "decode",
-    "path",
     "prepare",
     "prepare_upload",
     "redirected",
 ]
 
-NONCE = "__nonce"
-
 _STALE_NONCE = "Invalid nonce supplied"  # the words of every bridge observed
-_FRAMING = ("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade")
-_METHODS_WITH_BODY = ("POST", "PATCH", "PUT")
 _REDIRECTS = (301, 302, 303, 307, 308)
-_ACTIVATION = re.compile(r"(/activations/)[^/]+")
-# All that RFC 3986 allows in a path, and "%": a resource may be encoded already. "/" parts its segments.
-_PATH_SAFE = "/%:@!$&'()*+,;=~-._"
-
-
-@runtime_checkable
-class Account(Protocol):
-    """Credentials for HTTP Basic: a user name, and the hex of the SHA-256 of the password."""
-
-    username: str
-
-    def password_hash(self) -> str: ...
-
-
-@dataclass(frozen=True, repr=False)
-class Call:
-    """One call of the API, as its caller described it: everything but the nonce and the signature.
-
-    Attributes:
-        method: in upper case.
-        path: percent-encoded, below the endpoint.
-        query: what the resource brought along after a `?`.
-        payload: the parameters, encoded but for the nonce: a JSON object, or a query string.
-        credentials: who signs or logs in; `None` for neither.
-        headers: sent as they are.
-    """
-
-    method: str
-    path: str
-    query: str
-    payload: str
-    credentials: ECDSA | Account | None
-    headers: Mapping[str, str]
-
-    def __repr__(self) -> str:
-        return f"<Call {self.method} {_without_secrets(self.path)}>"
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the call may be sent again though it may have reached the bridge.
-
-        A GET may, but not one that spends a bucket's token or an activation's: its second answer would be a refusal,
-        and the first one, the true one, would be lost.
-        """
-        single_use = any(name.lower() == "x-token" for name in self.headers) or "/activations/" in self.path
-        return self.method == "GET" and not single_use
-
-    @property
-    def signed(self) -> bool:
-        return isinstance(self.credentials, ECDSA)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +42,7 @@ class Request:
     body: bytes
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {_without_secrets(self.target)}>"
+        return f"<Request {self.method} {without_secrets(self.target)}>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,89 +56,7 @@ class Reply:
     body: bytes
 
     def __repr__(self) -> str:
-        return f"<Reply {self.status} {_without_secrets(self.url)}>"
-
-
-def _without_secrets(url: str) -> str:
-    """Return a URL or a path without its query, and without the token of an activation."""
-    return _ACTIVATION.sub(r"\1...", url.partition("?")[0])
-
-
-def path(*segments: str) -> str:
-    """Return the path of these segments. Each is percent-encoded, so an id with a "/" in it stays one segment."""
-    return "".join("/" + _undotted(quote(segment, safe="")) for segment in segments)
-
-
-def _quote_path(path: str) -> str:
-    return "/".join(_undotted(segment) for segment in quote(path, safe=_PATH_SAFE).split("/"))
-
-
-def _undotted(segment: str) -> str:
-    if segment in (".", ".."):
-        return segment.replace(".", "%2E")  # else URL libraries remove them, and the signature no longer fits
-    return segment
-
-
-def call(
-    method: str,
-    resource: str,
-    params: Mapping[str, Any],
-    credentials: object = None,
-    headers: Mapping[str, str] | None = None,
-) -> Call:
-    """Describe a call, and check here, in the caller's thread, what the caller wrote.
-
-    Arguments:
-        method: an HTTP method, in any case.
-        resource: the path below the endpoint; what may not stand in a URL is percent-encoded. A query is kept.
-        params: the parameters; copied, and encoded as JSON (POST, PATCH, PUT) or as a query (all others).
-        credentials: an `ECDSA` signs, an `Account` logs in, anything else does neither.
-        headers: copied.
-
-    Raises:
-        TypeError, ValueError: something cannot be encoded; the message says what, and never a header's value.
-    """
-    if not isinstance(resource, str):
-        raise TypeError(f"a resource is a str such as '/buckets', not {type(resource).__name__}")
-    if not resource.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in resource):
-        raise ValueError("a resource must not hold half of a surrogate pair, which is no text")
-    if not isinstance(params, Mapping):
-        raise TypeError(f"params is a dict such as {{'name': 'photos'}}, not {type(params).__name__}")
-    method = _checked_method(method)
-    raw_path, _, query = resource.partition("?")
-    given = {name: value for name, value in params.items() if name != NONCE}
-    if method in _METHODS_WITH_BODY:
-        payload = json.dumps(given, separators=(",", ":"), allow_nan=False)
-    else:
-        payload = urlencode(given, doseq=True)
-    return Call(
-        method,
-        _quote_path("/" + raw_path.lstrip("/")),
-        quote(query, safe=_PATH_SAFE + "?"),
-        payload,
-        credentials if isinstance(credentials, ECDSA | Account) else None,
-        _checked_headers({} if headers is None else headers),
-    )
-
-
-def _checked_method(method: str) -> str:
-    if not isinstance(method, str) or not method.isascii() or not method.isalpha():
-        raise ValueError(f"a method is a word such as 'GET', not {method!r}")
-    return method.upper()
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(headers, Mapping):
-        raise TypeError(f"headers is a dict such as {{'x-token': '...'}}, not {type(headers).__name__}")
-    checked = {}
-    for name, value in headers.items():
-        if str(name).lower() in _FRAMING:
-            raise ValueError(f"the header {str(name)!r} follows from the request, and cannot be given")
-        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        if not (text.isascii() and text.isprintable() and str(name).isascii() and str(name).isprintable()):
-            raise ValueError(f"the header {str(name)!r} must be printable ASCII")
-        checked[str(name)] = text
-    return checked
+        return f"<Reply {self.status} {without_secrets(self.url)}>"
 
 
 def prepare(call: Call, base_path: str, nonce: int) -> Request:
@@ -206,7 +66,7 @@ def prepare(call: Call, base_path: str, nonce: int) -> Request:
     or the raw query string (GET, DELETE) that is sent. Observed on the bridges of 2016.
     """
     sent_path = base_path + call.path
-    if call.method in _METHODS_WITH_BODY:
+    if call.method in METHODS_WITH_BODY:
         comma = "," if len(call.payload) > 2 else ""
         payload = f'{call.payload[:-1]}{comma}"{NONCE}":{nonce}}}'
         query, body, kind = call.query, payload.encode("ascii"), {"Content-Type": "application/json"}
@@ -254,8 +114,8 @@ def redirected(call: Call, endpoint: SplitResult, reply: Reply) -> Call | None:
     query = "&".join(part for part in there.query.split("&") if not part.startswith(NONCE + "="))
     return replace(
         call,
-        path=_quote_path(there.path[len(endpoint.path) :]),
-        query=quote(query, safe=_PATH_SAFE + "?"),
+        path=quote_path(there.path[len(endpoint.path) :]),
+        query=quote_query(query),
         payload="",
     )
 
@@ -276,7 +136,7 @@ def decode(reply: Reply) -> Any:
             pass
     if reply.status >= HTTPStatus.BAD_REQUEST or reply.status in _REDIRECTS:
         return HTTPError(
-            _without_secrets(reply.url), reply.status, reply.reason, _message(reply.headers), io.BytesIO(reply.body)
+            without_secrets(reply.url), reply.status, reply.reason, _message(reply.headers), io.BytesIO(reply.body)
         )
     return text
 

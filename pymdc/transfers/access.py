@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
 
-from ..core import wire
+from ..core import calls
+from ..core.calls import Account, Call
 from ..core.exchange import Exchange
 from ..core.job import Job
-from ..core.wire import Account, Call
 from ..errors import unwrap
 from ..keypair import ECDSA
 
@@ -42,15 +42,15 @@ class Access:
         Raises:
             ValueError: the token cannot be sent in a header. The message does not repeat it.
         """
-        resource = wire.path("buckets", self.bucket_id, *segments)
+        resource = calls.path("buckets", self.bucket_id, *segments)
         if token is not None:
-            return wire.call(method, resource, {}, headers={**(headers or {}), "x-token": token})
-        return wire.call(method, resource, {}, self.credentials)
+            return calls.describe(method, resource, {}, headers={**(headers or {}), "x-token": token})
+        return calls.describe(method, resource, {}, self.credentials)
 
     def token_call(self, operation: str) -> Call:
         """Describe the request for a token."""
-        resource = wire.path("buckets", self.bucket_id, "tokens")
-        return wire.call("POST", resource, {"operation": operation}, self.credentials)
+        resource = calls.path("buckets", self.bucket_id, "tokens")
+        return calls.describe("POST", resource, {"operation": operation}, self.credentials)
 
     def token(self, operation: str, exchange: Exchange, job: Job) -> str:
         """Ask the bridge for a token, for a transfer that was given none.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import wire
+from ..core import calls
 from ..core.exchange import Exchange
 from ..core.hashes import content_hash
 from ..core.job import Job, Progress, ProgressCallback
@@ -47,7 +47,7 @@ class Upload:
         """
         try:
             with multipart.opened(self.source) as file:
-                fields = {wire.NONCE: str(next_nonce()), "id": self.access.bucket_id}
+                fields = {calls.NONCE: str(next_nonce()), "id": self.access.bucket_id}
                 form = multipart.form(file, self.name, self.mimetype, fields)
                 return self._sent(form, exchange, job)
         except MetadiskError as refusal:

@@ -29,7 +29,7 @@ import respx
 
 from pymdc import Client, Timeout, config
 from pymdc.api import ECDSA, REST, Bucket, Buckets, Files, Keys, Users
-from pymdc.core import backend, wire
+from pymdc.core import backend, calls, wire
 from pymdc.core.job import Job
 from tests.hostile import (
     HOST,
@@ -699,8 +699,10 @@ def test_nothing_secret_is_in_an_error_value(logged: list[logging.LogRecord], sc
 def test_nothing_secret_is_in_the_repr_of_a_request_or_a_reply() -> None:
     user = Users("alice@example.com", SECRETS["password"])
     activation = "/activations/" + SECRETS["activation token"]
-    call = wire.call("POST", activation, {"password": SECRETS["password hash"]}, user, {"x-token": SECRETS["token"]})
-    query = wire.call("GET", activation + "?a=" + SECRETS["token"], {"password": SECRETS["password hash"]}, user)
+    call = calls.describe(
+        "POST", activation, {"password": SECRETS["password hash"]}, user, {"x-token": SECRETS["token"]}
+    )
+    query = calls.describe("GET", activation + "?a=" + SECRETS["token"], {"password": SECRETS["password hash"]}, user)
     made = [call, query, wire.prepare(call, "", 5), wire.prepare(query, "/base", 5)]
     reply = wire.Reply(f"http://h{activation}?x={SECRETS['token']}", 404, "No", [("x", SECRETS["token"])], b"<html>")
     failed = wire.decode(reply)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymdc.api.users import Users
-from pymdc.core import wire
+from pymdc.core import calls, wire
 from pymdc.keypair import ECDSA
 
 ORIGIN = "http://bridge.test:6382"
@@ -56,174 +56,8 @@ def verify(sent: httpx.Request) -> None:
     key.verify(bytes.fromhex(sent.headers["x-signature"]), message, ec.ECDSA(hashes.SHA256()))
 
 
-# path()
-
-
-@given(st.lists(hard.filter(bool), min_size=1, max_size=4))
-def test_every_segment_stays_one_segment_whatever_it_holds(segments: list[str]) -> None:
-    made = wire.path(*segments)
-    assert made.isascii()
-    assert [unquote(part) for part in made.split("/")] == ["", *segments]
-
-
-@given(st.lists(hard.filter(bool), min_size=1, max_size=4))
-def test_httpx_leaves_a_made_path_alone(segments: list[str]) -> None:
-    made = wire.path(*segments)
-    assert httpx.URL(ORIGIN + made).raw_path.decode() == made
-
-
-@pytest.mark.parametrize(
-    ("segments", "made"),
-    [
-        (["buckets", "56ef"], "/buckets/56ef"),
-        (["buckets", "a/b"], "/buckets/a%2Fb"),
-        (["buckets", ".."], "/buckets/%2E%2E"),
-        (["buckets", ".", "files"], "/buckets/%2E/files"),
-        (["buckets", "..."], "/buckets/..."),
-        (["a b?c#d%e"], "/a%20b%3Fc%23d%25e"),
-        (["é"], "/%C3%A9"),
-        ([], ""),
-    ],
-)
-def test_a_path_is_percent_encoded_segment_by_segment(segments: list[str], made: str) -> None:
-    assert wire.path(*segments) == made
-
-
-# call()
-
-
-@pytest.mark.parametrize(
-    ("resource", "path", "query"),
-    [
-        ("/buckets", "/buckets", ""),
-        ("buckets", "/buckets", ""),
-        ("//buckets", "/buckets", ""),
-        ("", "/", ""),
-        ("/a b", "/a%20b", ""),
-        ("/a%20b", "/a%20b", ""),
-        ("/a#b", "/a%23b", ""),
-        ("/é[1]", "/%C3%A9%5B1%5D", ""),
-        ("/a?b=c d&e=%20", "/a", "b=c%20d&e=%20"),
-        ("/a?b?c#d", "/a", "b?c%23d"),
-        ("/a/../b/./c", "/a/%2E%2E/b/%2E/c", ""),
-    ],
-)
-def test_a_resource_is_encoded_where_it_must_be_and_keeps_its_query(resource: str, path: str, query: str) -> None:
-    made = wire.call("GET", resource, {})
-    assert (made.path, made.query, made.payload) == (path, query, "")
-
-
-@pytest.mark.parametrize("method", [*WITH_BODY, "post"])
-def test_the_parameters_of_a_method_with_a_body_are_compact_ascii_json(method: str) -> None:
-    assert wire.call(method, "/", {"name": "é", "n": [1, 2]}).payload == '{"name":"\\u00e9","n":[1,2]}'
-
-
-@pytest.mark.parametrize("method", [*WITHOUT_BODY, "HEAD", "get"])
-def test_the_parameters_of_another_method_are_a_query(method: str) -> None:
-    assert wire.call(method, "/", {"a": "é&=", "b": [1, 2]}).payload == "a=%C3%A9%26%3D&b=1&b=2"
-
-
-def test_the_method_may_be_in_any_case() -> None:
-    assert wire.call("gEt", "/", {}).method == "GET"
-
-
-def test_the_arguments_are_copied_and_never_changed() -> None:
-    params: dict[str, Any] = {"a": [1], wire.NONCE: 5}
-    headers = {"x-token": "t"}
-    made = wire.call("POST", "/", params, headers=headers)
-    assert params == {"a": [1], wire.NONCE: 5}
-    assert headers == {"x-token": "t"}
-    params["a"].append(2)
-    headers["x-token"] = "other"
-    assert made.payload == '{"a":[1]}'
-    assert made.headers == {"x-token": "t"}
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_nonce_that_the_caller_gives_gives_way_to_a_fresh_one(method: str) -> None:
-    """The original left its nonce in the caller's dict, where a later call found it."""
-    assert "5" not in wire.call(method, "/", {wire.NONCE: 5}).payload
-
-
-@pytest.mark.parametrize("credentials", [None, (), "someone", ("user", "password"), 5, Users, ECDSA])
-def test_what_neither_signs_nor_logs_in_gives_no_credentials(credentials: object) -> None:
-    made = wire.call("GET", "/", {}, credentials)
-    assert made.credentials is None
-    assert not made.signed
-
-
-def test_a_key_pair_signs_and_an_account_logs_in() -> None:
-    assert wire.call("GET", "/", {}, PAIR).signed
-    by_login = wire.call("GET", "/", {}, USER)
-    assert by_login.credentials is USER
-    assert not by_login.signed
-
-
-@pytest.mark.parametrize("method", ["", "G T", "GET\n", "GÉT", "1", None, 5, b"GET"])
-def test_a_method_that_is_no_word_is_a_value_error(method: Any) -> None:
-    with pytest.raises(ValueError, match="a method is a word such as 'GET'"):
-        wire.call(method, "/", {})
-
-
-@pytest.mark.parametrize("resource", [None, 5, b"/buckets", {"id": "x"}])
-def test_a_resource_that_is_no_text_is_a_type_error(resource: Any) -> None:
-    with pytest.raises(TypeError, match="a resource is a str such as '/buckets'"):
-        wire.call("GET", resource, {})
-
-
-@pytest.mark.parametrize(
-    "params", [{"a": float("nan")}, {"a": float("inf")}, {"a": {1}}, {"a": b"bytes"}, {"a": object()}]
-)
-def test_parameters_that_are_no_json_raise(params: dict[str, Any]) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        wire.call("POST", "/", params)
-
-
-def test_parameters_that_hold_themselves_raise() -> None:
-    params: dict[str, Any] = {}
-    params["self"] = params
-    with pytest.raises(ValueError, match="Circular"):
-        wire.call("POST", "/", params)
-
-
-@pytest.mark.parametrize("lone", ["\ud800", "x\udfff"])
-def test_half_a_surrogate_pair_cannot_be_in_a_url(lone: str) -> None:
-    for build in (
-        lambda: wire.path(lone),
-        lambda: wire.call("GET", "/" + lone, {}),
-        lambda: wire.call("GET", "/?" + lone, {}),
-        lambda: wire.call("GET", "/", {"a": lone}),
-    ):
-        with pytest.raises(ValueError, match="surrogate"):
-            build()
-
-
-@pytest.mark.parametrize(
-    ("given_", "kept"),
-    [({"a": "b"}, {"a": "b"}), ({"a": 5}, {"a": "5"}), ({"a": b"b"}, {"a": "b"}), ({}, {}), (None, {})],
-)
-def test_headers_are_text(given_: Any, kept: dict[str, str]) -> None:
-    assert wire.call("GET", "/", {}, headers=given_).headers == kept
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("x-token", "secret\r\nx-evil: 1"), ("x-token", "secret\n"), ("x-token", "secré"), ("x-token", b"\xff\x00secret")],
-)
-def test_a_header_that_cannot_be_sent_raises_without_its_value(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match="the header 'x-token' must be printable ASCII") as caught:
-        wire.call("GET", "/", {}, headers={name: value})
-    assert "secr" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["a\nb", "é", "a\x00"])
-def test_a_header_name_that_cannot_be_sent_raises(name: str) -> None:
-    with pytest.raises(ValueError, match="must be printable ASCII"):
-        wire.call("GET", "/", {}, headers={name: "x"})
-
-
 def test_no_secret_is_in_the_repr_of_a_call_a_request_or_a_reply() -> None:
-    made = wire.call("POST", "/users", {}, USER, {"x-token": "tok3n"})
+    made = calls.describe("POST", "/users", {}, USER, {"x-token": "tok3n"})
     request = wire.prepare(made, "", 1)
     reply = wire.Reply("http://h/", 200, "OK", [("x-token", "tok3n")], b"tok3n")
     login = request.headers["Authorization"]
@@ -231,26 +65,6 @@ def test_no_secret_is_in_the_repr_of_a_call_a_request_or_a_reply() -> None:
         assert "tok3n" not in shown
         assert login not in shown
         assert USER.password_hash() not in shown
-
-
-@pytest.mark.parametrize(
-    ("method", "resource", "headers", "repeatable"),
-    [
-        ("GET", "/buckets", {}, True),
-        ("GET", "/buckets", {"x-other": "1"}, True),
-        ("GET", "/buckets/1/files/2", {"x-token": "t"}, False),
-        ("GET", "/buckets/1/files/2", {"X-Token": "t"}, False),
-        ("GET", "/activations/t", {}, False),
-        ("POST", "/buckets", {}, False),
-        ("PUT", "/buckets/1/files", {}, False),
-        ("PATCH", "/buckets/1", {}, False),
-        ("DELETE", "/buckets/1", {}, False),
-    ],
-)
-def test_only_a_get_that_spends_no_token_may_be_sent_again(
-    method: str, resource: str, headers: dict[str, str], repeatable: bool
-) -> None:
-    assert wire.call(method, resource, {}, headers=headers).repeatable is repeatable
 
 
 # prepare(): what is signed is what is sent
@@ -261,54 +75,54 @@ def test_only_a_get_that_spends_no_token_may_be_sent_again(
 @given(data=st.data())
 def test_the_signed_path_is_the_path_that_httpx_sends(method: str, data: st.DataObject) -> None:
     """The resource and the parameters are arbitrary; so are ids, which are put in the path whole."""
-    resource = data.draw(st.one_of(hard, st.lists(hard.filter(bool)).map(lambda parts: wire.path(*parts))))
+    resource = data.draw(st.one_of(hard, st.lists(hard.filter(bool)).map(lambda parts: calls.path(*parts))))
     params = data.draw(
         st.dictionaries(hard, values if method in WITH_BODY else st.one_of(hard, st.integers()), max_size=3)
     )
-    params.pop(wire.NONCE, None)
+    params.pop(calls.NONCE, None)
     base = data.draw(bases)
-    request = wire.prepare(wire.call(method, resource, params, PAIR), base, 1458494144320)
+    request = wire.prepare(calls.describe(method, resource, params, PAIR), base, 1458494144320)
     sent = as_httpx_sends(request)
     assert sent.url.raw_path == request.target.encode("ascii")
     assert request.target.startswith(base + "/")
     verify(sent)
     if method in WITH_BODY:
-        assert json.loads(sent.content) == {**params, wire.NONCE: 1458494144320}
+        assert json.loads(sent.content) == {**params, calls.NONCE: 1458494144320}
         assert sent.content.isascii()
     else:
         assert sent.content == b""
         text = {name: str(value) for name, value in params.items()}
         got = parse_qsl(sent.url.query.decode(), keep_blank_values=True)
-        assert got[len(got) - len(text) - 1 :] == [*text.items(), (wire.NONCE, "1458494144320")]
+        assert got[len(got) - len(text) - 1 :] == [*text.items(), (calls.NONCE, "1458494144320")]
 
 
 @quick
 @given(st.lists(st.text(st.sampled_from("./%2eE?a"), max_size=4), max_size=6), bases)
 def test_dots_and_escapes_are_sent_as_they_were_signed(segments: list[str], base: str) -> None:
-    request = wire.prepare(wire.call("GET", "/".join(segments), {}, PAIR), base, 1)
+    request = wire.prepare(calls.describe("GET", "/".join(segments), {}, PAIR), base, 1)
     sent = as_httpx_sends(request)
     assert sent.url.raw_path == request.target.encode("ascii")
     verify(sent)
 
 
 def test_the_body_is_the_json_with_the_nonce_at_its_end() -> None:
-    request = wire.prepare(wire.call("POST", "/buckets", {"storage": 10, "name": "MyBucket"}), "", 1453222669376)
+    request = wire.prepare(calls.describe("POST", "/buckets", {"storage": 10, "name": "MyBucket"}), "", 1453222669376)
     assert request.body == b'{"storage":10,"name":"MyBucket","__nonce":1453222669376}'
     assert request.target == "/buckets"
     assert request.headers == {"Content-Type": "application/json"}
 
 
 def test_a_body_without_parameters_is_the_nonce_alone() -> None:
-    assert wire.prepare(wire.call("POST", "/keys", {}), "", 7).body == b'{"__nonce":7}'
+    assert wire.prepare(calls.describe("POST", "/keys", {}), "", 7).body == b'{"__nonce":7}'
 
 
 def test_the_query_is_that_of_the_resource_then_the_parameters_then_the_nonce() -> None:
-    request = wire.prepare(wire.call("GET", "/buckets?x=1", {"y": 2}), "/base", 7)
+    request = wire.prepare(calls.describe("GET", "/buckets?x=1", {"y": 2}), "/base", 7)
     assert (request.target, request.body, request.headers) == ("/base/buckets?x=1&y=2&__nonce=7", b"", {})
 
 
 def test_the_resources_query_of_a_method_with_a_body_is_sent_and_not_signed() -> None:
-    request = wire.prepare(wire.call("POST", "/buckets?x=1", {}, PAIR), "", 7)
+    request = wire.prepare(calls.describe("POST", "/buckets?x=1", {}, PAIR), "", 7)
     assert request.target == "/buckets?x=1"
     verify(as_httpx_sends(request))
 
@@ -316,7 +130,7 @@ def test_the_resources_query_of_a_method_with_a_body_is_sent_and_not_signed() ->
 def test_the_signature_is_the_golden_one() -> None:
     """Made by OpenSSL, libsecp256k1 and python-ecdsa alike: see `data/keypair.json`."""
     pair = ECDSA(private_key="00" * 31 + "01")
-    request = wire.prepare(wire.call("GET", "/buckets", {}, pair), "", 1458494144320)
+    request = wire.prepare(calls.describe("GET", "/buckets", {}, pair), "", 1458494144320)
     assert request.headers == {
         "x-signature": "30440220421e3924e3a9b63d9d7fa9071a960928986180ad0c04fc59499bd2092148b4fc"
         "0220200cdbbd9d67ba6560a3c2c501ed48c161a79ab171acb5e6523cfbc8b72cd917",
@@ -327,7 +141,7 @@ def test_the_signature_is_the_golden_one() -> None:
 def test_the_golden_body_is_signed_as_it_is_sent() -> None:
     pair = ECDSA(private_key="00" * 31 + "01")
     params = {"storage": 10, "transfer": 30, "name": "MyBucket"}
-    request = wire.prepare(wire.call("POST", "/buckets", params, pair), "", 1453222669376)
+    request = wire.prepare(calls.describe("POST", "/buckets", params, pair), "", 1453222669376)
     assert request.headers["x-signature"] == (
         "3045022100ee391d093bdcd2a28592aef20a688e8e9d59a9cec10fee589156868ad354509b"
         "022025d6aa6ff1c8ea7d4601973488ba60108fa0ef96b142b76cb0ae7aba5c151a2a"
@@ -338,7 +152,7 @@ def test_the_golden_body_is_signed_as_it_is_sent() -> None:
 @given(hard.filter(lambda text: ":" not in text), st.one_of(hard, st.binary(max_size=40)))
 def test_any_name_and_password_log_in(username: str, password: str | bytes) -> None:
     user = Users(username, password)
-    sent = as_httpx_sends(wire.prepare(wire.call("GET", "/keys", {}, user), "", 1))
+    sent = as_httpx_sends(wire.prepare(calls.describe("GET", "/keys", {}, user), "", 1))
     kind, _, login = sent.headers["Authorization"].partition(" ")
     name, _, password_hash = base64.b64decode(login).decode("utf-8").partition(":")
     expected = password.encode() if isinstance(password, str) else password
@@ -348,17 +162,17 @@ def test_any_name_and_password_log_in(username: str, password: str | bytes) -> N
 
 
 def test_a_call_without_credentials_sends_none() -> None:
-    assert wire.prepare(wire.call("GET", "/", {}, ()), "", 1).headers == {}
+    assert wire.prepare(calls.describe("GET", "/", {}, ()), "", 1).headers == {}
 
 
 def test_headers_of_the_caller_are_sent_and_the_signature_is_ours() -> None:
-    request = wire.prepare(wire.call("GET", "/", {}, PAIR, {"x-token": "t", "x-signature": "forged"}), "", 1)
+    request = wire.prepare(calls.describe("GET", "/", {}, PAIR, {"x-token": "t", "x-signature": "forged"}), "", 1)
     assert request.headers["x-token"] == "t"
     verify(as_httpx_sends(request))
 
 
 def test_each_attempt_is_signed_again() -> None:
-    made = wire.call("GET", "/buckets", {}, PAIR)
+    made = calls.describe("GET", "/buckets", {}, PAIR)
     first, second = (wire.prepare(made, "", nonce) for nonce in (1, 2))
     assert first.target != second.target
     assert first.headers["x-signature"] != second.headers["x-signature"]
@@ -366,7 +180,7 @@ def test_each_attempt_is_signed_again() -> None:
 
 
 def test_an_upload_says_its_type_its_length_and_the_files_size_and_is_not_signed() -> None:
-    made = wire.call("PUT", "/buckets/1/files", {}, headers={"x-token": "t"})
+    made = calls.describe("PUT", "/buckets/1/files", {}, headers={"x-token": "t"})
     request = wire.prepare_upload(made, "/base", "multipart/form-data; boundary=b", length=300, size=5)
     assert (request.method, request.target, request.body) == ("PUT", "/base/buckets/1/files", b"")
     assert request.headers == {
@@ -488,7 +302,7 @@ def test_any_reply_has_a_value(status: int, body: bytes) -> None:
     ],
 )
 def test_only_a_signed_call_whose_nonce_was_refused_came_too_late(credentials: object, value: Any, late: bool) -> None:
-    assert wire.came_too_late(wire.call("GET", "/", {}, credentials), value) is late
+    assert wire.came_too_late(calls.describe("GET", "/", {}, credentials), value) is late
 
 
 # redirected()
@@ -496,10 +310,12 @@ def test_only_a_signed_call_whose_nonce_was_refused_came_too_late(credentials: o
 
 def redirect(
     location: str | None, *, status: int = 302, method: str = "GET", endpoint: str = ORIGIN
-) -> wire.Call | None:
+) -> calls.Call | None:
     headers = [] if location is None else [("location", location)]
     back = wire.Reply(endpoint + "/buckets/1?__nonce=5", status, "Found", headers, b"")
-    return wire.redirected(wire.call(method, "/buckets/1", {"a": "b"}, PAIR, {"x-h": "v"}), urlsplit(endpoint), back)
+    return wire.redirected(
+        calls.describe(method, "/buckets/1", {"a": "b"}, PAIR, {"x-h": "v"}), urlsplit(endpoint), back
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -526,7 +342,7 @@ def test_a_get_is_redirected_within_its_origin(status: int, location: str, path:
     assert there.credentials is PAIR
     assert there.headers == {"x-h": "v"}
     sent = as_httpx_sends(wire.prepare(there, "", 9))
-    assert sent.url.query.decode().count(wire.NONCE) == 1
+    assert sent.url.query.decode().count(calls.NONCE) == 1
     verify(sent)
 
 
