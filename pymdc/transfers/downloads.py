@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException
 from itertools import islice
@@ -146,7 +145,7 @@ class _Fetching:
                 if self._too_large(tally.size + len(body)):
                     self._target.save(shard, body)
                     return None
-                with turn() if self._job.for_window else nullcontext():
+                with turn(self._job.for_window):
                     self._target.append(shard, body)
                 tally.add(body)
         return tally.size if self._is_file(tally) else None
@@ -216,7 +215,7 @@ class _Tally:
 
     def add(self, body: Body) -> None:
         self._job.check()
-        add_to(self._digest, body)
+        add_to(self._digest, body, self._job.for_window)
         self.size += len(body)
         self._progress.reached(self.size)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 __all__ = ["Digest", "Turns", "add_to", "turn"]
@@ -34,14 +34,18 @@ class Turns:
 _turns = Turns()
 
 
-def turn() -> AbstractContextManager[object]:
-    """Return a context that a thread enters when it is its turn to be busy. Within it, `add_to` waits for ever."""
-    return _turns.free
+def turn(for_window: bool, turns: Turns = _turns) -> AbstractContextManager[object]:
+    """Return a context that a thread enters to be busy for long. Within it, `add_to` may wait for ever.
+
+    Arguments:
+        for_window: whether a window waits for this work; then the thread waits for its turn.
+    """
+    return turns.free if for_window else nullcontext()
 
 
-def add_to(digest: Digest, data: bytes | memoryview, turns: Turns = _turns) -> None:
-    """Hash more bytes, when it is this thread's turn."""
-    with turns.free:
+def add_to(digest: Digest, data: bytes | memoryview, for_window: bool, turns: Turns = _turns) -> None:
+    """Hash more bytes; for a window, when it is this thread's turn."""
+    with turn(for_window, turns):
         digest.update(data)
 
 

@@ -147,7 +147,7 @@ class Prefetch:
 
     def _fetch_once(self, place: int, pointer: Pointer) -> Body:
         slot = place % config.SHARDS_AHEAD
-        buffer = self._buffers[slot] or self._sources.buffers.take(self._most)
+        buffer = self._buffers[slot] or self._sources.buffers.take(self._most, self._part.for_window)
         self._buffers[slot] = buffer
         self._sources.fetch(pointer, self._part, buffer)
         return buffer.whole()

@@ -32,13 +32,15 @@ class ShardBuffer:
 
     Arguments:
         most: the largest shard that is taken, in bytes.
+        for_window: whether a window waits for the shard: see `hashing`.
 
     Attributes:
         size: how much has come, in bytes.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, for_window: bool = False) -> None:
         self.most = most
+        self.for_window = for_window
         self.size = 0
         self._memory: bytearray | mmap.mmap = bytearray()
         self._digest = hashlib.sha256()
@@ -68,7 +70,7 @@ class ShardBuffer:
     def received(self, size: int) -> None:
         """Note that so many bytes have come into what `room` gave."""
         end = self.size + size
-        add_to(self._digest, memoryview(self._memory)[self.size : end])
+        add_to(self._digest, memoryview(self._memory)[self.size : end], self.for_window)
         self.size = end
 
     def clear(self) -> None:
@@ -121,11 +123,11 @@ class BufferPool:
                 if not self._downloads:
                     self._free.clear()
 
-    def take(self, most: int) -> ShardBuffer:
-        """Return an empty buffer for a shard of at most so many bytes."""
+    def take(self, most: int, for_window: bool = False) -> ShardBuffer:
+        """Return an empty buffer; the arguments are those of `ShardBuffer`."""
         with self._lock:
             buffer = self._free.pop() if self._free else ShardBuffer(most)
-        buffer.most = most
+        buffer.most, buffer.for_window = most, for_window
         return buffer
 
     def give_back(self, buffer: ShardBuffer) -> None:

@@ -41,9 +41,17 @@ def test_a_core_is_left_to_the_threads_of_the_program(
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     turns, digest = hashing.Turns(), Watched(at_once)
     with ThreadPoolExecutor(8) as pool:
-        for each in [pool.submit(hashing.add_to, digest, b"", turns) for _ in range(8)]:
+        for each in [pool.submit(hashing.add_to, digest, b"", True, turns) for _ in range(8)]:
             each.result(LONG)
     assert digest.most == at_once
+
+
+def test_without_a_window_all_threads_hash_at_once() -> None:
+    turns, digest = hashing.Turns(), Watched(8)
+    with ThreadPoolExecutor(8) as pool:
+        for each in [pool.submit(hashing.add_to, digest, b"", False, turns) for _ in range(8)]:
+            each.result(LONG)
+    assert digest.most == 8
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system knows no fork")
@@ -56,7 +64,7 @@ def test_the_child_of_a_fork_hashes_though_threads_of_the_parent_did() -> None:
         child = os.fork()
         if not child:
             digest = hashlib.sha256()
-            hashing.add_to(digest, b"abc")
+            hashing.add_to(digest, b"abc", for_window=True)
             os._exit(digest.digest() != hashlib.sha256(b"abc").digest())
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     finally:
