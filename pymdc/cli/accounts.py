@@ -55,10 +55,7 @@ def activate(session: Session, link: str) -> None:
     found = _ORIGIN.match(link.strip())
     if found and session.bridge.source == "default":
         session.use_bridge(found[1])  # whoever has the link knows the bridge
-    try:
-        made = entry(Users(session.email or "", client=session.client).activate(link))
-    except ValueError as error:
-        raise Failure(str(error), Code.USAGE) from error
+    made = entry(Users(session.email or "", client=session.client).activate(link))
     email = str(made.get("email", "EMAIL"))
     session.output.say(f"{email} is active. Next:")
     session.output.say(f"  pymdc login {email}")

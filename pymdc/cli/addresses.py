@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import click
+
+from .arguments import Text
 from .failures import Code, Failure
 
-__all__ = ["SCHEME", "Address", "format_address", "is_address", "parse_address"]
+__all__ = ["PATH_OR_ADDRESS", "SCHEME", "Address", "format_address", "is_address", "parse_address"]
 
 SCHEME = "storj://"
 
@@ -49,6 +52,18 @@ def parse_address(text: str) -> Address:
 def format_address(bucket: str, name: str = "") -> str:
     """Return the address of a bucket, or of a file in it. `parse_address` gives both back."""
     return f"{SCHEME}{_escaped(bucket, '%/')}/{_escaped(name, '%')}"
+
+
+class _PathOrAddress(Text):
+    """A path of this machine, which may hold any bytes, or an address at a bridge."""
+
+    name = "path or address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(value, param, ctx) if is_address(str(value)) else str(value)
+
+
+PATH_OR_ADDRESS = _PathOrAddress()
 
 
 def _escaped(text: str, special: str) -> str:

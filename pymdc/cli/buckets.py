@@ -34,17 +34,14 @@ def mb(session: Session, name: str, storage: int, transfer: int, another: bool) 
     from ..api import Buckets
 
     name = _bucket_of(name)
-    if not name:
+    if not name:  # "storj://"
         raise Failure("a bucket needs a name: pymdc mb NAME", Code.USAGE)
     buckets = Buckets(session.credentials, client=session.client)
     same = [each["id"] for each in list_buckets(session) if each["name"] == name]
     if same and not another:
         words = f"there is a bucket {name} already: {', '.join(same)}. To make one more, known by its id: --another"
         raise Failure(words, Code.REFUSED)
-    try:
-        made = entry(buckets.create(name, storage, transfer, _own_keys(session)), "id")
-    except ValueError as error:  # the name is no text
-        raise Failure(str(error), Code.USAGE) from error
+    made = entry(buckets.create(name, storage, transfer, _own_keys(session)), "id")
     if session.output.json:
         session.output.object(made)
     else:
@@ -94,8 +91,6 @@ def set_(session: Session, bucket: str, **wanted: Any) -> None:
     changes = {key: value for key, value in wanted.items() if value is not None}
     if not changes:
         raise Failure("say what to change: --name, --storage or --transfer", Code.USAGE)
-    if changes.get("name") == "":
-        raise Failure("a bucket needs a name: --name NAME", Code.USAGE)
     _change(session, find_bucket(session, _bucket_of(bucket)), changes)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..transfers.names import safe_name
-from .addresses import Address, is_address, parse_address
+from .addresses import PATH_OR_ADDRESS, Address, is_address, parse_address
 from .completions import complete_address, complete_path_or_address
 from .failures import Code, Failure
-from .folders import files_below
-from .names import bridge_name, local_path, readable_name
-from .plans import EXISTS, Destination, Exists, Planned, plan_copies, plan_downloads, plan_uploads
+from .local_sources import local_sources
+from .names import bridge_name, is_folder, joined, local_path, readable_name
+from .output import Output
+from .plans import EXISTS, Destination, Exists, Planned, Source, plan_copies, plan_downloads, plan_uploads
 from .running import carry_out, transfer_options
 from .selection import Shelf, address_of, in_folder, select
 from .session import Session, common_options, pass_session
@@ -32,8 +33,15 @@ def _exists_option(command: _F) -> _F:
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=complete_path_or_address)
-@click.argument("target", shell_complete=complete_path_or_address)
+@click.argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    type=PATH_OR_ADDRESS,
+    metavar="SOURCE...",
+    shell_complete=complete_path_or_address,
+)
+@click.argument("target", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
 @click.option("-r", "--recursive", is_flag=True, help="Copy folders and buckets with all that is in them.")
 @_exists_option
 @transfer_options
@@ -72,9 +80,7 @@ def cp(
         _put(session, shelf, parse_address(target), exists, jobs, retries)
         return
     if not away:
-        to = parse_address(target)
-        files = _local_files(session, sources, to, recursive)
-        plan_uploads(planned, files, _destination(shelf, to, exists))
+        _plan_uploads(shelf, planned, session.output, sources, parse_address(target), recursive, exists)
     elif is_address(target):
         _plan_copies(shelf, planned, away, parse_address(target), recursive, exists)
     else:
@@ -83,7 +89,7 @@ def cp(
 
 
 @click.command()
-@click.argument("source", shell_complete=complete_path_or_address)
+@click.argument("source", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
 @click.argument("target", shell_complete=complete_path_or_address)
 @_exists_option
 @transfer_options
@@ -96,7 +102,7 @@ def put(session: Session, source: str, target: str, exists: Exists, jobs: int, r
         _put(session, shelf, to, exists, jobs, retries)
         return
     planned = Planned()
-    plan_uploads(planned, _local_files(session, (source,), to, False), _destination(shelf, to, exists))
+    _plan_uploads(shelf, planned, session.output, (source,), to, False, exists)
     carry_out(session.output, planned, jobs=jobs, retries=retries)
 
 
@@ -119,50 +125,25 @@ def _destination(shelf: Shelf, to: Address, exists: Exists) -> Destination:
 
 def _put(session: Session, shelf: Shelf, to: Address, exists: Exists, jobs: int, retries: int) -> None:
     """Send standard input."""
-    if _is_folder(to.name):
+    if is_folder(to.name):
         raise Failure(f"standard input has no name: write {Address(to.bucket, to.name + 'NAME')}", Code.USAGE)
     destination, planned = _destination(shelf, to, exists), Planned()
     with kept_input() as path:
-        plan_uploads(planned, [(path, to.name)], destination, label=STANDARD)
+        plan_uploads(planned, [Source(path, to.name)], destination, label=STANDARD)
         carry_out(session.output, planned, jobs=jobs, retries=retries, again="Run the command again.")
 
 
-def _is_folder(name: str) -> bool:
-    """Tell whether a name in a target stands for a folder of the bucket, or for the bucket."""
-    return not name or name.endswith("/")
-
-
-def _joined(*parts: str) -> str:
-    return "/".join(part.strip("/") for part in parts if part.strip("/"))
-
-
-def _local_files(
-    session: Session, sources: tuple[str, ...], to: Address, recursive: bool
-) -> Iterator[tuple[Path, str]]:
-    """Give the files to send, each with the name that it is to have.
-
-    Arguments:
-        to: the target.
-
-    Raises:
-        Failure: a source is a folder without `--recursive`, or several files would have one name.
-    """
-    if len(sources) > 1:
+def _plan_uploads(
+    shelf: Shelf, planned: Planned, output: Output, typed: tuple[str, ...], to: Address, recursive: bool, exists: Exists
+) -> None:
+    if len(typed) > 1:
         _check_folder(to.name, f"{to}/")
-    for source in sources:
-        path = Path(source)
-        if not path.is_dir():
-            yield path, _joined(to.name, path.name) if _is_folder(to.name) else to.name
-            continue
-        if not recursive:
-            raise Failure(f"{source} is a folder. To copy it with all that is in it, add -r", Code.USAGE)
-        top = "" if source.endswith(("/.", os.sep + ".")) or source == "." else path.absolute().name
-        for file, below in files_below(path, session.output):
-            yield file, _joined(to.name, top, below)
+    sources = [source for each in typed for source in local_sources(output, each, to, recursive=recursive)]
+    plan_uploads(planned, sources, _destination(shelf, to, exists))
 
 
 def _check_folder(name: str, better: str) -> None:
-    if not _is_folder(name):
+    if not is_folder(name):
         raise Failure(f"there are several files, so the target is a folder: write {better}", Code.USAGE)
 
 
@@ -178,9 +159,9 @@ def _remote_files(shelf: Shelf, address: Address, recursive: bool) -> list[tuple
     if below or (recursive and not folder):
         start = len(folder if address.name.endswith("/.") else folder.rpartition("/")[0])
         return [(file, readable_name(file.get("filename"))[start:].lstrip("/")) for file in below]
-    if recursive and _is_folder(address.name):
+    if recursive and is_folder(address.name):
         raise Failure(f"there is nothing in {address}", Code.NOT_FOUND)
-    if _is_folder(address.name):
+    if is_folder(address.name):
         what = "folder" if address.name else "bucket"
         raise Failure(f"{address} is a {what}. To copy it with all that is in it, add -r", Code.USAGE)
     return [(file, _last_part(file, address)) for file in select(files, address)]
@@ -204,9 +185,7 @@ def _plan_copies(
             raise Failure(f"{address} and the target are in one bucket, and {words}", Code.USAGE)
         if not recursive and len(files) + len(sources) > 2:
             _check_folder(to.name, f"{to}/")
-        named = [
-            (file, _joined(to.name, name) if _is_folder(to.name) or recursive else to.name) for file, name in files
-        ]
+        named = [(file, joined(to.name, name) if is_folder(to.name) or recursive else to.name) for file, name in files]
         plan_copies(planned, bucket, named, destination)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from .arguments import check_not_empty, check_texts
 from .failures import Code, ended, leave_pipe, unforeseen
 from .options import given
 
@@ -31,6 +32,13 @@ class LazyGroup(click.Group):
         super().__init__(*arguments, **settings)
         self.sections = sections
         self._places = {name: place for commands in sections.values() for name, (place, _) in commands.items()}
+        check_texts(self)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse empty arguments of every command, before any of them is read."""
+        if not ctx.resilient_parsing:  # else a shell completes a line
+            check_not_empty(ctx.command_path, args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._places)
@@ -40,6 +48,7 @@ class LazyGroup(click.Group):
             return None
         module, attribute = self._places[cmd_name].split(":")
         command: click.Command = getattr(import_module(f".{module}", __package__), attribute)
+        check_texts(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

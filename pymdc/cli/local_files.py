@@ -1,4 +1,4 @@
-"""The files of a folder, for `sync` and `mirror`: find them, and tell which of them can be kept in a bucket."""
+"""The files of a folder, for `cp`, `sync` and `mirror`: find them, and tell which of them can be kept in a bucket."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .failures import Failure, code_of, words_for
 from .names import bridge_name, local_path
+from .output import Output
 
-__all__ = ["OURS", "FileState", "Scan", "checked_parent", "folds_case", "remove_empty_folders", "scan"]
+__all__ = ["OURS", "FileState", "Scan", "checked_parent", "folds_case", "remove_empty_folders", "scan", "scan_and_tell"]
 
 OURS = ".pymdc-"  # how the folders of unfinished downloads begin, and what else is not a person's
 
@@ -70,6 +72,21 @@ def scan(folder: Path) -> Scan:
         else:
             if below is not None:
                 waiting.append((path + "/", iter(below)))
+    return found
+
+
+def scan_and_tell(folder: Path, output: Output) -> Scan:
+    """Find all files below a folder, and warn of what is left out.
+
+    Raises:
+        Failure: the folder itself cannot be read.
+    """
+    try:
+        found = scan(folder)
+    except OSError as error:
+        raise Failure(words_for(error), code_of(error)) from error
+    if found.links:
+        output.warn(f"left out, since links are not followed: {len(found.links)}, such as {folder / found.links[0]}")
     return found
 
 

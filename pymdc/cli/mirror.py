@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .addresses import SCHEME, is_address, parse_address
+from .addresses import PATH_OR_ADDRESS, SCHEME, is_address, parse_address
 from .completions import complete_path_or_address
 from .failures import Code, Failure
 from .local_files import Scan, folds_case
@@ -27,8 +27,8 @@ __all__ = ["mirror"]
 
 
 @click.command()
-@click.argument("source", shell_complete=complete_path_or_address)
-@click.argument("target", shell_complete=complete_path_or_address)
+@click.argument("source", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
+@click.argument("target", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
 @click.option("--delete", is_flag=True, help="Delete in a mirror what the account no longer has.")
 @click.option(
     "--keys", is_flag=True, help="Add the mirror's public keys to the account: whoever holds them can use it."
@@ -51,8 +51,6 @@ def mirror(
     """
     work = Work(session, jobs=jobs, retries=retries, dry_run=dry_run)
     with interruptible():
-        if not (source and target):  # such as "$FOLDER" where that is not set
-            raise Failure("an argument is empty. For the folder where you are, write .", Code.USAGE)
         if is_address(source) == is_address(target):
             raise Failure(f"one of the two must be a folder, and the other the account: {SCHEME}", Code.USAGE)
         if parse_address(source if is_address(source) else target).bucket:

@@ -12,7 +12,7 @@ import re
 
 from ..transfers.names import safe_name
 
-__all__ = ["bridge_name", "local_path", "readable_name"]
+__all__ = ["bridge_name", "is_folder", "joined", "local_path", "readable_name"]
 
 _ESCAPE = "\u201b"  # stands before a character of a file's own name that would be read as one of the substitutes
 _SUBSTITUTES = {"/": "\uff0f", "\\": "\uff3c"}
@@ -56,6 +56,16 @@ def local_path(name: object, otherwise: str, *, windows: bool = os.name == "nt")
     """
     parts = [_part(part, windows) for part in re.split(r"[/\\]" if windows else "/", readable_name(name))]
     return "/".join(part for part in parts if part) or otherwise
+
+
+def is_folder(name: str) -> bool:
+    """Tell whether a name in a target stands for a folder of the bucket, or for the bucket."""
+    return not name or name.endswith("/")
+
+
+def joined(*parts: str) -> str:
+    """Return the path that these parts make; a part may be empty."""
+    return "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
 def _part(part: str, windows: bool) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "Exists",
     "Place",
     "Planned",
+    "Source",
     "hash_of",
     "plan_copies",
     "plan_downloads",
@@ -62,6 +63,20 @@ class Place(NamedTuple):
 
     name: str
     replaces: tuple[str, ...] = ()
+
+
+class Source(NamedTuple):
+    """A file of this machine that is to be sent.
+
+    Attributes:
+        path: the file.
+        name: the name that it is to have: a path.
+        problem: why it cannot be sent; "" if it can.
+    """
+
+    path: Path
+    name: str
+    problem: str = ""
 
 
 class Destination:
@@ -142,18 +157,20 @@ class _Same(Exception):  # noqa: N818 - it is no error: the file is there alread
     pass
 
 
-def plan_uploads(planned: Planned, sources: Iterable[tuple[Path, str]], to: Destination, *, label: str = "") -> None:
+def plan_uploads(planned: Planned, sources: Iterable[Source], to: Destination, *, label: str = "") -> None:
     """Plan uploads.
 
     Arguments:
-        sources: the files, each with the name that it is to have: a path.
         label: what messages call the file; else its path.
     """
-    sized = [(path, name, _size(path)) for path, name in sources]
-    to.expect(size for _, _, size in sized)
-    for path, name, size in sized:
+    sized = [(source, 0 if source.problem else _size(source.path)) for source in sources]
+    to.expect(size for _, size in sized)
+    for (path, name, problem), size in sized:
         upload = Upload(path, to.bucket, bridge_name(name), size, (), label)
-        _decide(planned, upload, partial(_placed, upload, name, to))
+        if problem:
+            planned.failed.append(Result(upload, OSError(problem)))
+        else:
+            _decide(planned, upload, partial(_placed, upload, name, to))
 
 
 def plan_copies(
@@ -228,6 +245,9 @@ def _wanted(download: Download, exists: Exists) -> Download | None:
     path = download.path
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        words = f"{path} is a device, a pipe or a socket, not a file"
+        raise OSError(f"{words}. To write to standard output: pymdc cat {download.source}")
     if not os.path.lexists(path):
         return download
     if path.is_file() and path.stat().st_size == download.size and hash_of(path) == download.file["hash"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .addresses import format_address, is_address, parse_address
+from .addresses import PATH_OR_ADDRESS, format_address, is_address, parse_address
 from .completions import complete_path_or_address
 from .failures import Code, Failure, checked
 from .local_files import Scan, folds_case
@@ -32,8 +32,8 @@ _COPY_BYTES = 1024 * 1024
 
 
 @click.command()
-@click.argument("source", shell_complete=complete_path_or_address)
-@click.argument("target", shell_complete=complete_path_or_address)
+@click.argument("source", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
+@click.argument("target", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
 @click.option("--delete", is_flag=True, help="Delete in TARGET what SOURCE does not have.")
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be done, and do nothing.")
 @transfer_options
@@ -51,8 +51,6 @@ def sync(session: Session, source: str, target: str, delete: bool, dry_run: bool
     """
     work = Work(session, jobs=jobs, retries=retries, dry_run=dry_run)
     with interruptible():
-        if not (source and target):  # such as "$FOLDER" where that is not set
-            raise Failure("an argument is empty. For the folder where you are, write .", Code.USAGE)
         if is_address(source) == is_address(target):
             raise Failure("one of the two must be a folder, and the other a bucket: storj://BUCKET/", Code.USAGE)
         if is_address(target):

@@ -15,7 +15,7 @@ import click
 from .engine import Result, run
 from .failures import Code, Failure, code_of, words_for
 from .hash_cache import hashes_of
-from .local_files import Scan, scan
+from .local_files import Scan, scan_and_tell
 from .output import human_size
 from .progress import view
 from .texts import clean
@@ -152,15 +152,10 @@ class Work:
         Raises:
             Failure: the folder itself cannot be read.
         """
-        try:
-            found = scan(folder)
-        except OSError as error:
-            raise Failure(words_for(error), code_of(error)) from error
+        found = scan_and_tell(folder, self.output)
         local = hashes_of(folder, found, self._reading)
         for path, words in found.problems.items():
             self.problem(str(folder / path), words)
-        if found.links:
-            self.output.say(f"left out, since links are not followed: {len(found.links)}, such as {found.links[0]}")
         return local, found
 
     @contextmanager

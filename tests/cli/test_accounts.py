@@ -136,7 +136,6 @@ def test_what_the_bridge_refuses_ends_with_its_code(typist: Typist, tmp_path: Pa
 def test_what_is_typed_wrong_is_an_error_of_usage(typist: Typist) -> None:
     url = ("--bridge", typist.bridge.url)
     assert "must not contain ':'" in typist.failed(2, "register", "a:b", *url, *typist.with_password)
-    assert "an activation token" in typist.failed(2, "activate", "", *url)
     assert "whose login?" in typist.failed(2, "login", *url)
     assert "malformed endpoint" in typist.failed(2, "whoami", "--bridge", "nonsense")
     assert "no bridge is named" in typist.failed(2, "register", "a@example.com", *typist.with_password)

@@ -112,6 +112,7 @@ def test_the_help_loads_click_and_hardly_anything_else() -> None:
     assert package == {
         "pymdc",
         "pymdc.cli",
+        "pymdc.cli.arguments",
         "pymdc.cli.failures",
         "pymdc.cli.groups",
         "pymdc.cli.main",

@@ -128,7 +128,7 @@ def test_what_cannot_be_read_or_kept_is_told_and_the_others_go_on(
     unwrap(bucket.files.upload(b"kept", name="kept"))
     ran = person.types("sync", folder, "storj://photos/", "--delete", code=7)
     assert "line\\nbreak: its name cannot be kept at a bridge: rename it\n" in ran.stderr
-    assert "links are not followed: 2, such as link\n" in ran.stderr
+    assert "links are not followed: 2, such as" in ran.stderr
     assert "kept" in names_of(bucket)  # --delete deletes only where all else went well
     assert person.told("sync", folder, "storj://photos/", code=7)[0]["error"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_this_folder_goes_up_without_a_name(holder: Holder) -> None:
     assert names(bucket) == ["a.txt"]
 
 
-def test_what_is_no_file_is_left_out_with_a_warning(holder: Holder) -> None:
+def test_links_and_what_is_no_file_are_left_out_of_a_folder_with_a_warning(holder: Holder) -> None:
     bucket = holder.bucket("photos")
     holder.written(**{"in/a.txt": b"a", "elsewhere/b.txt": b"b", "in/.pymdc-0123/lock": b""})
     (holder.folder / "in/linked").symlink_to("../elsewhere")
@@ -63,15 +64,69 @@ def test_what_is_no_file_is_left_out_with_a_warning(holder: Holder) -> None:
     os.mkfifo(holder.folder / "in/pipe")
     ran = holder.type("cp", "-r", "in", "storj://photos/")
     assert ran.exit_code == 0
-    assert ran.stderr.splitlines()[:3] == [
-        f"Warning: {Path('in/linked')} is left out: it is a link to a folder",
-        f"Warning: {Path('in/gone')} is left out: it is no file",
-        f"Warning: {Path('in/pipe')} is left out: it is no file",
-    ]
-    assert names(bucket) == ["in／a.txt", "in／file"]
+    words = "left out, since links are not followed: 4, such as in/file"
+    assert ran.stderr.splitlines()[:1] == [f"Warning: {words}"]
+    assert names(bucket) == ["in／a.txt"]
+    assert words in holder.type("sync", "in", "storj://photos/").stderr
 
 
-def test_a_folder_that_cannot_be_read_is_left_out_with_a_warning(
+def test_a_link_that_is_typed_stands_for_what_it_leads_to(holder: Holder) -> None:
+    bucket = holder.bucket("photos")
+    holder.written(**{"elsewhere/b.txt": b"b", "a.txt": b"a"})
+    (holder.folder / "linked").symlink_to("elsewhere")
+    (holder.folder / "file").symlink_to("a.txt")
+    holder.done("cp", "-r", "linked", "file", "storj://photos/")
+    assert names(bucket) == ["file", "linked／b.txt"]
+
+
+def test_a_file_whose_name_cannot_be_sent_is_told_and_the_others_go(holder: Holder) -> None:
+    bucket = holder.bucket("photos")
+    holder.written(**{"in/a.txt": b"a"})
+    Path(os.fsdecode(b"in/\xff.txt")).write_bytes(b"odd")
+    for command in (["cp", "-r"], ["sync"]):
+        said = holder.failed(7, *command, "in", "storj://photos/").lower()
+        assert "in/\\udcff.txt: its name cannot be kept at a bridge: rename it" in said
+        assert command == ["sync"] or "error: 1 of 2 files failed, 1 are done" in said
+    assert "in／a.txt" in names(bucket)
+
+
+def test_a_file_whose_name_is_not_text_is_sent_under_another_one(holder: Holder) -> None:
+    bucket = holder.bucket("photos")
+    odd = os.fsdecode(b"\xff.txt")
+    Path(odd).write_bytes(b"odd")
+    said = holder.failed(2, "cp", odd, "storj://photos/2016/")
+    assert said.endswith("is not text in UTF-8. Give it another one: storj://photos/2016/NAME\n")
+    holder.done("cp", odd, "storj://photos/even.txt")
+    assert names(bucket) == ["even.txt"]
+    holder.done("cp", "storj://photos/even.txt", os.fsdecode(b"\xfe.txt"))
+    assert Path(os.fsdecode(b"\xfe.txt")).read_bytes() == b"odd"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [("/dev/zero", "a device"), ("pipe", "a pipe"), ("socket", "a socket"), ("/dev/null", "a device")],
+)
+@pytest.mark.parametrize("command", ["cp", "put"])
+def test_what_is_no_file_is_refused_as_a_source(holder: Holder, command: str, source: str, kind: str) -> None:
+    bucket = holder.bucket("photos", empty=b"")
+    os.mkfifo(holder.folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        said = holder.failed(2, command, source, "storj://photos/")
+    assert f"{source} is {kind}, not a file. To send what comes out of it: pymdc put - storj://BUCKET/NAME" in said
+    assert names(bucket) == ["empty"]
+
+
+def test_what_is_no_file_is_not_replaced_by_a_download(holder: Holder) -> None:
+    holder.bucket("photos", a=b"a")
+    os.mkfifo(holder.folder / "pipe")
+    for exists in ("error", "skip", "replace"):
+        said = holder.failed(1, "cp", "storj://photos/a", "pipe", "--exists", exists)
+        assert "is a device, a pipe or a socket, not a file. To write to standard output: pymdc cat" in said
+    assert (holder.folder / "pipe").is_fifo()
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_go(
     holder: Holder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Root may read every folder, so the system's refusal is made here."""
@@ -85,8 +140,7 @@ def test_a_folder_that_cannot_be_read_is_left_out_with_a_warning(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    ran = holder.type("cp", "-r", "in", "storj://photos/")
-    assert "Warning: in/closed is left out: Permission denied" in ran.stderr
+    assert "in/closed: Permission denied" in holder.failed(7, "cp", "-r", "in", "storj://photos/")
     assert names(bucket) == ["in／a.txt"]
 
 
