@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -174,16 +175,20 @@ def run_sql(url: str, statement: str, *values: Any) -> list[Any]:
     names = [f"value{number}" for number in range(len(values))]
     for name in names:
         statement = statement.replace("?", f":{name}", 1)
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.begin() as connection:
+    with _engine(url).begin() as connection:
         done = connection.execute(sa.text(statement), dict(zip(names, values, strict=True)))
         return [tuple(row) for row in done] if done.returns_rows else []
+
+
+@cache
+def _engine(url: str) -> sa.Engine:
+    return sa.create_engine(url, poolclass=sa.NullPool)
 
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
     """Somebody else holds on to a whole database, so that nobody can write to it."""
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    engine = _engine(url)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
 
 import obstore
 
@@ -52,7 +53,7 @@ def audit(settings: Settings, *, thorough: bool = True, clean: bool = False) -> 
         orphans = {blob for blob in orphans if blob not in noted and blob[:32] not in noted}
     wrong += [f"{blob} is an orphan" for blob in orphans]
     if thorough and not wrong:
-        wrong += list(_damaged(settings, shards))
+        wrong += list(_damaged(settings, {name: (size, blob) for name, size, blob in shards}))
     return wrong
 
 
@@ -64,17 +65,16 @@ def _uploads(settings: Settings) -> set[str]:
     return {upload for (upload,) in run_sql(settings.database_url, "SELECT id FROM uploads")}
 
 
-def _damaged(settings: Settings, shards: list[Any]) -> Iterator[str]:
+def _damaged(settings: Settings, shards: dict[str, tuple[int, str]]) -> Iterator[str]:
     store = object_store(settings)
-    for name, size, blob in shards:
-        data = bytes(obstore.get(store, blob).bytes())
-        if (file_hash(data), len(data)) != (name, size):
-            yield f"shard {name} is damaged"
-    blobs = {name: blob for name, _, blob in shards}
-    for content, _ in run_sql(settings.database_url, "SELECT hash, size FROM contents"):
-        order = "SELECT shard FROM content_shards WHERE content = ? ORDER BY position"
+    query = "SELECT hash, shard FROM contents LEFT JOIN content_shards ON content = hash ORDER BY hash, position"
+    for content, rows in groupby(run_sql(settings.database_url, query), itemgetter(0)):
         digest = hashlib.sha256()
-        for (shard,) in run_sql(settings.database_url, order, content):
-            digest.update(bytes(obstore.get(store, blobs[shard]).bytes()))
+        for name in filter(None, (shard for _, shard in rows)):  # an empty file has none
+            size, blob = shards[name]
+            data = bytes(obstore.get(store, blob).bytes())
+            digest.update(data)
+            if (file_hash(data), len(data)) != (name, size):
+                yield f"shard {name} is damaged"
         if hashlib.new("ripemd160", digest.hexdigest().encode(), usedforsecurity=False).hexdigest() != content:
             yield f"file {content} is damaged"

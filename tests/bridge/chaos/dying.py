@@ -29,6 +29,12 @@ def say(*event: Any) -> None:
     os.write(1, json.dumps(event).encode() + b"\n")
 
 
+async def run(world: World, operation: str) -> None:
+    """Run an operation on a bridge of its own."""
+    async with world.bridge() as call:
+        await call(OPERATIONS[operation])
+
+
 def main() -> None:
     told = json.loads(sys.argv[1])
     vars(upload)["SHARD_BYTES"] = SHARD_BYTES
@@ -41,7 +47,7 @@ def main() -> None:
         child = os.fork()
         if not child:
             plan.set("question lost", moment)
-            asyncio.run(world.run(OPERATIONS[operation]))
+            asyncio.run(run(world, operation))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         assert status == 0 or os.WIFSIGNALED(status), status

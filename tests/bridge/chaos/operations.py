@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -93,22 +94,24 @@ class World:
     email: str = ""
     bucket: str = ""
 
-    async def run(self, operation: Operation) -> None:
-        """Run an operation on a bridge that opens now, and note what came of it."""
+    @asynccontextmanager
+    async def bridge(self) -> AsyncIterator[Run]:
+        """Open the bridge. What is given runs an operation on it, and notes what came of it."""
         mails: list[Mail] = []
         app = create_app(Settings(**{**vars(self.settings), "on_mail": mails.append}))
         bridge = app.state.bridge
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge") as http:
             running = cast("Running", SimpleNamespace(http=http))
-            session = Session(self, Person(running, self.email, self.key), http, mails, bridge.store, bridge.blobs)
+
+            async def run(operation: Operation) -> None:
+                person = Person(running, self.email, self.key)
+                with suppress(Unanswered):
+                    await operation(Session(self, person, http, mails, bridge.store, bridge.blobs))
+
             try:
                 if not self.bucket:
-                    await session.register()
-                    self.email, self.bucket = session.person.email, await session.make_bucket()
-                    await session.store_file(self.bucket, COMMON)
-                await operation(session)
-            except Unanswered:
-                pass
+                    await run(begin)
+                yield run
             finally:
                 bridge.store.close()
 
@@ -199,10 +202,18 @@ class Session:
 
 
 Operation = Callable[[Session], Awaitable[None]]
+Run = Callable[[Operation], Awaitable[None]]
 
 
 def unique() -> bytes:
     return secrets.token_bytes(16) * 12
+
+
+async def begin(session: Session) -> None:
+    """Make the account and the bucket of a world, with a file that other buckets will hold too."""
+    await session.register()
+    session.world.email, session.world.bucket = session.person.email, await session.make_bucket()
+    await session.store_file(session.world.bucket, COMMON)
 
 
 async def account(session: Session) -> None:
