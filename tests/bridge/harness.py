@@ -172,12 +172,24 @@ class Running:
 
 def run_sql(url: str, statement: str, *values: Any) -> list[Any]:
     """Run a statement on a database. Each `?` stands for a value."""
-    names = [f"value{number}" for number in range(len(values))]
-    for name in names:
-        statement = statement.replace("?", f":{name}", 1)
-    with _engine(url).begin() as connection:
-        done = connection.execute(sa.text(statement), dict(zip(names, values, strict=True)))
-        return [tuple(row) for row in done] if done.returns_rows else []
+    with connected_to(url) as run:
+        return run(statement, *values)
+
+
+@contextmanager
+def connected_to(url: str) -> Iterator[Callable[..., list[Any]]]:
+    """Connect to a database. What is given runs statements as `run_sql` does, each in a transaction of its own."""
+    with _engine(url).connect() as connection:
+
+        def run(statement: str, *values: Any) -> list[Any]:
+            names = [f"value{number}" for number in range(len(values))]
+            for name in names:
+                statement = statement.replace("?", f":{name}", 1)
+            with connection.begin():
+                done = connection.execute(sa.text(statement), dict(zip(names, values, strict=True)))
+                return [tuple(row) for row in done] if done.returns_rows else []
+
+        yield run
 
 
 @cache

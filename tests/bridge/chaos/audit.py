@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import obstore
 
 from pymdc.bridge.settings import Settings
 
-from ..harness import blob_names, file_hash, object_store, run_sql
+from ..harness import blob_names, connected_to, file_hash, object_store
+
+Query = Callable[..., list[Any]]
 
 _COUNTS = {
     "contents counted otherwise than entries": """
@@ -42,33 +45,35 @@ def audit(settings: Settings, *, thorough: bool = True, clean: bool = False) -> 
         thorough: whether each shard is read and hashed, and each file put together.
         clean: whether nothing may lie in the store that no shard points to; else the journal may explain it.
     """
-    wrong = [f"{what}: {rows}" for what, query in _COUNTS.items() if (rows := run_sql(settings.database_url, query))]
-    shards = run_sql(settings.database_url, "SELECT hash, size, blob FROM shards")
-    noted = _garbage(settings) | _uploads(settings)  # a clean-up may forget them from now on
+    with connected_to(settings.database_url) as query:
+        return list(_wrong(settings, query, thorough, clean))
+
+
+def _wrong(settings: Settings, query: Query, thorough: bool, clean: bool) -> Iterator[str]:
+    wrong = [f"{what}: {rows}" for what, statement in _COUNTS.items() if (rows := query(statement))]
+    shards = query("SELECT hash, size, blob FROM shards")
+    noted = _noted(query)  # a clean-up may forget them from now on
     there = blob_names(settings)
     wrong += [f"shard {name} is missing" for name, _, blob in shards if blob not in there]
     orphans = there - {blob for _, _, blob in shards}
     if not clean:
-        noted |= _garbage(settings) | _uploads(settings)
+        noted |= _noted(query)
         orphans = {blob for blob in orphans if blob not in noted and blob[:32] not in noted}
     wrong += [f"{blob} is an orphan" for blob in orphans]
+    yield from wrong
     if thorough and not wrong:
-        wrong += list(_damaged(settings, {name: (size, blob) for name, size, blob in shards}))
-    return wrong
+        yield from _damaged(settings, query, {name: (size, blob) for name, size, blob in shards})
 
 
-def _garbage(settings: Settings) -> set[str]:
-    return {blob for (blob,) in run_sql(settings.database_url, "SELECT blob FROM garbage")}
+def _noted(query: Query) -> set[str]:
+    """Names of blobs and of uploads that the journal knows."""
+    return {name for (name,) in query("SELECT blob FROM garbage UNION SELECT id FROM uploads")}
 
 
-def _uploads(settings: Settings) -> set[str]:
-    return {upload for (upload,) in run_sql(settings.database_url, "SELECT id FROM uploads")}
-
-
-def _damaged(settings: Settings, shards: dict[str, tuple[int, str]]) -> Iterator[str]:
+def _damaged(settings: Settings, query: Query, shards: dict[str, tuple[int, str]]) -> Iterator[str]:
     store = object_store(settings)
-    query = "SELECT hash, shard FROM contents LEFT JOIN content_shards ON content = hash ORDER BY hash, position"
-    for content, rows in groupby(run_sql(settings.database_url, query), itemgetter(0)):
+    listed = "SELECT hash, shard FROM contents LEFT JOIN content_shards ON content = hash ORDER BY hash, position"
+    for content, rows in groupby(query(listed), itemgetter(0)):
         digest = hashlib.sha256()
         for name in filter(None, (shard for _, shard in rows)):  # an empty file has none
             size, blob = shards[name]

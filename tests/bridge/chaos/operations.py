@@ -25,7 +25,7 @@ from pymdc.bridge.settings import UPLOAD_LEASE_SECONDS, Settings
 from pymdc.bridge.store import Store
 from pymdc.keypair import ECDSA
 
-from ..harness import BOUNDARY, PASSWORD, Person, Running, file_hash, multipart, object_store, run_sql
+from ..harness import BOUNDARY, PASSWORD, Person, Running, connected_to, file_hash, multipart, object_store, run_sql
 from .faults import Plan
 
 COMMON = b"what everybody has " * 10
@@ -74,9 +74,9 @@ class Promises:
 
     def broken(self, settings: Settings) -> list[str]:
         """Return which of the promises do not hold."""
-        url = settings.database_url
-        listed = set(run_sql(url, "SELECT bucket, content FROM entries WHERE bucket IN (SELECT id FROM buckets)"))
-        active = {email for (email,) in run_sql(url, "SELECT email FROM users WHERE activated")}
+        with connected_to(settings.database_url) as query:
+            listed = set(query("SELECT bucket, content FROM entries WHERE bucket IN (SELECT id FROM buckets)"))
+            active = {email for (email,) in query("SELECT email FROM users WHERE activated")}
         wrong = [f"acknowledged and not listed: {file}" for file in self.stored - listed]
         wrong += [f"listed and never stored: {file}" for file in listed - self.stored - self.unknown]
         wrong += [f"deleted and still there: {file}" for file in listed if file[0] in self.gone]
@@ -159,6 +159,7 @@ class Session:
         for _ in range(3):
             with suppress(Unanswered):
                 await self.signed("GET", f"/buckets/{self.world.bucket}", 200)
+                return
 
     async def register(self) -> None:
         email = f"person{secrets.token_hex(8)}@example.com"

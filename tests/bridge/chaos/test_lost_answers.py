@@ -98,12 +98,14 @@ def trial(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_fault_at_any_exchange_with_the_database_breaks_no_promise(trial: Trial, place: int, name: str) -> None:
     met: Counter[str] = Counter()
     for other, kind in enumerate(KINDS):
+        missed = 0  # in a row: now and then something that is due is done meanwhile, and takes some of the numbers
         for number in range(1, 1000) if LARGE else [1 + (5 * place + 3 * other) % 8]:
             trial.plan.set(kind, number)
             trial.run(name)
-            if not trial.plan.met:
+            met[kind] += trial.plan.met
+            missed = 0 if trial.plan.met else missed + 1
+            if missed == 3:
                 break
-            met[kind] += 1
     trial.finish()
     assert set(met) == set(KINDS)
     print(name, dict(met))
