@@ -26,7 +26,7 @@ from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread
 
 from .harness import Running, settings_for
-from .test_tls import certificate
+from .test_tls import certificate, trusting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere loopback has one address")
 SECONDS = 60 if os.environ.get("PYMDC_LARGE") else 2
@@ -142,10 +142,9 @@ def test_an_attack_from_one_address_does_not_keep_others_from_working(tmp_path: 
 
 def test_connections_that_never_shake_hands_do_not_keep_others_from_working(tmp_path: Path) -> None:
     authority, files = certificate(tmp_path)
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    context, for_channels = trusting(authority)
     with elsewhere(tmp_path / "data", context, **files) as bridge:
-        work(bridge, context)
+        work(bridge, for_channels)
         for begin in (b"", b"\x16\x03\x01\x02\x00\x01"):
             with attacked(bridge.settings.port, begin, b""):
-                held(bridge, lambda: work(bridge, context))
+                held(bridge, lambda: work(bridge, for_channels))
