@@ -133,7 +133,7 @@ def whoami(session: Session) -> None:
         {
             "email": str(keys[0].get("user", session.email)) if keys else session.email,
             "bridge": session.bridge.url,
-            "named_by": session.bridge.source,
+            "bridge_named_by": session.bridge.named_by,
             "profile": session.profile_name if own else None,
             "public_key": own,
             "keys": len(keys),

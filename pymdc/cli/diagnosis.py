@@ -76,9 +76,6 @@ def _ended(step: str, words: str, remedy: str, code: Code = Code.NETWORK) -> _En
     return _EndedError(Finding(step, False, words, remedy, code))
 
 
-_NAMED_BY = {"argument": "--bridge names it", "variable": "STORJ_BRIDGE names it", "profile": "the profile {} names it"}
-
-
 def _bridge(session: Session) -> Finding:
     try:
         bridge = session.bridge
@@ -89,7 +86,7 @@ def _bridge(session: Session) -> Finding:
     if bridge.source == "default":
         words = f"{bridge.url}, since nothing names another one; it was retired"
         raise _ended("bridge", words, "Name one: --bridge URL, STORJ_BRIDGE=URL or pymdc login EMAIL", Code.USAGE)
-    return Finding("bridge", True, f"{bridge.url}; {_NAMED_BY[bridge.source].format(session.profile_name)}")
+    return Finding("bridge", True, f"{bridge.url}, named by {bridge.named_by}")
 
 
 def _proxy(url: SplitResult) -> str | None:

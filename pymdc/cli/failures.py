@@ -42,11 +42,17 @@ class Code(IntEnum):
     SOME_FAILED = 7
     """Some of several failed; the others were done."""
 
+    HUNG_UP = 129
+    """The terminal was closed (SIGHUP)."""
+
     INTERRUPTED = 130
     """Ctrl+C."""
 
     CLOSED_PIPE = 141
     """The program that reads the output has ended."""
+
+    TERMINATED = 143
+    """Another program has ended the command (SIGTERM)."""
 
 
 class Failure(click.ClickException):
@@ -172,7 +178,8 @@ def _nowhere() -> TextIO:
 
 
 def _told(message: str, code: int) -> int:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    with suppress(OSError):  # the terminal is gone, or the disk is full: the code still tells
+        click.echo(f"Error: {' '.join(message.split())}", err=True)
     return int(code)
 
 

@@ -65,15 +65,16 @@ class Output:
                 click.echo("\t".join(_text(row.get(column.key)) for column in shown))
 
     def record(self, values: Mapping[str, Any]) -> None:
-        """Write the values of one thing: a line for each name, or one JSON object."""
+        """Write the values of one thing: a line for each name, or one JSON object. A person sees names without "_"."""
         if self.json:
             self.object(values)
             return
         width = max(map(len, values), default=0) + 1 if self.on_terminal else 0
         separator = " " if self.on_terminal else "\t"
         for name, value in values.items():
+            shown = name.replace("_", " ")
             for each in value if isinstance(value, list | tuple) else [value]:
-                label = f"{name}:".ljust(width) if self.on_terminal else name
+                label = f"{shown}:".ljust(width) if self.on_terminal else name
                 click.echo(f"{label}{separator}{_text(each)}")
 
     def object(self, values: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ import click
 import pymdc
 
 from ..core.hashes import content_hash
+from .endings import ends_in_order
 from .extras import needs_bridge
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def quickstart(file: Path | None) -> None:
     with needs_bridge():
         from ..bridge.server import BridgeThread
         from ..bridge.settings import Settings
-    with tempfile.TemporaryDirectory(prefix="pymdc-quickstart-") as folder:
+    with ends_in_order(), tempfile.TemporaryDirectory(prefix="pymdc-quickstart-") as folder:
         path = file or Path(folder, "hello.txt")
         if file is None:
             path.write_bytes(_SAMPLE)

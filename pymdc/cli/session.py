@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from .endings import ends_in_order
 from .failures import Code, Failure
 from .options import common_options, given
 from .output import Output
@@ -29,10 +30,15 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Bridge(NamedTuple):
-    """A bridge's URL, and what named it: "argument", "variable", "profile" or "default"."""
+    """A bridge's URL, and what named it: "argument", "variable", "profile" or "default".
+
+    Attributes:
+        named_by: the same for a person, such as "the profile work".
+    """
 
     url: str
     source: str
+    named_by: str
 
 
 class Session:
@@ -85,7 +91,7 @@ class Session:
         try:
             return bridge._replace(url=parse_endpoint(bridge.url).geturl())
         except ValueError as error:
-            raise Failure(f"{error}. The {bridge.source} names it.", Code.USAGE) from error
+            raise Failure(f"{error}. It is named by {bridge.named_by}.", Code.USAGE) from error
 
     def use_bridge(self, url: str) -> None:
         """Take a bridge that a command has found, in place of the one that is named. Call it before `client`."""
@@ -173,11 +179,13 @@ class Session:
         from ..config import RETIRED_ENDPOINT
 
         if self._typed_bridge:
-            return Bridge(self._typed_bridge, "argument")
+            return Bridge(self._typed_bridge, "argument", "--bridge")
         variable, profile = os.environ.get(BRIDGE_VARIABLE), self.profile
         if variable and not (self._typed_profile and profile):
-            return Bridge(variable, "variable")
-        return Bridge(profile.bridge, "profile") if profile else Bridge(RETIRED_ENDPOINT, "default")
+            return Bridge(variable, "variable", BRIDGE_VARIABLE)
+        if profile:
+            return Bridge(profile.bridge, "profile", f"the profile {profile.name}")
+        return Bridge(RETIRED_ENDPOINT, "default", "nothing")
 
 
 def pass_session(function: _F) -> _F:
@@ -185,6 +193,7 @@ def pass_session(function: _F) -> _F:
 
     def call(*arguments: Any, **values: Any) -> Any:
         context = click.get_current_context()
-        return context.invoke(function, Session(context), *arguments, **values)
+        with ends_in_order():
+            return context.invoke(function, Session(context), *arguments, **values)
 
     return update_wrapper(call, function)  # type: ignore[return-value]

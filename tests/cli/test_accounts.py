@@ -40,7 +40,7 @@ def test_the_walk_from_registering_to_logging_out(typist: Typist) -> None:
         {
             "email": typist.email,
             "bridge": url,
-            "named_by": "profile",
+            "bridge_named_by": "the profile default",
             "profile": "default",
             "public_key": profile.public_key,
             "keys": 1,
@@ -185,9 +185,9 @@ def test_the_old_variables_name_the_bridge_and_the_account(typist: Typist, monke
     typist.done("register", typist.email)
     typist.done("activate", typist.mailed_token())
     seen = typist.data("whoami")[0]
-    assert (seen["email"], seen["named_by"], seen["public_key"]) == (typist.email, "variable", None)
+    assert (seen["email"], seen["bridge_named_by"], seen["public_key"]) == (typist.email, "STORJ_BRIDGE", None)
     typist.done("login")
-    assert typist.data("--profile", "default", "whoami")[0]["named_by"] == "profile"
+    assert typist.data("--profile", "default", "whoami")[0]["bridge_named_by"] == "the profile default"
 
 
 def test_a_variable_names_the_profile(member: Typist, monkeypatch: pytest.MonkeyPatch) -> None:

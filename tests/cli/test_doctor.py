@@ -36,7 +36,7 @@ def test_where_all_is_well_each_step_says_so(member: Typist) -> None:
     steps = ["bridge", "proxy", "name", "connection", "version", "clock", "account", "key", "nonce", "transfer"]
     assert list(found) == steps
     assert all(told["ok"] and told["remedy"] == "" and told["code"] == 0 for told in found.values())
-    assert found["bridge"]["words"] == f"{member.bridge.url}; the profile default names it"
+    assert found["bridge"]["words"] == f"{member.bridge.url}, named by the profile default"
     assert "a bridge of pymdc" in found["version"]["words"]
     ran = member.type("doctor")
     assert (ran.exit_code, ran.stderr) == (0, "All is well.\n")
@@ -55,9 +55,9 @@ def test_twice_within_one_second_is_well_too(member: Typist) -> None:
 
 
 def test_who_named_the_bridge_is_told(member: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "--bridge names it" in findings(member, "--bridge", member.bridge.url)["bridge"]["words"]
+    assert "named by --bridge" in findings(member, "--bridge", member.bridge.url)["bridge"]["words"]
     monkeypatch.setenv("STORJ_BRIDGE", member.bridge.url)
-    assert "STORJ_BRIDGE names it" in findings(member)["bridge"]["words"]
+    assert "named by STORJ_BRIDGE" in findings(member)["bridge"]["words"]
 
 
 def last(typist: Typist, *arguments: str, code: int) -> dict[str, Any]:

@@ -151,6 +151,10 @@ class Terminal:
         os.close(self._ours)
         return code
 
+    def hang_up(self) -> None:
+        """Close the terminal, as a person who closes its window."""
+        os.close(self._ours)
+
     @property
     def lines(self) -> list[str]:
         """All lines that stood on the terminal at some time, without what moves the cursor and sets colours."""
