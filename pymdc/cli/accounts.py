@@ -37,6 +37,7 @@ def register(session: Session, email: str, password: Callable[[], str]) -> None:
     from .profiles import Profile
 
     check_profile_is_free(session, email)
+    session.profiles.check_can_save(session.profile_name)
     made = entry(session.user(password(), email).register())
     session.profiles.save(session.profile or Profile(session.profile_name, session.bridge.url, email))
     session.output.say(f"{email} is registered at {session.bridge.url}. The bridge mails a link. Next:")
@@ -80,6 +81,7 @@ def login(session: Session, email: str | None, keyring: bool, password: Callable
     if email is None:
         raise Failure("whose login? Type: pymdc login EMAIL", Code.USAGE)
     check_profile_is_free(session, email)
+    session.profiles.check_can_save(session.profile_name)
     before = session.profile
     user, pair = session.user(password(), email), ECDSA()
     made = entry(Keys(user).create(pair), "key")
@@ -108,6 +110,7 @@ def logout(session: Session, force: bool) -> None:
     profile = session.profile
     if profile is None or not profile.public_key:
         raise Failure("nobody is logged in", Code.CREDENTIALS)
+    session.profiles.check_can_save(profile.name)
     try:
         _remove_there(Keys(session.key_pair, client=session.client), profile.public_key)
     except Failure as failure:

@@ -112,8 +112,7 @@ class Profiles:
         Raises:
             Failure: the name is none, or the files cannot be written.
         """
-        if not _NAME.fullmatch(profile.name):
-            raise Failure(f"{profile.name!r} is no name for a profile: use letters, digits, and . _ @ + -", Code.USAGE)
+        _check_name(profile.name)
         with self._changing() as document:
             if private_key is not None:
                 keep_key(self.folder, profile.public_key, private_key, profile.kept_in)
@@ -123,6 +122,18 @@ class Profiles:
                 table.update({"public_key": profile.public_key, "kept_in": profile.kept_in})
             document.setdefault("current", profile.name)
             document.setdefault("profiles", tomlkit.table(is_super_table=True))[profile.name] = table
+
+    def check_can_save(self, name: str) -> None:
+        """Check that a profile can be saved. Call it before something is changed at the bridge that depends on it.
+
+        Raises:
+            Failure: the name is none, or the files cannot be written.
+        """
+        _check_name(name)
+        with self._locked():
+            tried = self.folder / "profiles.try"
+            write_private(tried, "x")
+            tried.unlink()
 
     def forget_login(self, name: str) -> None:
         """Forget the key of a profile, and keep the rest.
@@ -204,11 +215,21 @@ class Profiles:
     @contextmanager
     def _changing(self) -> Iterator[Any]:
         """Read the file, let it be changed, and write it, while nobody else does."""
+        with self._locked():
+            document = self._read()
+            yield document
+            write_private(self.path, tomlkit.dumps(document))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with locked(self.folder / "profiles.lock"):
-                document = self._read()
-                yield document
-                write_private(self.path, tomlkit.dumps(document))
+                yield
         except OSError as error:
             raise Failure(f"{self.path} cannot be written: {error.strerror or error}") from error
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise Failure(f"{name!r} is no name for a profile: use letters, digits, and . _ @ + -", Code.USAGE)

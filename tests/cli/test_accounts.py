@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 from pathlib import Path
 
 import click
@@ -108,6 +109,34 @@ def test_a_key_that_cannot_be_kept_does_not_stay_at_the_bridge(typist: Typist, t
     (typist.config / "keys").write_text("a file in the place of the folder")
     assert "cannot be written" in typist.failed(1, "login", *typist.with_password)
     assert keys_there(typist) == []
+
+
+def no_room() -> None:
+    """Let every write to a file fail, as on a full disk. Permissions would not keep root from writing."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_nothing_changes_at_the_bridge_where_the_profile_cannot_be_written(member: Typist) -> None:
+    other = f"other-{member.email}"
+    there = keys_there(member)
+    for command in (
+        ["logout"],
+        ["login", *member.with_password],
+        ["register", other, "--profile", "other", "--bridge", member.bridge.url, *member.with_password],
+    ):
+        ran = member.run(*command, preexec_fn=no_room)
+        assert ran.returncode == 1
+        assert "profiles.toml cannot be written: File too large" in ran.stderr
+    assert keys_there(member) == there
+    assert sorted(path.name for path in member.config.iterdir()) == ["keys", "profiles.lock", "profiles.toml"]
+    member.done("whoami")
+    member.join("--profile", "other", email=other)
+
+
+def test_nobody_is_registered_for_a_profile_whose_name_is_none(typist: Typist) -> None:
+    arguments = ("register", typist.email, "--bridge", typist.bridge.url, *typist.with_password)
+    assert "is no name for a profile" in typist.failed(2, *arguments, "--profile", "a b")
+    typist.done(*arguments)
 
 
 def test_a_key_of_an_earlier_login_that_stays_is_named(member: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
