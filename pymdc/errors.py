@@ -90,13 +90,17 @@ def caused_by(value: _E, cause: BaseException) -> _E:
 
 def at_host(value: _E, host: str) -> _E:
     """Note on an exception value which host it is about, unless it says so already, and return it."""
-    if getattr(value, "host", None) is None:
-        value.host = host  # type: ignore[attr-defined]  # every exception takes attributes, and pickles them
+    with suppress(Exception):  # an exception of the program may be one that takes no attributes
+        if getattr(value, "host", None) is None:
+            value.host = host  # type: ignore[attr-defined]  # which are pickled, too
     return value
 
 
 _GENERATOR = 0x20  # inspect.CO_GENERATOR: inspect takes long to load
 _LAYERS = ("pymdc", "httpx", "httpcore", "h11", "websockets")  # their frames hold requests, with credentials
+
+# As Python itself reads them: the class of an exception of the program may name something else so, or raise.
+_CAUSE, _CONTEXT, _TRACEBACK = (vars(BaseException)[name] for name in ("__cause__", "__context__", "__traceback__"))
 
 
 def without_locals(value: _E) -> _E:
@@ -105,24 +109,37 @@ def without_locals(value: _E) -> _E:
     Some tools print the variables of each frame: they would print hashes of passwords, tokens and signatures. Files and
     lines stay, but for those of our generators; so do the variables of the program's own functions.
     """
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [value]
-    while waiting:
-        error = waiting.pop()
-        if error is None or id(error) in seen:
-            continue
-        seen.add(id(error))
-        waiting += [error.__cause__, error.__context__]
-        error.__traceback__ = _without_generators(error.__traceback__)
-        for frame, _ in traceback.walk_tb(error.__traceback__):
+    for error in _chain(value):
+        kept = _without_generators(_TRACEBACK.__get__(error))
+        _TRACEBACK.__set__(error, kept)
+        for frame, _ in traceback.walk_tb(kept):
             if _is_ours(frame):
                 with suppress(RuntimeError):  # the frame is still running
                     frame.clear()
     return value
 
 
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an exception and all that led to it, each once: a cause may have itself among its causes."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += [_CONTEXT.__get__(each), _CAUSE.__get__(each)]
+
+
+def cut_off(error: BaseException, handled: BaseException | None) -> None:
+    """Take out of what led to an exception the one that was being handled before all that: it led to nothing here."""
+    for each in _chain(error):
+        if handled is not None and _CONTEXT.__get__(each) is handled:
+            _CONTEXT.__set__(each, None)
+
+
 def _is_ours(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__", "").partition(".")[0] in _LAYERS
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _LAYERS  # a program may call a module `None`
 
 
 def _without_generators(entry: TracebackType | None) -> TracebackType | None:
@@ -145,11 +162,11 @@ def _entries(entry: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def os_error_under(error: BaseException) -> OSError | None:
-    """Return the operating system's error that caused a library's exception, or `None`."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__cause__ or cause.__context__  # httpcore's pool raises again "from None"
-    return cause
+    """Return the operating system's error that caused a library's exception, or `None`.
+
+    It may be under a context: httpcore's pool raises again "from None".
+    """
+    return next((each for each in _chain(error) if isinstance(each, OSError)), None)
 
 
 def _reduced_http_error(error: HTTPError) -> tuple[Any, ...]:

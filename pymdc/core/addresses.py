@@ -51,13 +51,13 @@ def _look_up(host: str, port: int, end: float | None, job: Job) -> list[_Address
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:  # a name, then
         pass
-    found: list[list[_Address] | Exception] = []
+    found: list[list[_Address] | BaseException] = []
     ready = threading.Event()
 
     def ask() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - raised below, in the thread that asked
+        except BaseException as error:  # noqa: BLE001 - raised below, in the thread that asked
             found.append(error)
         ready.set()
 
@@ -66,7 +66,7 @@ def _look_up(host: str, port: int, end: float | None, job: Job) -> list[_Address
         job.check()
         if end is not None and time.monotonic() >= end:
             raise TimeoutError(errno.ETIMEDOUT, "timed out")
-    if isinstance(found[0], Exception):
+    if isinstance(found[0], BaseException):
         raise found[0]
     return found[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -59,7 +60,6 @@ def reporting(
             (report or _to_the_hook)(error)
 
 
-def _to_the_hook(error: BaseException) -> None:
-    threading.excepthook(
-        threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
-    )
+def _to_the_hook(_error: BaseException) -> None:
+    told = sys.exc_info()  # of this error, whose own class may give no traceback
+    threading.excepthook(threading.ExceptHookArgs((*told, threading.current_thread())))

@@ -67,11 +67,10 @@ class Dispatcher:
 
     def _block(self, call: Callable[[Job], Any], scheduler: Scheduler | None) -> Any:
         blocking = _Blocking(Job(delivery(scheduler, Exception)))
-        self._calls.began(blocking)
         try:
-            return value_of(
-                call, blocking.job, Exception
-            )  # Ctrl-C is raised to the program, from a progress callback too
+            self._calls.began(blocking)
+            # Ctrl-C is raised to the program, from a progress callback too.
+            return value_of(call, blocking.job, Exception)
         finally:
             self._calls.ended(blocking)
 

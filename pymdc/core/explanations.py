@@ -33,7 +33,10 @@ def explain(value: Any) -> str:
         return _sentence(f"The bridge refused: {value['error']}")
     if not isinstance(value, BaseException):
         return ""
-    return _sentence(next(words(value) for kind, words in _WORDS if isinstance(value, kind)))
+    try:
+        return _sentence(next(words(value) for kind, words in _WORDS if isinstance(value, kind)))
+    except Exception:  # noqa: BLE001 - an exception of the program whose `__str__` raises, say
+        return _sentence(f"Something went wrong: {type(value).__name__}")
 
 
 def _sentence(text: str) -> str:

@@ -127,11 +127,23 @@ class Handle(Future[Any]):
         """Tell whether the value is a `CancelledError`."""
         return self.done() and isinstance(super().result(), CancelledError)
 
+    def set_result(self, result: object) -> None:
+        """Raise a `RuntimeError`: only the call itself sets its value."""
+        raise RuntimeError("only the call itself sets the value of its handle")
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Raise a `RuntimeError`: only the call itself sets its value."""
+        self.set_result(exception)
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """Raise a `RuntimeError`: only the call itself begins."""
+        raise RuntimeError("only the call itself sets the state of its handle")
+
     def run(self) -> None:
         """Make the call and deliver its value, unless another thread has begun to."""
         if self._begun.acquire(blocking=False):
             self.thread = threading.get_ident()
-            self.set_running_or_notify_cancel()
+            super().set_running_or_notify_cancel()
             self._finish(value_of(self._call, self.job))
 
     def leave_to_parent(self) -> None:
@@ -142,7 +154,7 @@ class Handle(Future[Any]):
         super().__init__()  # makes new locks: another thread of the parent may have held the old ones
         self._delivered = threading.Event()
         self._delivered.set()
-        self.set_result(value)
+        super().set_result(value)
 
     def end_soon(self) -> None:
         """Run a cancelled call now if it still waits for its turn: running it only delivers that it was cancelled."""
@@ -177,7 +189,7 @@ class Handle(Future[Any]):
 
         self._outcome.append(value)
         try:
-            self.set_result(value)
+            super().set_result(value)
             del value
             self._deliver(deliver)
         finally:
@@ -189,6 +201,14 @@ class Handle(Future[Any]):
 def value_of(call: Callable[[Job], Any], job: Job, caught: type[BaseException] = BaseException) -> Any:
     """Return the value of `call(job)`: what it returns, what it raises of that kind, or that it was cancelled."""
     try:
+        value = _outcome(call, job, caught)
+        return without_locals(value) if isinstance(value, BaseException) else value
+    except caught as error:  # a mistake of ours, or in a class of the program: a call has a value all the same
+        return error
+
+
+def _outcome(call: Callable[[Job], Any], job: Job, caught: type[BaseException]) -> Any:
+    try:
         job.check()
         value = call(job)
     except caught as error:  # errors are values, and a worker has nobody to raise to
@@ -197,4 +217,4 @@ def value_of(call: Callable[[Job], Any], job: Job, caught: type[BaseException] =
         job.commit()  # from here on cancel() is False, and what it promised before is kept
     except CancelledError as cancelled:
         value = cancelled
-    return without_locals(value) if isinstance(value, BaseException) else value
+    return value

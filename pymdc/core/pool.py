@@ -109,7 +109,7 @@ class Pool:
             self._watching = self._watching or full
         try:
             _start(self._watch if place is None else lambda: self._serve(place))
-        except RuntimeError:  # the interpreter is shutting down, or the system has no thread left
+        except (RuntimeError, MemoryError):  # the interpreter is shutting down, or the system has no thread left
             self._without_a_thread(place)
             return False
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import ssl
+import sys
 import typing
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ import httpcore
 import httpx
 
 from .. import config
-from ..errors import caused_by, os_error_under
+from ..errors import caused_by, cut_off, os_error_under
 from .backend import Backend, DisconnectedError, close_opened, is_sending, sending_for
 from .endpoints import proxy_for
 from .job import Job
@@ -83,14 +84,15 @@ class Transport:
             body: sent in place of the request's body, piece by piece; what it raises is the value.
         """
         tunnel = _Tunnel()
+        handled = sys.exc_info()[1]  # by the program, say, which calls in an `except`
         with sending_for(job, self._timeout.connect):
             try:
                 response = self._http.send(self._request(request, body, tunnel), stream=True, auth=None)
             except Exception as error:  # noqa: BLE001 - errors are values
-                _forget_request(error)
+                _clean(error, handled)
                 return _before_the_body(error, self._origin, in_a_tunnel=tunnel.is_being_made)
             with closing(response):
-                return _read(response)
+                return _read(response, handled)
 
     def _request(self, request: Request, body: Iterable[bytes] | None, tunnel: _Tunnel) -> httpx.Request:
         limits = self._timeout
@@ -186,7 +188,7 @@ class _FinalResponse(httpx.Response):
         return False
 
 
-def _read(response: httpx.Response) -> Reply | Exception:
+def _read(response: httpx.Response, handled: BaseException | None) -> Reply | Exception:
     headers = response.headers
     received, partial = 0, bytearray()
     try:
@@ -199,7 +201,7 @@ def _read(response: httpx.Response) -> Reply | Exception:
             content.add(piece)
         body = content.finish()
     except Exception as error:  # noqa: BLE001 - errors are values
-        _forget_request(error)
+        _clean(error, handled)
         return _in_the_body(error, bytes(partial), received, headers.get("content-length"))
     return Reply(str(response.url), response.status_code, response.reason_phrase, headers.multi_items(), body)
 
@@ -217,8 +219,13 @@ _UNREACHABLE = (
 _OF_THE_JOB = (CancelledError, TimeoutError)  # what `Job.check` raises; the package socksio has errors of its own
 
 
-def _forget_request(error: Exception) -> None:
-    """Take the request, with its credentials, out of an exception that becomes the cause of a value."""
+def _clean(error: Exception, handled: BaseException | None) -> None:
+    """Take out of an exception, which becomes the cause of a value, the request with its credentials, and what is past.
+
+    Arguments:
+        handled: the exception that was being handled when the request was made.
+    """
+    cut_off(error, handled)
     if isinstance(error, httpx.RequestError):
         error.request = None  # type: ignore[assignment]
 

@@ -91,12 +91,12 @@ class Prefetch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the fetches under way, wait for their end, and keep the shards that had come before their turn."""
-        self._part.cancel()
-        for place, handle in self._under_way:
-            if not isinstance(body := handle.result(), BaseException):
-                self._target.save(self._hash_at(place), body)
-            self._give_back(place)
-        self._open.close()
+        with self._open:
+            self._part.cancel()
+            for place, handle in self._under_way:
+                if not isinstance(body := handle.result(), BaseException):
+                    self._target.save(self._hash_at(place), body)
+                self._give_back(place)
 
     def __iter__(self) -> Iterator[tuple[str, Body]]:
         """Give each shard's hash and bytes; these are good until the next one is asked for.
