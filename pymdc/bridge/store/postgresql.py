@@ -7,16 +7,21 @@ ever.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import errors, generators, pq
+from psycopg.adapt import Transformer
 
 from ..settings import ANSWER_SECONDS
 
 __all__ = ["Connection"]
+
+Row = tuple[Any, ...]
 
 _Result = TypeVar("_Result")
 _Exchange = Generator[Any, Any, _Result]
@@ -33,6 +38,56 @@ class Connection(psycopg.Connection[Any]):
     """
 
     patience: float = ANSWER_SECONDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._names: dict[str, bytes] = {}
+        self._numbers = itertools.count()
+        self._loaders = Transformer(self)
+
+    def transact(self, statements: Sequence[tuple[str, Sequence[str]]]) -> list[list[Row]]:
+        """Run statements in a transaction of their own, in one round trip, and return the rows of each.
+
+        psycopg's own pipeline does the same at three times the cost: it wakes both sides for each statement. Here all
+        are sent at once. Without a BEGIN the server takes them for one transaction, and it commits them before it
+        answers the sync.
+
+        Arguments:
+            statements: SQL that returns rows, with parameters `$1` and so on, and their values. Each is prepared at
+                its first use.
+
+        Raises:
+            psycopg.OperationalError: nobody knows whether they were committed.
+            psycopg.Error: none of them was done.
+        """
+        try:
+            return self.wait(self._transact(statements))
+        except errors.InvalidSqlStatementName:  # psycopg frees all that is prepared, after some rollbacks
+            self._names.clear()
+            return self.wait(self._transact(statements))
+
+    def _transact(self, statements: Sequence[tuple[str, Sequence[str]]]) -> _Exchange[list[list[Row]]]:
+        self.pgconn.enter_pipeline_mode()
+        new = [sql for sql, _ in statements if sql not in self._names]
+        for sql in new:
+            self._names[sql] = b"pymdc_%d" % next(self._numbers)
+            self.pgconn.send_prepare(self._names[sql], sql.encode())
+        for sql, values in statements:
+            self.pgconn.send_query_prepared(self._names[sql], [value.encode() for value in values])
+        self.pgconn.pipeline_sync()
+        yield from generators.send(self.pgconn)
+        results: list[pq.abc.PGresult] = []
+        while len(results) < len(new) + len(statements) + 1:  # the last one answers the sync
+            results += yield from generators.fetch_many(self.pgconn)
+        self.pgconn.exit_pipeline_mode()
+        for result in results:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(result)
+        return [self._rows(result) for result in results[len(new) : -1]]
+
+    def _rows(self, result: pq.abc.PGresult) -> list[Row]:
+        self._loaders.set_pgresult(result)
+        return self._loaders.load_rows(0, result.ntuples, tuple)
 
     def wait(self, gen: _Exchange[_Result], *args: Any, **kwargs: Any) -> _Result:
         """Wait for an exchange with the server. psycopg calls this for each one.

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from pymdc.bridge import migrations
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.settings import LONG_ANSWER_SECONDS
-from pymdc.bridge.store import database
+from pymdc.bridge.store import Claim, Nonce, Store, database
 from pymdc.bridge.store.database import Database, retry_until
 
 from ... import engines
@@ -84,3 +86,45 @@ def test_a_table_that_is_rebuilt_may_take_long(url: str, monkeypatch: pytest.Mon
     with closing(Database(url)) as base:
         base.migrate()
     assert seen == [LONG_ANSWER_SECONDS]
+
+
+ADD = "INSERT INTO seen VALUES ($1::int) RETURNING number"
+READ = "SELECT number, number > 1, 'text ' || $1 FROM seen"
+
+
+def test_statements_that_are_sent_together_are_one_transaction() -> None:
+    from pymdc.bridge.store.postgresql import Connection
+
+    server = engines.shared_postgresql()
+    where = server.create("together").replace("+psycopg", "")
+    with closing(Connection.connect(where)) as one, closing(psycopg.connect(where, autocommit=True)) as other:
+        other.execute("CREATE TABLE seen (number INT PRIMARY KEY)")
+        for number in (1, 2):  # the second time both are prepared
+            assert one.transact([(ADD, [f"{number}"]), (READ, ["é"])])[0] == [(number,)]
+        assert other.execute("SELECT number FROM seen").fetchall() == [(1,), (2,)]
+        assert one.transact([(READ, ["é"])]) == [[(1, False, "text é"), (2, True, "text é")]]
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            one.transact([(ADD, ["3"]), (ADD, ["2"]), (READ, ["é"])])
+        one.execute("DEALLOCATE ALL")
+        one.commit()
+        assert one.transact([(READ, ["e"]), (READ, ["é"])])[0] == [(1, False, "text e"), (2, True, "text e")]
+        assert other.execute("SELECT number FROM seen").fetchall() == [(1,), (2,)]
+
+
+def test_a_signed_request_is_one_exchange_with_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pymdc.bridge.store.postgresql import Connection
+
+    exchanges: list[object] = []
+    wait = Connection.wait
+
+    def counted(self: Connection, *arguments: Any) -> Any:
+        exchanges.append(arguments)
+        return wait(self, *arguments)
+
+    with closing(Store(engines.shared_postgresql().create("oneexchange"))) as store:
+        acceptance = store.acceptance()
+        acceptance.accept([Claim("point", "1", Nonce(True, 1.0), buckets=True)])
+        monkeypatch.setattr(Connection, "wait", counted)
+        acceptance.accept([Claim("point", "2", Nonce(True, 2.0), buckets=True)])
+        assert len(exchanges) == 1
+        acceptance.close()
