@@ -1,6 +1,6 @@
 """The settings of a bridge, and its limits, each with its reason.
 
-What limits an upload: of `Settings`, `uploads_per_address`, `max_requests`, `minimum_free` and `user_storage`; the
+These limit an upload: of `Settings`, `uploads_per_address`, `max_requests`, `minimum_free` and `user_storage`; the
 constants `MULTIPART_BYTES`, `READ_BYTES`, `READ_SECONDS` and `TOKEN_SECONDS`; and the `storage` of the bucket.
 """
 
@@ -26,7 +26,7 @@ READ_AHEAD_BYTES = 2 * 1024 * 1024  # how much the system is asked to read ahead
 PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time; each time costs waking a thread
 PIECES = 1000  # in how many parts at most: Linux takes 1,024 in one call
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
-TOKEN_SECONDS = 300  # a bucket token lives five minutes
+TOKEN_SECONDS = 300  # a bucket token is valid for five minutes
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual ports of mail servers
 GIGABYTE = 10**9  # `storage` and `transfer` are in GB
 
@@ -44,7 +44,7 @@ READ_BYTES = 16 * 1024  # how much of a body must arrive within `READ_SECONDS`: 
 READ_SECONDS = 60.0  # how long a body may stall; a phone that changes cells is back by then
 SEND_SECONDS = 60.0  # a client that reads nothing for so long is gone
 CHANNEL_REQUEST_SECONDS = 30.0  # how long a channel waits for its request; the client has it ready
-CHANNEL_TOKEN_SECONDS = 3600  # the pointers of a large file are fetched one after the other, so they live longer
+CHANNEL_TOKEN_SECONDS = 3600  # a large file takes long, and its pointers are used one after the other
 DRAIN_SECONDS = 30.0  # how long the rest of a refused body is read and thrown away, so that the reply arrives
 DRAIN_BYTES = 256 * 1024 * 1024  # how much of it; without a limit, a hostile client could send for ever
 KEEP_ALIVE_SECONDS = 75  # how long an idle connection is kept, as by common servers: longer than a person pauses
@@ -82,9 +82,9 @@ SMTP_SECONDS = 15.0  # how long the mail server may be silent; the user who regi
 UPLOADS_PER_ADDRESS = 32  # each holds 2 MiB of memory; a busy office still gets through
 REQUESTS = 512  # requests under way: more would only wait for the database, and take memory meanwhile
 CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
-REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause, lest a bridge floods other people's inboxes
+REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause; more could flood other people's inboxes
 MINIMUM_FREE = 256  # MB that stay free: on a full disk a database cannot even delete
-ACTIVATION_DAYS = 30  # an account that was not activated within a month is not wanted
+ACTIVATION_DAYS = 30  # nobody wants an account that was not activated within a month
 STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: enough for most, and the operator is waiting
 
 
@@ -110,108 +110,114 @@ class Settings:
     data: Path = field(
         default_factory=_default_data,
         metadata={
-            "help": "The folder for the database, the shards and the outbox, where they are not elsewhere.",
+            "help": "The folder for the database, the shards and the outbox, unless other options name other places.",
             "shown": "~/.local/share/pymdc-bridge",
         },
     )
-    host: str = option("127.0.0.1", "The address to listen on; 0.0.0.0 or :: for all.")
+    host: str = option("127.0.0.1", "The address to listen on; 0.0.0.0 or :: means all addresses.")
     port: int = option(PORT, "The port to listen on; 0 takes any free one.", least=0, most=65535)
     database: str | None = option(
         None,
-        "An SQLAlchemy URL: postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
+        "The database, as an SQLAlchemy URL: postgresql+psycopg://USER:PASSWORD@HOST/NAME.",
         shown="an SQLite file in the data folder",
         repr=False,  # it contains a password
     )
     store: str | None = option(
-        None, "Where the shards are: a folder, or s3://BUCKET/PREFIX.", shown="a folder in the data folder"
+        None, "Where to keep the shards: a folder, or s3://BUCKET/PREFIX.", shown="a folder in the data folder"
     )
     public_url: str | None = option(
         None,
-        "How clients reach the bridge, if it is behind a proxy. Links in mails and channels are made from it.",
+        "The address that clients use, if it is another one. Links, data channels and URLs of shards begin with it.",
         shown="http://HOST:PORT",
     )
     redirect_origins: tuple[str, ...] = option(
-        (), "Where an activation may redirect to, as https://HOST.", name="redirect-origin"
+        (), "A site that the activation link may redirect to, as https://HOST.", name="redirect-origin"
     )
     on_mail: Callable[[Mail], None] | None = None
     tls_certificate: Path | None = option(
         None,
-        "A file with a certificate and those above it, in PEM. With it the bridge speaks https and wss.",
+        "A file with a certificate and those above it, in PEM. With it, the bridge speaks https and wss.",
         reloads=True,
     )
-    tls_key: Path | None = option(None, "The file with its private key, in PEM, without a password.", reloads=True)
+    tls_key: Path | None = option(
+        None, "The file with the private key of the certificate, in PEM, without a password.", reloads=True
+    )
     trusted_proxies: tuple[str, ...] = option(
         (),
-        "The address or network of a proxy whose X-Forwarded-For tells the address of a client.",
+        "The address or network of a proxy. The bridge believes the X-Forwarded-For that it sends.",
         name="trusted-proxy",
     )
     access_log: str = option(
         "off",
-        "A line of JSON for each request: on (to the standard error), or a file.",
+        "Write a line of JSON for each request: on (to the standard error), or a file.",
         metavar="off|on|FILE",
     )
-    log: str = option(
-        "on", "Where the bridge logs what goes wrong: on (to the standard error), or a file.", metavar="on|FILE"
-    )
+    log: str = option("on", "Where to log what goes wrong: on (to the standard error), or a file.", metavar="on|FILE")
     log_level: str = option(
         "info",
-        "What is logged: debug, info, warning or error.",
+        "The least serious events to log: debug, info, warning or error.",
         choices=("debug", "info", "warning", "error"),
         reloads=True,
     )
-    log_format: str = option("text", "How: a line of text or of JSON for each event.", choices=("text", "json"))
+    log_format: str = option("text", "Log each event as a line of text or of JSON.", choices=("text", "json"))
     metrics_port: int | None = option(
         None,
-        "The port to serve figures for Prometheus on, at /metrics; with --workers, that of the first process.",
+        "The port to serve figures for Prometheus on, at /metrics. With --workers, each process takes the next port.",
         shown="off",
         least=0,
         most=65535,
     )
-    metrics_host: str = option("127.0.0.1", "The address to serve them on.")
+    metrics_host: str = option("127.0.0.1", "The address to serve these figures on.")
     smtp_host: str | None = option(
-        None, "The server to send activation mails through.", shown="write mails to the outbox"
+        None, "The mail server that sends the activation mails.", shown="write mails to the outbox"
     )
     smtp_port: int | None = option(
-        None, "The port of that server.", shown="587, 465 or 25, by the security", least=1, most=65535
+        None, "The port of the mail server.", shown="587, 465 or 25, as the security needs", least=1, most=65535
     )
     smtp_security: str = option(
-        "starttls", "How the connection to it is secured: starttls, tls or none.", choices=tuple(SMTP_PORTS)
+        "starttls",
+        "The security of the connection to the mail server: starttls, tls or none.",
+        choices=tuple(SMTP_PORTS),
     )
-    smtp_user: str | None = option(None, "The name to log in to it with.")
+    smtp_user: str | None = option(None, "The user name at the mail server.")
     smtp_password: str | None = option(
-        None, "The password. Few people see it in the environment or in the file.", repr=False
+        None,
+        "The password of that user. Put it into the environment or the file: other people can see options.",
+        repr=False,
     )
-    smtp_sender: str | None = option(None, "The address that mails come from. It is needed with --smtp-host.")
+    smtp_sender: str | None = option(None, "The address that mails come from. Needed with --smtp-host.")
     registrations_per_hour: int = option(
         REGISTRATIONS_PER_HOUR,
-        "How many registrations an address is allowed, where mails go out by SMTP.",
+        "How many registrations one address may make in an hour, if mails are sent by SMTP.",
         least=1,
         reloads=True,
     )
-    workers: int = option(1, "How many processes serve the port. Each has the next three limits for itself.", least=1)
+    workers: int = option(
+        1, "How many processes serve the port. Each counts uploads, requests and connections for itself.", least=1
+    )
     uploads_per_address: int = option(
-        UPLOADS_PER_ADDRESS, "How many uploads an address may have under way; others wait.", least=1, reloads=True
+        UPLOADS_PER_ADDRESS, "How many uploads one address may run at once; further ones wait.", least=1, reloads=True
     )
     minimum_free: int = option(
         MINIMUM_FREE,
-        "How many MB stay free on the disks of the bridge: with less, uploads are refused with 507.",
+        "How many MB must stay free on the disks of the bridge. With less, it refuses uploads with 507.",
         least=0,
         reloads=True,
     )
     registrations: str = option(
         "open",
-        "Who may register: open (anybody), closed, or the domains of addresses, with commas between.",
+        "Who may register: open (anybody), closed (nobody), or domains of e-mail addresses, with commas between.",
         reloads=True,
     )
     activation_days: int = option(
         ACTIVATION_DAYS,
-        "After how many days an account that was never activated is removed; 0 for never.",
+        "After how many days the bridge removes an account that was never activated; 0 means never.",
         least=0,
         reloads=True,
     )
     user_storage: float | None = option(
         None,
-        "How much an account may store, in GB; `users limit` sets it for one account.",
+        "How many GB an account may store; `users limit` sets it for one account.",
         shown="no limit",
         least=0,
         reloads=True,
@@ -223,33 +229,31 @@ class Settings:
         least=0,
         reloads=True,
     )
-    max_requests: int = option(REQUESTS, "How many requests may be under way.", least=1, reloads=True)
+    max_requests: int = option(REQUESTS, "How many requests may run at once.", least=1, reloads=True)
     max_connections: int = option(
-        CONNECTIONS, "How many connections may be open, before idle ones are closed.", least=1
+        CONNECTIONS, "How many connections may be open; beyond that, the bridge closes idle ones.", least=1
     )
     stop_seconds: float = option(
-        STOP_SECONDS, "How long a stopping bridge lets transfers finish.", least=0, reloads=True
+        STOP_SECONDS, "How many seconds a stopping bridge lets transfers finish.", least=0, reloads=True
     )
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("a TLS certificate and its key are given together, or neither")
+            raise ValueError("give both a TLS certificate and its key, or neither of them")
         if self.public_url is not None:
             _check_url(self.public_url, "the public URL")
             if "?" in self.public_url or "#" in self.public_url:
-                raise ValueError(
-                    f"the public URL has neither a query (?) nor a fragment (#), unlike {self.public_url!r}"
-                )
+                raise ValueError(f"the public URL must have no query (?) and no fragment (#): {self.public_url!r}")
         for origin in self.redirect_origins:
             _check_url(origin, "a redirect origin")
         for proxy in self.trusted_proxies:
             _check_network(proxy)
         if self.smtp_security not in SMTP_PORTS:
-            raise ValueError(f"the security of SMTP is one of {', '.join(SMTP_PORTS)}, not {self.smtp_security!r}")
+            raise ValueError(f"the security of SMTP must be one of {', '.join(SMTP_PORTS)}, not {self.smtp_security!r}")
         if self.smtp_host is not None and self.smtp_sender is None:
-            raise ValueError("mail by SMTP needs the address of a sender")
+            raise ValueError("mail by SMTP needs the address of a sender: give --smtp-sender")
         if (self.smtp_user is None) != (self.smtp_password is None):
-            raise ValueError("an SMTP user and a password are given together, or neither")
+            raise ValueError("give both an SMTP user and a password, or neither of them")
 
     @property
     def database_url(self) -> str:
@@ -284,11 +288,11 @@ class Settings:
 def _check_url(text: str, what: str) -> None:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{what} begins with http:// or https:// and a host, unlike {text!r}")
+        raise ValueError(f"{what} must begin with http:// or https:// and a host: {text!r}")
 
 
 def _check_network(text: str) -> None:
     try:
         ip_network(text)
     except ValueError as error:
-        raise ValueError(f"a trusted proxy is an address or a network: {error}") from error
+        raise ValueError(f"a trusted proxy must be an address or a network: {error}") from error

@@ -227,7 +227,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 def test_the_command_says_which_setting_is_wrong(tmp_path: Path) -> None:
     result = run("--data", str(tmp_path), "--public-url", "bridge.example")
-    assert (result.exit_code, result.output[:40]) == (1, "Error: the public URL begins with http:/")
+    assert (result.exit_code, result.output[:40]) == (1, "Error: the public URL must begin with ht")
 
 
 def test_the_command_serves_until_interrupted(tmp_path: Path) -> None:
