@@ -55,7 +55,7 @@ def activate(session: Session, link: str) -> None:
 
     found = _ORIGIN.match(link.strip())
     if found and session.bridge.source == "default":
-        session.use_bridge(found[1])  # whoever has the link knows the bridge
+        session.use_bridge(found[1])  # the link says which bridge it is from
     made = entry(Users(session.email or "", client=session.client).activate(link))
     email = str(made.get("email", "EMAIL"))
     session.output.say(f"{email} is active. Next:")
@@ -90,7 +90,7 @@ def login(session: Session, email: str | None, keyring: bool, password: Callable
     try:
         session.profiles.save(profile, pair.get_private_key())
     except BaseException:
-        Keys(user).delete(pair)  # nobody has its private key
+        Keys(user).delete(pair)  # its private key is lost: it was not saved
         raise
     _drop(session, user, before)
     session.output.say(f"{email} is logged in at {profile.bridge}, in the profile {profile.name}.")
@@ -101,7 +101,7 @@ def login(session: Session, email: str | None, keyring: bool, password: Callable
 
 @click.command()
 @common_options
-@click.option("--force", is_flag=True, help="Forget the private key though the bridge cannot be told.")
+@click.option("--force", is_flag=True, help="Forget the private key even if the bridge refuses or cannot be reached.")
 @pass_session
 def logout(session: Session, force: bool) -> None:
     """Remove the profile's key at the bridge, and its private key here."""
@@ -145,10 +145,10 @@ def whoami(session: Session) -> None:
 
 
 def check_profile_is_free(session: Session, email: str) -> None:
-    """Check that no other account has the profile that is to be written.
+    """Check that the profile does not belong to another account, before it is written.
 
     Raises:
-        Failure: another one has it.
+        Failure: it does.
     """
     profile = session.profile
     if profile is None or (profile.email.lower(), profile.bridge) == (email.lower(), session.bridge.url):
@@ -163,7 +163,7 @@ def _report(session: Session, made: dict[str, Any]) -> None:
 
 
 def _drop(session: Session, user: Users, before: Profile | None) -> None:
-    """Remove the key of an earlier login, which the new one replaces."""
+    """Remove the key of the login before this one."""
     from ..api import Keys
 
     if before is None or not before.public_key:
@@ -172,7 +172,9 @@ def _drop(session: Session, user: Users, before: Profile | None) -> None:
     try:
         _remove_there(Keys(user), before.public_key)
     except Failure as failure:
-        session.output.warn(f"the key of the login before, {before.public_key}, is still registered: {failure.message}")
+        session.output.warn(
+            f"the key of the earlier login, {before.public_key}, is still registered: {failure.message}"
+        )
 
 
 def _remove_there(keys: Any, key: ECDSA | str) -> None:

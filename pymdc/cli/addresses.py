@@ -36,10 +36,10 @@ def is_address(text: str) -> bool:
 
 
 def parse_address(text: str) -> Address:
-    """Split an address: `storj://photos/a%20cat.jpg`. What follows a "%" as two hex digits is a byte in UTF-8.
+    """Split an address: `storj://photos/a%20cat.jpg`. A "%" and two hex digits stand for one byte of UTF-8.
 
     Raises:
-        Failure: it is no address.
+        Failure: the text is not an address.
     """
     if not is_address(text):
         raise Failure(f"{text} is no address: write {SCHEME}BUCKET/NAME", Code.USAGE)

@@ -82,7 +82,7 @@ def read_settings(typed: list[str]) -> Settings:
 
 
 def _tell(line: str) -> None:
-    """Write a line for the person who starts a bridge; after the one that names it, what to do next."""
+    """Write a line for the person who starts a bridge. After the line with its URL, say what to do next."""
     click.echo(line)
     if line.startswith(f"export {ENDPOINT_VARIABLE}="):
         click.echo("Next, in another terminal: type the line above, then: pymdc register EMAIL")
@@ -101,8 +101,8 @@ def bridge(context: click.Context, /, **options: Any) -> None:
     """Serve a Metadisk bridge until it is told to stop, or look after one with a command.
 
     Each option can be set by an environment variable too, PYMDC_BRIDGE_PORT and so on, and in the file that --config
-    names. An option given here wins over the environment, and that over the file. The commands need the options of
-    their bridge as well, before their names: pymdc bridge --config bridge.toml check.
+    names. An option given here wins over the environment, and the environment wins over the file. The commands need the
+    options of their bridge as well, before their names: pymdc bridge --config bridge.toml check.
     """
     context.obj = options
     if context.invoked_subcommand is not None:

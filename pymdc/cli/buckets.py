@@ -147,17 +147,17 @@ def _change(session: Session, found: dict[str, Any], changes: dict[str, Any]) ->
 
 
 def _own_keys(session: Session) -> list[Any]:
-    """Return the key pair that is to get tokens, if it is a key pair that signs."""
+    """Return the key pair of the account, so that it may ask for tokens; nothing where a password is used."""
     from ..api import ECDSA
 
     return [session.credentials] if isinstance(session.credentials, ECDSA) else []
 
 
 def _point(key: str) -> bytes:
-    """Return what a public key means, in whatever form it is written.
+    """Return the bytes of a public key, which has several forms in hex.
 
     Raises:
-        Failure: it is no public key.
+        Failure: the text is not a public key.
     """
     from ..api import ECDSA
 
@@ -168,7 +168,7 @@ def _point(key: str) -> bytes:
 
 
 def _is(key: object, point: bytes) -> bool:
-    """Tell whether a key of a bucket is this one; a bridge of 2016 may list what is no key."""
+    """Tell whether a key of a bucket is this one. A bridge of 2016 may list texts that are not keys."""
     try:
         return _point(str(key)) == point
     except Failure:

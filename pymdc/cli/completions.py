@@ -1,7 +1,7 @@
-"""What the shell offers after a Tab: buckets, files, keys and profiles.
+"""Completion: what the shell offers after a Tab: buckets, files, keys and profiles.
 
 Give one of these functions to an argument: `click.argument("bucket", shell_complete=complete_bucket)`. They ask the
-bridge, wait two seconds at most, and offer nothing where anything goes wrong.
+bridge, wait at most two seconds, and offer nothing if anything goes wrong.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ __all__ = ["complete_address", "complete_bucket", "complete_key", "complete_path
 
 _SECONDS = 2.0
 _MOST = 1000
-_SHORTEST = 3  # letters of "storj://" that tell it from a file's name
-_PLAIN = "-._~/@+"  # what no shell reads as something else
+_SHORTEST = 3  # after so many letters of "storj://" it is offered: before, a file's name is more likely
+_PLAIN = "-._~/@+"  # characters without a meaning of their own in a shell
 
 _Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[Any]]"]
 
@@ -34,7 +34,7 @@ def _quietly(offer: Callable[[click.Context, str], Iterable[CompletionItem[Any]]
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
         try:
             return list(offer(context, incomplete))[:_MOST]
-        except Exception:  # noqa: BLE001 - who presses Tab wants no message
+        except Exception:  # noqa: BLE001 - a message would disturb the line that is being typed
             return []
 
     return complete
@@ -95,7 +95,7 @@ def _session(context: click.Context) -> Iterator[Session]:
 
 
 def _bucket_names(context: click.Context, beginning: str) -> list[str]:
-    """Return the buckets whose names begin so, as a shell can read them; by their ids, where several have one name."""
+    """Return the buckets whose names begin with this text, escaped for a shell. Those of equal names have their ids."""
     from .replies import list_buckets
 
     with _session(context) as session:
@@ -116,7 +116,7 @@ def _file_names(context: click.Context, bucket: str, beginning: str) -> list[str
 
 
 def _escaped(text: str) -> str:
-    """Write what a shell might read as something else as bytes: addresses may hold any character so."""
+    """Write characters that have a meaning in a shell as "%" and hex digits, which an address may hold."""
     return "".join(
         char if char.isalnum() or char in _PLAIN else "".join(f"%{byte:02X}" for byte in char.encode()) for char in text
     )

@@ -18,7 +18,7 @@ def read_config(context: click.Context, _: click.Parameter, path: Path | None) -
     """Use the options in a file as the defaults of a command.
 
     Raises:
-        click.ClickException: the file is no TOML, or has a key that is no option, or a value of the wrong type.
+        click.ClickException: the file is not TOML, or has a key that is not an option, or a value of the wrong type.
     """
     if path is None:
         return

@@ -24,7 +24,7 @@ def backup(options: dict[str, Any], folder: Path) -> None:
     """Copy a bridge on SQLite into FOLDER, while it serves.
 
     The copy is consistent. A later copy into the same folder copies only what is new. Exits with 1 if a shard could not
-    be copied, since it is missing or damaged.
+    be copied because it is missing or damaged.
     """
     with needs_bridge():
         from ..bridge.backup import backup as copy
@@ -37,7 +37,7 @@ def backup(options: dict[str, Any], folder: Path) -> None:
 @_FOLDER
 @click.pass_obj
 def restore(options: dict[str, Any], folder: Path) -> None:
-    """Make a bridge of the copy in FOLDER, where there is none yet."""
+    """Make a new bridge from the copy in FOLDER. It replaces no bridge."""
     with needs_bridge():
         from ..bridge.backup import restore as put_back
     with explained():

@@ -28,7 +28,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _exists_option(command: _F) -> _F:
-    words = "What to do about a file that is there with other content."
+    words = "What to do if a file of this name is there with other content."
     return click.option("--exists", type=click.Choice(EXISTS), default="error", show_default=True, help=words)(command)
 
 
@@ -52,8 +52,8 @@ def cp(
 ) -> None:
     """Copy files to a bridge, from it, or between buckets.
 
-    What is at a bridge is written storj://BUCKET/NAME. The bucket is named by its name or its id; the file by its
-    name, its hash, or a pattern such as '*.jpg'. "-" is standard input or standard output.
+    A file at a bridge is written storj://BUCKET/NAME. Write the name or the id of the bucket, and the name or the hash
+    of the file, or a pattern such as '*.jpg'. "-" is standard input or standard output.
 
     \b
     pymdc cp film.mkv notes.txt storj://videos/
@@ -62,10 +62,10 @@ def cp(
     pymdc cp -r storj://pictures/photos backup/
     pymdc cp storj://videos/film.mkv storj://archive/
 
-    A target that ends with "/" is a folder. A folder that is copied keeps its own name; "photos/." means what is in
-    it. A bridge knows no folders: there they are part of the file's name.
+    A target that ends with "/" is a folder. A folder that is copied keeps its own name; "photos/." means the files in
+    it. A bridge has no folders: there they are part of the file's name.
 
-    A file that is there with the same content is left alone, so a command that was interrupted can be run again.
+    A file that is there with the same content is not sent again, so you can run a command again that was interrupted.
     """
     away = [parse_address(source) for source in sources if is_address(source)]
     if away and len(away) < len(sources):
@@ -114,7 +114,7 @@ def put(session: Session, source: str, target: str, exists: Exists, jobs: int, r
 def cat(session: Session, addresses: tuple[str, ...], jobs: int, retries: int) -> None:
     """Write files of a bridge to standard output.
 
-    Each is fetched into a temporary file first, so that nothing is written that does not match its hash.
+    Each file is first fetched into a temporary file and checked, so only content that matches its hash is written.
     """
     write_out(session.output, Shelf(session), map(address_of, addresses), jobs=jobs, retries=retries)
 
@@ -148,10 +148,10 @@ def _check_folder(name: str, better: str) -> None:
 
 
 def _remote_files(shelf: Shelf, address: Address, recursive: bool) -> list[tuple[dict[str, Any], str]]:
-    """Return the files that an address means, each with the name that it is to have: a name of the bridge.
+    """Return the files that an address means, each with the name that the copy gets.
 
     Raises:
-        Failure: there are none, or it is a folder or a bucket without `--recursive`.
+        Failure: there are no such files, or the address is a folder or a bucket without `--recursive`.
     """
     files = shelf.files(address.bucket)
     folder = address.name.removesuffix("/.").strip("/")
@@ -168,7 +168,7 @@ def _remote_files(shelf: Shelf, address: Address, recursive: bool) -> list[tuple
 
 
 def _last_part(file: dict[str, Any], address: Address) -> str:
-    """Return the last part of a file's name. It keeps a dot before it only if a person typed that."""
+    """Return the last part of a file's name, without the dot before it unless a person typed that dot."""
     name = readable_name(file.get("filename"))
     last = name.rpartition("/")[2]
     return last if name == address.name or not last.startswith(".") else safe_name(last, str(file["hash"]))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "diagnose"]
 
 _SECONDS = 10.0  # for one step
-_CLOCK_SECONDS = 300.0  # a bridge takes requests whose clock is up to five minutes behind
+_CLOCK_SECONDS = 300.0  # bridges accept requests that are up to five minutes old
 _BYTES = 1000
 
 
@@ -28,11 +28,11 @@ class Finding(NamedTuple):
     """What one step has found.
 
     Attributes:
-        step: what was looked at, in one word.
+        step: the name of the step, in one word.
         ok: whether all is well.
         words: what was found, in one line.
-        remedy: what to do; "" where nothing is to be done.
-        code: the exit code, where all is not well.
+        remedy: what a person can do; "" if there is nothing to do.
+        code: the exit code if all is not well.
     """
 
     step: str
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 
 class _EndedError(Exception):
-    """What comes after would only fail as well."""
+    """A step failed, so the next steps would fail as well."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.words)
@@ -51,10 +51,10 @@ class _EndedError(Exception):
 
 
 def diagnose(session: Session, *, transfer: bool) -> Iterator[Finding]:
-    """Look at each step on the way to the bridge, and give each finding as soon as it is there.
+    """Look at each step on the way to the bridge, and give each finding at once.
 
     Arguments:
-        transfer: whether a small file goes up and comes back, too, in a bucket that is removed again.
+        transfer: also send a small file and fetch it, in a bucket that is removed afterwards.
     """
     try:
         yield _bridge(session)
@@ -81,10 +81,10 @@ def _bridge(session: Session) -> Finding:
         bridge = session.bridge
     except Failure as failure:
         code = Code(failure.exit_code)
-        remedy = "Write it like http://127.0.0.1:6382" if code is Code.USAGE else ""  # else the message says it
+        remedy = "Write it like http://127.0.0.1:6382" if code is Code.USAGE else ""  # other messages say what to do
         raise _ended("bridge", failure.message, remedy, code) from failure
     if bridge.source == "default":
-        words = f"{bridge.url}, since nothing names another one; it was retired"
+        words = f"no bridge is named, and the public one of 2016 ({bridge.url}) was retired"
         raise _ended("bridge", words, "Name one: --bridge URL, STORJ_BRIDGE=URL or pymdc login EMAIL", Code.USAGE)
     return Finding("bridge", True, f"{bridge.url}, named by {bridge.named_by}")
 
@@ -194,11 +194,12 @@ def _account(session: Session) -> Iterator[Finding]:
 
 
 def _signed(session: Session, pair: ECDSA) -> Iterator[Finding]:
-    """Find out how far the bridge has counted for this user, without making it count further than it must.
+    """Find out which nonces the bridge accepts from this user, without locking out other programs.
 
-    A bridge of 2016 keeps the highest nonce of a user and refuses a lower one; a refusal changes nothing there. So the
-    first request carries the lowest nonce of all clients of the time, the seconds since 1970: if it is taken, nobody is
-    locked out by it. Only where it is refused does a second one carry milliseconds, as all other calls of pymdc do.
+    A bridge of 2016 keeps the highest nonce of a user and refuses lower ones. A refused nonce changes nothing. So the
+    first request carries a low nonce, the seconds since 1970, as the simplest clients of 2016 did: if the bridge
+    accepts it, programs that count in seconds still work. Only if it is refused, a second request carries milliseconds,
+    as all other calls of pymdc do.
     """
     email = session.email or "the account"
     value = _keys(session, pair, int(time.time()))

@@ -1,4 +1,4 @@
-"""Run several transfers side by side: how many at once, what is tried again, and what an interruption does."""
+"""Run several transfers at the same time: start them, try them again after errors, and stop them at Ctrl+C."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RETRIES = 3
 
 _PAUSE_SECONDS = 0.5  # before the second attempt; it doubles each time
 _LONGEST_PAUSE_SECONDS = 30.0
-_SHARDS_MEMORY = 48 * 1024 * 1024  # what all downloads together hold; one alone holds up to four shards of 8 MiB
+_SHARDS_MEMORY = 48 * 1024 * 1024  # for all downloads together; each holds up to four shards of 8 MiB
 _ONE_DOWNLOAD_MEMORY = 32 * 1024 * 1024
 _LONGEST_WAIT_SECONDS = 1.0  # Windows notices Ctrl+C only between two waits
 _END_SECONDS = 10.0  # an interrupted call ends within a second
@@ -38,7 +38,7 @@ _END_SECONDS = 10.0  # an interrupted call ends within a second
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a transfer.
+    """How a transfer ended.
 
     Attributes:
         value: the file's entry; or the error value that stopped it: an exception or a refusal, `{"error": ...}`.
@@ -55,14 +55,14 @@ class Result:
 
 @dataclass
 class Summary:
-    """What came of all transfers.
+    """How all transfers ended.
 
     Attributes:
-        done, moved: how many transfers succeeded, and how many bytes their files have.
-        failed: those that did not.
-        total: how many there were.
-        interrupted: whether a person stopped it before the end.
-        seconds: how long it took.
+        total: how many transfers there were.
+        done, moved: how many succeeded, and how many bytes their files have.
+        failed: the results of those that failed.
+        interrupted: whether a person stopped them before the end.
+        seconds: how long they took.
     """
 
     total: int
@@ -74,19 +74,19 @@ class Summary:
 
 
 class View(Protocol):
-    """Shows how far the transfers are."""
+    """Shows the progress of transfers."""
 
     def begin(self, transfer: Transfer) -> None:
         """A transfer begins, or begins again."""
 
     def moved(self, transfer: Transfer, done: int) -> None:
-        """So many bytes of it are done. Called by any thread."""
+        """A transfer has moved so many bytes in all. Called by any thread."""
 
     def again(self, result: Result, seconds: float) -> None:
-        """It failed, and is tried again after so many seconds."""
+        """A transfer failed, and is tried again after so many seconds."""
 
     def end(self, result: Result) -> None:
-        """It is done, or has failed for good."""
+        """A transfer succeeded, or failed and is not tried again."""
 
 
 def run(
@@ -97,14 +97,14 @@ def run(
     retries: int = RETRIES,
     finished: Callable[[Result], object] | None = None,
 ) -> Summary:
-    """Run transfers, several at once, and return what came of them. One that fails does not stop the others.
+    """Run transfers, several at once, and return a summary. One that fails does not stop the others.
 
-    Ctrl+C stops them all: what is under way is ended, and the summary says `interrupted`. What a download has fetched
-    is kept for the next time. A second Ctrl+C is a `KeyboardInterrupt`.
+    Ctrl+C cancels the transfers under way, and the summary says `interrupted`. What a download has fetched is kept for
+    the next time. A second Ctrl+C raises a `KeyboardInterrupt`.
 
     Arguments:
-        transfers: in the order in which they begin.
-        view: shows them.
+        transfers: they start in this order.
+        view: shows their progress.
         jobs: how many run at once, at most as many as the client has threads.
         retries: how often each is tried again after an error that may pass.
         finished: called with each result, in this thread.
@@ -171,7 +171,7 @@ class _Engine:
     ) -> None:
         self.summary = Summary(len(transfers))
         self._waiting = deque((transfer, 0) for transfer in transfers)
-        self._later: list[tuple[float, int, Transfer, int]] = []  # a heap: when, a number, and what is tried again
+        self._later: list[tuple[float, int, Transfer, int]] = []  # a heap of (when, number, transfer, attempt)
         self._running: set[_Running] = set()
         self._values: queue.SimpleQueue[tuple[_Running, Any] | None] = queue.SimpleQueue()
         self._view, self._jobs, self._retries, self._finished = view, jobs, retries, finished
@@ -188,12 +188,12 @@ class _Engine:
             self._end_what_runs()
 
     def stop(self) -> None:
-        """Make `run` end soon. A signal handler may call it: `SimpleQueue.put` can be interrupted by itself."""
+        """Make `run` end soon. A signal handler may call this: `SimpleQueue.put` is reentrant."""
         self.summary.interrupted = True
         self._values.put(None)
 
     def end_all(self) -> None:
-        """End what still runs, whatever the reason: no thread is left behind, and no temporary file."""
+        """Cancel the transfers that still run, and remove their temporary files."""
         for running in self._running:
             _cancel(running)
             running.steps.close()
@@ -217,12 +217,12 @@ class _Engine:
         self._go_on(running, None)
 
     def _pause(self) -> float:
-        """Return how long to wait for a value: not longer than until something is tried again."""
+        """Return how long to wait for a value: at most until the next transfer is tried again."""
         waits = [self._later[0][0] - time.monotonic()] if self._later else []
         return max(0.0, min([_LONGEST_WAIT_SECONDS, *waits]))
 
     def _take(self, timeout: float, go_on: Callable[[_Running, Any], None]) -> None:
-        """Wait for the value of a call, and go on with its transfer in that way."""
+        """Wait for the value of a call, and pass it to `go_on`, with its transfer."""
         try:
             item = self._values.get(timeout=timeout)
         except queue.Empty:
@@ -237,7 +237,7 @@ class _Engine:
             running.handle = start(lambda value: self._values.put((running, value)))
         except StopIteration as end:
             self._ended(running, end.value)
-        except Exception as error:  # noqa: BLE001 - whatever stops one transfer must not stop the others
+        except Exception as error:  # noqa: BLE001 - no error of one transfer may stop the others
             self._failed(running, error)
 
     def _failed(self, running: _Running, error: Exception) -> None:
@@ -264,7 +264,7 @@ class _Engine:
             self._finished(result)
 
     def _end_what_runs(self) -> None:
-        """Cancel what is under way. What can no longer be cancelled counts with what came of it."""
+        """Cancel the calls under way, and wait for them. A transfer that ends anyway counts as done or failed."""
         for running in self._running:
             _cancel(running)
         end = time.monotonic() + _END_SECONDS
@@ -293,7 +293,7 @@ def _memory(transfer: Transfer) -> int:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether an error may not come again: the network's and the farmers', but no refusal and no file's."""
+    """Tell whether another attempt may help: after errors of the network and of farmers, not of files, nor refusals."""
     if isinstance(error, HTTPError):
         return error.code >= 500 or error.code == 429
     if isinstance(error, MetadiskError):

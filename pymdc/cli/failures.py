@@ -1,4 +1,4 @@
-"""What ends a command early: one line that says what to do, and an exit code."""
+"""Failures of a command: one line that says what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Code(IntEnum):
 
 
 class Failure(click.ClickException):
-    """A failure that a person is told in one line.
+    """A failure, told in one line.
 
     Arguments:
         message: what went wrong and what to do, in one line, without "Error:".
@@ -89,7 +89,7 @@ def words_for(value: Any) -> str:
     return " ".join([explain(value), *_remedy(value)])
 
 
-# What bridges say, in lower case, and what that means.
+# Parts of the bridges' messages, in lower case, and what to do.
 _CREDENTIALS = {
     "no authentication strategy": "Log in: pymdc login EMAIL",
     "invalid email or password": "Check both, then try again.",
@@ -144,7 +144,7 @@ def code_of(value: Any) -> Code:
 
 @contextmanager
 def ended() -> Iterator[None]:
-    """Turn whatever ends a command into one line on standard error and an exit code."""
+    """Turn every exception that ends a command into one line on standard error and an exit code."""
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # a test's stream
@@ -190,13 +190,13 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _aborted(error: BaseException) -> int:
-    """Tell Ctrl+C from a "no" to a question; click raises the same for both."""
+    """Tell Ctrl+C from a "no" to a question: click raises the same exception for both."""
     interrupted = any(isinstance(each, KeyboardInterrupt) for each in (error, error.__cause__, error.__context__))
     return _told("interrupted.", Code.INTERRUPTED) if interrupted else _told("nothing was changed.", Code.OTHER)
 
 
 def unforeseen(error: Exception, *, verbose: bool) -> Failure:
-    """Return one line for an exception that nobody expected; with `verbose`, write its traceback first."""
+    """Return one line for an unexpected exception. With `verbose`, write its traceback first."""
     from ..errors import without_locals
 
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _EXTRA:
@@ -209,7 +209,7 @@ def unforeseen(error: Exception, *, verbose: bool) -> Failure:
 
 
 def leave_pipe() -> None:
-    """Point standard output elsewhere: Python writes what is left in its buffer when it ends, and would complain."""
+    """Point standard output to the null device: at its end Python flushes the buffer, and would print an error."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, sys.stdout.fileno())
     os.close(descriptor)

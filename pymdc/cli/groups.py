@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, words) for name, (_, words) in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what nobody expected becomes one line, too."""
+        """Run the command. An unexpected exception becomes one line, too."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
         """Run the command and end the process, with one line for what failed. `ended` knows the exit codes."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
-        if "_PYMDC_COMPLETE" in os.environ:  # a shell asks what fits; it shows whatever is written
+        if "_PYMDC_COMPLETE" in os.environ:  # a shell asks for completions, and would show anything written
             from . import shells  # noqa: F401 - its classes take the place of click's
 
             with redirect_stderr(StringIO()), suppress(Exception):

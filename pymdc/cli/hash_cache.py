@@ -30,19 +30,19 @@ _TABLE = f"CREATE TABLE IF NOT EXISTS hashes (folder, path, {_COLUMNS}, PRIMARY 
 
 
 def cache_folder() -> Path:
-    """Return where the command keeps what it can find out again."""
+    """Return the folder for data that can be computed again."""
     return user_cache_path("pymdc", appauthor=False)
 
 
 class HashCache:
     """The hashes of the files of one folder, by path, size, times and inode.
 
-    A file whose time is not past when it is read is not remembered: a change in the same moment would not be seen.
-    A cache that cannot be read or written is as good as none.
+    A file that was changed within two seconds before it was read is not remembered: a second change in the same tick of
+    the file system's clock would not be seen. Without a readable and writable cache, every file is read.
 
     Arguments:
-        folder: whose files they are.
-        place: the folder of the cache; else `cache_folder()`.
+        folder: the folder of the files.
+        place: the folder of the cache. Default: `cache_folder()`.
     """
 
     def __init__(self, folder: Path, place: Path | None = None) -> None:
@@ -63,7 +63,7 @@ class HashCache:
             self._database.close()
 
     def get(self, path: str, state: FileState) -> str | None:
-        """Return the hash of a file, if it is as it was when it was read."""
+        """Return the hash of a file if it has not changed since it was read."""
         known = self._known.get(path)
         return known[1] if known is not None and known[0] == state else None
 
@@ -80,7 +80,7 @@ class HashCache:
         self._done("REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?, ?)", self._folder, path, *values)
 
     def keep(self, paths: Collection[str]) -> None:
-        """Forget all files of the folder but these."""
+        """Forget all files of the folder except these."""
         for path in self._known.keys() - set(paths):
             del self._known[path]
             self._done("DELETE FROM hashes WHERE folder = ? AND path = ?", self._folder, path)
@@ -96,7 +96,7 @@ def _opened(place: Path) -> sqlite3.Connection | None:
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = place / "hashes.sqlite"
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # names of files are nobody else's business
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # file names are private
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             database.execute("PRAGMA journal_mode = WAL")
@@ -113,10 +113,10 @@ def _opened(place: Path) -> sqlite3.Connection | None:
 def hashes_of(folder: Path, found: Scan, reading: Callable[[int], AbstractContextManager[Moved]]) -> dict[str, str]:
     """Return the hash of each file of a folder, by its path. Only files that have changed are read.
 
-    What cannot be read becomes a problem of the scan.
+    A file that cannot be read is added to the problems of the scan.
 
     Arguments:
-        reading: is told how many bytes are to be read, and gives what is called with the size of each piece.
+        reading: called with the number of bytes to read; its context gives a function for the size of each piece.
     """
     with HashCache(folder) as cache:
         cache.keep(found.files)
@@ -137,7 +137,7 @@ def hashes_of(folder: Path, found: Scan, reading: Callable[[int], AbstractContex
 def hash_of_file(path: Path, state: FileState, moved: Moved) -> tuple[str | OSError, int]:
     """Read a file, and return its hash and when reading began, in nanoseconds since 1970.
 
-    Instead of the hash an error is returned where the file cannot be read, or is not as it was found.
+    If the file cannot be read or has changed, an error is returned instead of the hash.
 
     Arguments:
         state: how the file was when it was found.

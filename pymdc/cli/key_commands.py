@@ -82,9 +82,9 @@ def rm(session: Session, key: str) -> None:
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @pass_session
 def export_key(session: Session, file: Path, force: bool) -> None:
-    """Write the private key of the profile to FILE, in hex, for its owner alone; - is standard output.
+    """Write the private key of the profile to FILE, in hex; - is standard output.
 
-    Whoever has this key can use the account.
+    Only you can read the file. Everybody who has this key can use the account.
     """
     private = session.key_pair.get_private_key()
     if str(file) == "-":
@@ -96,7 +96,7 @@ def export_key(session: Session, file: Path, force: bool) -> None:
         write_private(file, f"{private}\n")
     except OSError as error:
         raise Failure(f"{file} cannot be written: {error.strerror or error}") from error
-    session.output.say(f"The private key is in {file}. Whoever has it can use the account.")
+    session.output.say(f"The private key is in {file}. Everybody who has it can use the account.")
 
 
 @keys.command("import")
@@ -107,7 +107,7 @@ def export_key(session: Session, file: Path, force: bool) -> None:
 def import_key(session: Session, file: Any, keyring: bool) -> None:
     """Log in with the private key in FILE, in hex, instead of a password; - is standard input.
 
-    The key must be registered already: "pymdc keys export" wrote it elsewhere, or another program has made it.
+    The key must be registered already: "pymdc keys export" wrote it on another machine, or another program made it.
     """
     from ..api import ECDSA, Keys
     from .profiles import Profile

@@ -1,4 +1,4 @@
-"""`pymdc ls`, `pymdc du`, `pymdc find` and `pymdc token`: what is in buckets, and who may get at it."""
+"""`pymdc ls`, `pymdc du`, `pymdc find` and `pymdc token`: list and find files, and get tokens."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _files(shelf: Shelf, address: Address) -> list[dict[str, Any]]:
 
 
 def _each(session: Session, addresses: tuple[str, ...]) -> Iterator[tuple[Address, list[dict[str, Any]]]]:
-    """Give each address with its files. Without an address: all buckets, those of one name by their ids."""
+    """Give each address with its files. Without addresses: all buckets; buckets of equal names have their ids."""
     shelf = Shelf(session)
     for address in map(address_of, addresses):
         yield address, _files(shelf, address)

@@ -15,12 +15,12 @@ from .output import Output
 
 __all__ = ["OURS", "FileState", "Scan", "checked_parent", "folds_case", "remove_empty_folders", "scan", "scan_and_tell"]
 
-OURS = ".pymdc-"  # how the folders of unfinished downloads begin, and what else is not a person's
+OURS = ".pymdc-"  # the names of unfinished downloads and of our own temporary folders begin so
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What changes when a file's content changes: size in bytes, times in nanoseconds, and the number of its inode."""
+    """What shows that a file has changed: its size in bytes, its times in nanoseconds, and its inode."""
 
     size: int
     modified: int
@@ -35,12 +35,12 @@ class FileState:
 
 @dataclass
 class Scan:
-    """What is in a folder.
+    """The contents of a folder.
 
     Attributes:
         files: the state of each regular file, by its path below the folder, with "/" between the parts.
-        links: links and what else is no file and no folder. They are not followed.
-        problems: what cannot be read or kept, and why, by its path.
+        links: the paths of links, devices, pipes and sockets. Links are not followed.
+        problems: why a file cannot be read or kept at a bridge, by its path.
         unfinished: the folders that keep unfinished downloads and copies.
     """
 
@@ -96,7 +96,7 @@ def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 
 def _take(found: Scan, path: str, entry: os.DirEntry[str]) -> list[os.DirEntry[str]] | None:
-    """Note a file, or return what is in a folder."""
+    """Note a file, or return the entries of a folder."""
     if entry.name.startswith(OURS):
         found.unfinished.append(path)
         return None
@@ -112,10 +112,10 @@ def _take(found: Scan, path: str, entry: os.DirEntry[str]) -> list[os.DirEntry[s
 
 
 def checked_parent(folder: Path, path: str) -> Path:
-    """Return where a file of a bridge is to stand in a folder, and make the folders above it.
+    """Return the path for a file of a bridge in a folder, and make the folders above it.
 
     Raises:
-        OSError: a link or a file stands on the way: through a link the file would be written outside the folder.
+        OSError: a link or a file is in the way: through a link, the file would be written outside the folder.
     """
     place = folder
     parts = path.split("/")
@@ -133,7 +133,7 @@ def checked_parent(folder: Path, path: str) -> Path:
 
 
 def folds_case(folder: Path) -> bool:
-    """Tell whether names that differ only in their case are one name in this folder."""
+    """Tell whether this folder treats names that differ only in their case as one name."""
     with tempfile.TemporaryDirectory(prefix=f"{OURS}case-", dir=folder) as made:
         return os.path.lexists(Path(made).with_name(Path(made).name.upper()))
 

@@ -1,4 +1,4 @@
-"""The files of this machine that `cp` and `put` send: which ones a person means, and what each is to be called."""
+"""The files of this machine that `cp` and `put` send, each with its name at the bridge."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def local_sources(output: Output, typed: str, to: Address, *, recursive: bool) -
     """Give the files that one argument means.
 
     Arguments:
-        output: is told what is left out.
-        typed: the argument. A link that is typed stands for the file or folder that it leads to.
+        output: for warnings about files that are left out.
+        typed: the argument. A link that is typed stands for its target.
         to: the target.
 
     Raises:
@@ -45,7 +45,7 @@ def local_sources(output: Output, typed: str, to: Address, *, recursive: bool) -
 
 
 def _name_for(path: Path, to: Address) -> str:
-    """Return what a file is to be called at the bridge."""
+    """Return the name of a file at the bridge."""
     if not is_folder(to.name):
         return to.name
     if not is_text(path.name):
@@ -55,7 +55,7 @@ def _name_for(path: Path, to: Address) -> str:
 
 
 def _check_is_file(typed: str, path: Path) -> None:
-    """Refuse what has no size and perhaps no end. What cannot be looked at fails later, with its reason.
+    """Refuse what has no size and perhaps no end. If there is no such file, the upload says so later.
 
     Raises:
         Failure: it is a device, a pipe or a socket.

@@ -1,4 +1,4 @@
-"""What `sync` and `mirror` do in a folder: never outside it, and never through a link."""
+"""The changes that `sync` and `mirror` make in a folder: never outside it, and never through a link."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _OLD_SECONDS = 24 * 3600  # longer than a copy takes
 
 
 def check_target(folder: Path) -> None:
-    """Refuse folders in which a file with a name of the bridge's choice, such as `.profile`, would be run."""
+    """Refuse the home folder and those above it: there, a file such as `.profile` from a bridge would be run."""
     try:
         home = Path.home().resolve()
-    except RuntimeError:  # there is none
+    except RuntimeError:  # there is no home folder
         return
     if folder.exists() and not folder.is_dir():
         raise Failure(f"{folder} is no folder", Code.USAGE)
@@ -33,7 +33,7 @@ def check_target(folder: Path) -> None:
 
 
 def place_for(folder: Path, path: str, work: Work) -> Path | None:
-    """Return where a file is to stand; `None` where something is in its way, which is told."""
+    """Return the path for a file; or tell what is in its way, and return `None`."""
     if work.dry_run:
         return folder / path
     try:
@@ -47,7 +47,7 @@ def place_for(folder: Path, path: str, work: Work) -> Path | None:
 
 
 def copy_file(source: Path, place: Path, work: Work) -> None:
-    """Copy a file that the folder has already under another name."""
+    """Copy a file that is in the folder already, under another name."""
     if not work.dry_run:
         try:
             with tempfile.TemporaryDirectory(prefix=f"{OURS}copy-", dir=place.parent) as made:
@@ -73,13 +73,13 @@ def delete_files(folder: Path, paths: list[str], work: Work) -> None:
 
 
 def tidy(folder: Path, found: Scan, wanted: Collection[str]) -> None:
-    """Remove what interrupted commands have left: downloads of files that are whole by now, or wanted no longer.
+    """Remove what interrupted commands have left: unfinished downloads that no later command will go on with.
 
-    What another command holds stays.
+    What a running command uses stays.
 
     Arguments:
-        found: what was in the folder before.
-        wanted: the hashes of the files whose downloads go on the next time if they have failed.
+        found: the contents of the folder before.
+        wanted: the hashes of the files of this command. Their unfinished downloads stay for the next time.
     """
     for path in found.unfinished:
         kept = folder / path

@@ -25,9 +25,9 @@ else:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait for the lock on a file, which is made if it is missing, and hold it.
+    """Wait for the lock on a file, and hold it while the context is open. The file is made if it is missing.
 
-    The system lets go of it when the process ends, however it ends.
+    The system releases the lock when the process ends, even if it is killed.
     """
     with path.open("ab") as file:
         _lock(file)

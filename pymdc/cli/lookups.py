@@ -1,4 +1,4 @@
-"""Find a bucket by what a person types, its name or its id, and list its files. `selection` finds files."""
+"""Find a bucket by its name or its id, and list its files. `selection` finds files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def find_bucket(session: Session, text: str) -> dict[str, Any]:
     """Return the bucket of this id, else the one of this name, as `Buckets.list` gives it.
 
     Raises:
-        Failure: there is none, or there are several of this name.
+        Failure: there is no such bucket, or there are several of this name.
     """
     if not text:
         raise Failure("no bucket is named: write storj://BUCKET/", Code.USAGE)
@@ -33,7 +33,7 @@ def find_bucket(session: Session, text: str) -> dict[str, Any]:
 
 
 def list_files(session: Session, bucket: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all files of a bucket, as `Files.list` gives them. An entry without a hash means no file.
+    """Return all files of a bucket, as `Files.list` gives them. Entries without a hash are left out.
 
     Raises:
         Failure: the bridge does not give them.

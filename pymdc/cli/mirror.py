@@ -31,7 +31,9 @@ __all__ = ["mirror"]
 @click.argument("target", type=PATH_OR_ADDRESS, shell_complete=complete_path_or_address)
 @click.option("--delete", is_flag=True, help="Delete in a mirror what the account no longer has.")
 @click.option(
-    "--keys", is_flag=True, help="Add the mirror's public keys to the account: whoever holds them can use it."
+    "--keys",
+    is_flag=True,
+    help="Add the mirror's public keys to the account: everybody who has one of them can use it.",
 )
 @click.option("--dry-run", "-n", is_flag=True, help="Say what would be done, and do nothing.")
 @transfer_options
@@ -46,8 +48,8 @@ def mirror(
     pymdc mirror storj:// FOLDER
     pymdc --profile NEW mirror FOLDER storj://
 
-    The folder gets a folder for each bucket, and mirror.json with all that the bridge tells: names, limits and keys.
-    So the second command moves everything to another bridge. Only what is missing is transferred.
+    The folder gets a folder for each bucket, and mirror.json with what the bridge tells: names, limits and keys. So the
+    second command moves everything to another bridge. Only files that are missing are transferred.
     """
     work = Work(session, jobs=jobs, retries=retries, dry_run=dry_run)
     with interruptible():
@@ -91,7 +93,7 @@ def _save(session: Session, folder: Path, work: Work, delete: bool) -> None:
 
 
 def _listed(session: Session, *, fold: bool) -> Manifest:
-    """Ask the bridge for all that it tells of the account."""
+    """Ask the bridge for everything about the account."""
     from ..api import Keys
 
     keys = list_of(Keys(session.credentials, client=session.client).list())

@@ -1,4 +1,4 @@
-"""The file `mirror.json` of a mirror: all that a bridge tells of an account, and where its files are kept."""
+"""The file `mirror.json` of a mirror: what a bridge tells about an account, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Kept:
 
     Attributes:
         folder: its folder below `BUCKETS`.
-        bucket: what the bridge told of it.
-        files: what the bridge told of each file, and its path in the folder, as `path`.
+        bucket: its entry in the list of buckets.
+        files: the entry of each file in the listing, with its path in the folder as `path`.
     """
 
     folder: str
@@ -42,22 +42,22 @@ class Kept:
 
     @classmethod
     def of(cls, folder: str, bucket: Mapping[str, Any], listing: Iterable[Any], *, fold: bool) -> Kept:
-        """Choose where the files of a bucket are kept."""
+        """Choose the paths of the files of a bucket."""
         files = [{**entry, "path": path} for entry, path in paths_of(entries_of(listing), fold=fold)]
         return cls(folder, dict(bucket), files)
 
     def place(self, file: Mapping[str, Any]) -> str:
-        """Return where a file is, below `BUCKETS`."""
+        """Return the path of a file below `BUCKETS`."""
         return f"{self.folder}/{file['path']}"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a mirror holds.
+    """The contents of a mirror.
 
     Attributes:
-        bridge, account: where it is from: the bridge's URL, and the account's e-mail address if that is known.
-        keys: what the bridge told of the account's public keys.
+        bridge, account: the bridge's URL, and the account's e-mail address if it is known.
+        keys: the entries of the account's public keys.
         buckets: its buckets.
     """
 
@@ -68,7 +68,7 @@ class Manifest:
 
     @property
     def places(self) -> set[str]:
-        """Where its files are, below `BUCKETS`."""
+        """The paths of its files below `BUCKETS`."""
         return {kept.place(file) for kept in self.buckets for file in kept.files}
 
     @classmethod
@@ -76,7 +76,7 @@ class Manifest:
         """Read the manifest of a mirror.
 
         Raises:
-            Failure: there is none, or it is damaged.
+            Failure: the folder has no manifest, or it is damaged.
         """
         path = folder / _NAME
         if not path.exists():
@@ -94,10 +94,10 @@ class Manifest:
 
 
 def check_mirror(folder: Path) -> None:
-    """Refuse a folder that holds something else.
+    """Check that a folder is a mirror, or empty, or new.
 
     Raises:
-        Failure: it does.
+        Failure: it holds something else.
     """
     if folder.is_dir() and not (folder / _NAME).exists():
         other = [path for path in folder.iterdir() if path.name != BUCKETS and not path.name.startswith(_NAME)]
@@ -106,10 +106,10 @@ def check_mirror(folder: Path) -> None:
 
 
 def _kept(value: Any) -> Kept:
-    """Read a bucket of a manifest. What others could have changed must not lead to files outside the mirror.
+    """Read a bucket of a manifest. Others may have changed the file, so check that no path leads out of the mirror.
 
     Raises:
-        LookupError, TypeError, ValueError: it is none.
+        LookupError, TypeError, ValueError: the value does not describe a bucket.
     """
     kept = Kept(value["folder"], dict(value["bucket"]), [dict(file) for file in value["files"]])
     for file in kept.files:
@@ -119,7 +119,7 @@ def _kept(value: Any) -> Kept:
 
 
 def folder_names(buckets: Collection[Mapping[str, Any]]) -> list[str]:
-    """Return the name of the folder of each bucket: its own name, and its id where several have that name."""
+    """Return the name of the folder of each bucket: the bucket's name, with its id if several have that name."""
     names = [safe_name(bridge_name(str(bucket.get("name"))), "bucket") for bucket in buckets]
     keys = [name.casefold() for name in names]
     used: set[str] = set()
@@ -146,7 +146,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, in one step: it is never half there.
+    """Write a JSON file in one step: a reader sees the old file or the new one.
 
     Raises:
         OSError: it cannot be written.

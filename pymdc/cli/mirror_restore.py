@@ -1,4 +1,4 @@
-"""The way back of `pymdc mirror`: make the buckets of a mirror at a bridge, and send their files."""
+"""`pymdc mirror FOLDER storj://`: make the buckets of a mirror at a bridge, and send their files."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def _add(mine: Keys, key: str, work: Work) -> None:
 
 
 class _Record:
-    """Which bucket of an account was made for which one of a mirror: `restored.json` in the mirror.
+    """The file `restored.json` in a mirror: which bucket of the account was made for which bucket of the mirror.
 
-    A bucket that was made before the record could be written is found again: it has the name, and was not there when
-    the first restoring began.
+    If the command was killed between making a bucket and writing the record, the bucket is found again: it has the
+    name, and was not there when the first command began.
     """
 
     def __init__(self, session: Session, folder: Path, *, dry_run: bool) -> None:
@@ -85,7 +85,7 @@ class _Record:
         self._write()
 
     def bucket_for(self, kept: Kept, work: Work) -> dict[str, Any] | None:
-        """Return the account's bucket for one of the mirror, which is made if need be; `None` where that fails."""
+        """Return the account's bucket for one of the mirror, and make it if need be; return `None` if that fails."""
         known = self._there.get(self._made["buckets"].get(kept.bucket.get("id"), ""))
         found = known or self._unrecorded(kept)
         if found is None:
@@ -106,7 +106,7 @@ class _Record:
         return {**bucket, "id": _NO_BUCKET}
 
     def _created(self, bucket: Mapping[str, Any], work: Work) -> dict[str, Any] | None:
-        """Make a bucket; return `None` where that fails."""
+        """Make a bucket; return `None` if that fails."""
         address = format_address(str(bucket.get("name")))
         try:
             value: Any = self._mine.create(bucket["name"], bucket["storage"], bucket["transfer"], bucket["pubkeys"])
@@ -129,7 +129,7 @@ def _uploads(
     sizes: Mapping[str, int],
     work: Work,
 ) -> list[Upload]:
-    """Return the uploads that a bucket lacks."""
+    """Return the uploads of the files that a bucket lacks."""
     from ..api import Files
 
     at = BucketFiles(str(bucket.get("name")), Files(bucket["id"], session.credentials, client=session.client))
@@ -150,7 +150,7 @@ def _uploads(
 
 
 def _is_there(file: Mapping[str, Any], entry: Mapping[str, Any] | None) -> bool:
-    """Tell whether a bucket has a file under its name. A name that no upload can give is not asked for again."""
+    """Tell whether a bucket has a file under its name. A name that cannot be sent counts as equal."""
     if entry is None:
         return False
     name = file.get("filename")

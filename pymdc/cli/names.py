@@ -20,14 +20,14 @@ _TO_BRIDGE = str.maketrans({**_SUBSTITUTES, **{char: _ESCAPE + char for char in 
 _FROM_BRIDGE = {substitute: char for char, substitute in _SUBSTITUTES.items()}
 _SUBSTITUTED = re.compile(f"{_ESCAPE}([{_ESCAPE}{''.join(_FROM_BRIDGE)}])|[{''.join(_FROM_BRIDGE)}]")
 
-# Control characters, what turns the direction of a text, what is not to be seen, and halves of a character.
+# Control characters, those that change the direction of a text, invisible ones, and halves of a surrogate pair.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _MAX_BYTES = 255  # the limit of every common file system for one part of a path
-_OURS = ".pymdc-"  # how the folders of unfinished downloads begin
+_OURS = ".pymdc-"  # the names of folders of unfinished downloads begin so
 
 
 def bridge_name(path: str) -> str:
-    """Return what a file is called at the bridge.
+    """Return the name of a file at the bridge.
 
     Arguments:
         path: its path below the folder that is sent, with "/" between the parts, or its name.
@@ -39,19 +39,19 @@ def readable_name(name: object) -> str:
     """Return the path that a name at the bridge stands for, with "/" between the parts.
 
     Arguments:
-        name: what the bridge calls a file; a bridge of 2016 may send something that is no text.
+        name: the name at the bridge. A bridge of 2016 may send something that is not text.
     """
     return _SUBSTITUTED.sub(lambda match: match[1] or _FROM_BRIDGE[match[0]], name) if isinstance(name, str) else ""
 
 
 def local_path(name: object, otherwise: str, *, windows: bool = os.name == "nt") -> str:
-    """Return the path below a folder under which a file of the bridge is kept here, with "/" between the parts.
+    """Return the path below a folder for a file of the bridge, with "/" between the parts.
 
-    It never leads out of the folder. Every character that the system and the screen can bear is kept.
+    It never leads out of the folder. Only characters that would deceive, or that the system refuses, are replaced.
 
     Arguments:
-        name: what the bridge calls the file.
-        otherwise: the name to take where nothing is left of it, such as the file's hash.
+        name: the name at the bridge.
+        otherwise: the name to use if nothing is left of it, such as the file's hash.
         windows: follow the rules of Windows.
     """
     parts = [_part(part, windows) for part in re.split(r"[/\\]" if windows else "/", readable_name(name))]
@@ -69,7 +69,7 @@ def joined(*parts: str) -> str:
 
 
 def _part(part: str, windows: bool) -> str:
-    """Return one part of a path so that it is a name: not a folder above, nothing hidden in it, not too long."""
+    """Return one part of a path as a plain name: not "..", without harmful characters, not too long."""
     name = _HARMFUL.sub("_", part)
     if name in (".", ".."):
         return "_"

@@ -22,12 +22,12 @@ _YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do no
 
 
 class _CannotTell(click.ClickException):
-    exit_code = 2  # an engine is away: the result is unknown
+    exit_code = 2  # the database or the store cannot be reached: the result is unknown
 
 
 @contextmanager
 def explained(kind: type[click.ClickException] = click.ClickException) -> Iterator[None]:
-    """Turn errors of the settings and the engines into one line and an exit code."""
+    """Turn errors of the settings, the database and the store into one line and an exit code."""
     from ..bridge.errors import Unavailable
 
     try:
@@ -55,7 +55,7 @@ def opened(
     "--repair",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Mend what can be mended, and remove what is orphaned and older than five minutes.",
+    help="Mend what can be mended, and remove shards that belong to no file and are older than five minutes.",
 )
 @click.option(
     "--megabytes-per-second",
@@ -70,9 +70,9 @@ def opened(
 def check(options: dict[str, Any], repair: bool, pace: float | None, yes: bool) -> None:
     """Read every shard back.
 
-    Reports what is missing or damaged, with the files that it belongs to, and what lies in the store for nobody. The
-    bridge may go on serving meanwhile. Exits with 0 if nothing is wrong, 1 if something is missing or damaged, 2 if
-    that cannot be told, since the database or the store is away.
+    Reports the shards that are missing or damaged, with their files, and the shards in the store that belong to no
+    file. The bridge may go on serving. Exits with 0 if nothing is wrong, 1 if a shard is missing or damaged, 2 if the
+    database or the store cannot be reached.
     """
     with opened(options, _CannotTell) as (settings, store):
         from ..bridge.blobs import Blobs

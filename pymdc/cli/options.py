@@ -29,7 +29,7 @@ def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
 
 
 def complete_profile(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-    """Offer the names of profiles after a Tab; nothing, if they cannot be read."""
+    """Offer the names of profiles after a Tab. If they cannot be read, offer nothing."""
     from click.shell_completion import CompletionItem
 
     from .profiles import Profiles
@@ -55,12 +55,12 @@ _OPTIONS = [
     _declared("bridge", metavar="URL", help="Call this bridge (else STORJ_BRIDGE, else the profile's)."),
     _declared("json", is_flag=True, help="Write data as JSON, one object a line."),
     _declared("quiet", is_flag=True, help="Write data, warnings and errors only."),
-    _declared("verbose", is_flag=True, help="Write more about what is done, and about errors."),
+    _declared("verbose", is_flag=True, help="Write more about each step, and about errors."),
 ]
 
 
 def common_options(command: _F) -> _F:
-    """Give a command the options that every command has. A `Session` holds what they mean."""
+    """Give a command the options that every command has. `Session` uses them."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -18,10 +18,10 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        key: which of a row's values it shows.
-        heading: what stands above it on a terminal; else the key.
+        key: the key of the value in a row.
+        heading: its heading on a terminal. Default: the key.
         size: whether it shows bytes: on a terminal as "1.5 MB".
-        keep: whether its texts are shown in full, whatever the width, so that they can be copied.
+        keep: whether its texts are shown in full on a narrow terminal, so that they can be copied.
     """
 
     key: str
@@ -31,12 +31,12 @@ class Column(NamedTuple):
 
 
 class Output:
-    """Where a command writes.
+    """Writes the data and the messages of a command.
 
     Arguments:
         json: write data as JSON, one object a line.
-        quiet: say nothing but warnings and errors. Data is written all the same.
-        verbose: say more.
+        quiet: write no messages but warnings and errors. Data is still written.
+        verbose: write more messages.
     """
 
     def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -44,15 +44,15 @@ class Output:
 
     @property
     def on_terminal(self) -> bool:
-        """Whether a person sees the data: standard output is a terminal, and JSON was not asked for."""
+        """Whether a person sees the data: standard output is a terminal, without `--json`."""
         return sys.stdout.isatty() and not self.json
 
     def rows(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str | Column]) -> None:
         """Write a table: on a terminal with headings, in a pipe with tabs and without headings, or as JSON.
 
         Arguments:
-            rows: in a pipe and as JSON, each is written as soon as it comes. JSON shows all of a row.
-            columns: what to show of each row, in this order.
+            rows: in a pipe and as JSON, each row is written at once. JSON has all keys of a row.
+            columns: the columns, in this order.
         """
         shown = [Column(column) if isinstance(column, str) else column for column in columns]
         if self.on_terminal:
@@ -87,12 +87,12 @@ class Output:
             click.echo(clean(message), err=True)
 
     def detail(self, message: str) -> None:
-        """Tell a person what is being done, if more was asked for."""
+        """Tell a person about a step, with `--verbose` only."""
         if self.verbose:
             click.echo(clean(message), err=True)
 
     def warn(self, message: str) -> None:
-        """Tell a person what is not as it should be, on standard error."""
+        """Warn a person, on standard error."""
         click.echo(f"Warning: {clean(message)}", err=True)
 
     def _table(self, rows: list[Mapping[str, Any]], columns: list[Column]) -> None:

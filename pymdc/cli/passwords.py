@@ -1,4 +1,4 @@
-"""Passwords: asked for without echo, or read from a file or a descriptor that is named. They are never arguments."""
+"""Passwords: asked for without echo, or read from a file or a descriptor. They are never arguments."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LARGEST_DESCRIPTOR = 2**31 - 1  # a C int
 
 
 def asks_password(*, twice: bool = False) -> Callable[[Any], Any]:
-    """Give a command the options for a password, and its function `password`, which reads or asks for it when called.
+    """Give a command the options for a password, and an argument `password`: a function that reads or asks for it.
 
     Arguments:
-        twice: whether a person types it twice: a new one must not have a slip.
+        twice: whether a person types it twice, so that a new password has no slip.
     """
 
     def decorate(function: Any) -> Any:

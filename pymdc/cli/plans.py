@@ -1,6 +1,6 @@
-"""Decide what becomes of each file that is to be copied: where it goes, and what happens to a file that is there.
+"""Plan the copying of files: which name each one gets, and what happens to a file that has this name already.
 
-A file that is there with the same content is left as it is, so a command that was interrupted can be typed again.
+A file that is there with the same content is not sent again, so a command that was interrupted can be typed again.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ __all__ = [
 
 Exists = Literal["error", "skip", "rename", "replace"]
 EXISTS: tuple[Exists, ...] = ("error", "skip", "rename", "replace")
-"""What may happen to a file that is there with other content."""
+"""What may happen if a file of this name is there with other content."""
 
 _CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass
 class Planned:
-    """What is to be done.
+    """The plan of a command.
 
     Attributes:
-        transfers: what is to be copied.
-        failed: what cannot be copied, and why.
-        same, skipped: how many files were there: with the same content, and with another one, which `--exists skip`
-            leaves alone.
+        transfers: the transfers to run.
+        failed: the files that cannot be copied, and why.
+        same: how many files are there already, with the same content.
+        skipped: how many files are there with other content, and stay, because of `--exists skip`.
     """
 
     transfers: list[Transfer] = field(default_factory=list)
@@ -59,18 +59,18 @@ class Planned:
 
 
 class Place(NamedTuple):
-    """Where a file may go: under which name (a path), and which files (their hashes) it replaces there."""
+    """The name (a path) that a file gets in a bucket, and the hashes of the files that it replaces."""
 
     name: str
     replaces: tuple[str, ...] = ()
 
 
 class Source(NamedTuple):
-    """A file of this machine that is to be sent.
+    """A file of this machine to send.
 
     Attributes:
         path: the file.
-        name: the name that it is to have: a path.
+        name: its name in the bucket: a path.
         problem: why it cannot be sent; "" if it can.
     """
 
@@ -84,14 +84,16 @@ class Destination:
 
     Arguments:
         bucket: the bucket.
-        files: what is in it.
-        exists: what happens to a file that is there.
+        files: its files.
+        exists: what happens if a file of the same name is there.
     """
 
     def __init__(self, bucket: BucketFiles, files: Iterable[Mapping[str, Any]], exists: Exists) -> None:
         self.bucket = bucket
         self._exists = exists
-        self._hashes: dict[str, list[str]] = defaultdict(list)  # by name; one of this very command has none yet
+        self._hashes: dict[str, list[str]] = defaultdict(
+            list
+        )  # by name; "" for a file of this command that is not sent yet
         self._names: dict[str, str] = {}  # by hash
         self._sizes = Counter[int]()
         for file in files:
@@ -101,19 +103,19 @@ class Destination:
             self._sizes[file.get("size") or 0] += 1
 
     def expect(self, sizes: Iterable[int]) -> None:
-        """Say how large the files are that are to come."""
+        """Note the sizes of the files that will be sent."""
         self._sizes.update(sizes)
 
     def may_have(self, size: int) -> bool:
-        """Tell whether a file that is to come may have the content of another one: then its hash is needed."""
+        """Tell whether a file of this size may have the content of another file: then its hash is needed."""
         return self._sizes[size] > 1
 
     def place(self, name: str, file_hash: str) -> Place | None:
-        """Choose where a file goes. Return `None` if it is not to be sent, since `--exists skip` says so.
+        """Choose the name of a file. Return `None` if `--exists skip` says not to send it.
 
         Arguments:
-            name: the name that it is to have: a path.
-            file_hash: its hash, or "" where no other file has its size.
+            name: the name that a person asks for: a path.
+            file_hash: its hash, or "" if no other file has its size.
 
         Raises:
             _Same: it is there already.
@@ -161,7 +163,7 @@ def plan_uploads(planned: Planned, sources: Iterable[Source], to: Destination, *
     """Plan uploads.
 
     Arguments:
-        label: what messages call the file; else its path.
+        label: the name of the file in messages. Default: its path.
     """
     sized = [(source, 0 if source.problem else _size(source.path)) for source in sources]
     to.expect(size for _, size in sized)
@@ -179,7 +181,7 @@ def plan_copies(
     """Plan copies from a bucket to another one.
 
     Arguments:
-        sources: the files, each with the name that it is to have: a path.
+        sources: the files, each with its name in the other bucket: a path.
     """
     for file, name in sources:
         copy = Copy(bucket, file, to.bucket, bridge_name(name))
@@ -192,7 +194,7 @@ def plan_downloads(
     """Plan downloads.
 
     Arguments:
-        sources: the files, each with the path that it is to have. Of those with one path the later ones are numbered.
+        sources: the files, each with its path here. If several have one path, all but the first get numbers.
     """
     taken = {Path(download.target) for download in planned.transfers}
     for file, wanted in sources:
@@ -206,7 +208,7 @@ def plan_downloads(
 
 
 def _decide(planned: Planned, transfer: Transfer, decide: Callable[[], Transfer | None]) -> None:
-    """Note what becomes of a transfer: `decide` returns it, or `None`, or raises what `_placed` and `_wanted` do."""
+    """Add a transfer to the plan, as `decide` says: it returns the transfer or `None`, or raises as `_placed` does."""
     try:
         decided = decide()
     except _Same:
@@ -219,7 +221,7 @@ def _decide(planned: Planned, transfer: Transfer, decide: Callable[[], Transfer 
 
 
 def _placed(transfer: Upload | Copy, name: str, to: Destination) -> Transfer | None:
-    """Return the transfer with its name there, or `None` if a file is there that is to be left alone.
+    """Return the transfer with its name in the bucket, or `None` if `--exists skip` leaves the file that is there.
 
     Raises:
         _Same: the file is there already.
@@ -235,12 +237,12 @@ def _placed(transfer: Upload | Copy, name: str, to: Destination) -> Transfer | N
 
 
 def _wanted(download: Download, exists: Exists) -> Download | None:
-    """Return the download, or `None` if a file is there that is to be left alone.
+    """Return the download, or `None` if `--exists skip` leaves the file that is there.
 
     Raises:
         _Same: the file is there already.
         FileExistsError: another file is in its way.
-        OSError: what is there cannot be read.
+        OSError: the file that is there cannot be read.
     """
     path = download.path
     if path.is_dir():
@@ -264,12 +266,12 @@ def _in_the_way(what: object) -> FileExistsError:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # the upload will say why
+    except OSError:  # the upload will fail, and say why
         return 0
 
 
 def hash_of(path: Path) -> str:
-    """Return the hash by which a bridge would know a file.
+    """Return the hash that a bridge gives to this content.
 
     Raises:
         OSError: it cannot be read.

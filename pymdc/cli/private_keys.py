@@ -1,4 +1,4 @@
-"""Where private keys are kept: each in a file that only its owner can read, or in the system's keyring."""
+"""Keep private keys: each in a file that only its owner can read, or in the system's keyring."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_key(folder: Path, public_key: str, kept_in: str) -> str:
     """Return a private key, in hex.
 
     Raises:
-        Failure: it is not there, or others can read it.
+        Failure: the key is not there, or other users can read its file.
     """
     text = _in_keyring("get_password", public_key) if kept_in == KEYRING else _from_file(_path(folder, public_key))
     if not text:
@@ -63,7 +63,7 @@ def forget_key(folder: Path, public_key: str, kept_in: str) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file for its owner alone, so that it is the old one or the new one at any moment.
+    """Write a file that only its owner can read, in one step: a reader sees the old file or the new one.
 
     Raises:
         OSError: it cannot be written.

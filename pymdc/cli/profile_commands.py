@@ -56,7 +56,7 @@ def rename(session: Session, name: str, new: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
 def remove(session: Session, name: str, yes: bool) -> None:
-    """Forget the profile NAME with its private key. At the bridge the key stays: log out first."""
+    """Forget the profile NAME with its private key. The bridge still accepts the key, so log out first."""
     profile = session.profiles.find(name)
     if profile.public_key:
         agree(f"{profile.email} is logged in with {name}. Forget its private key?", yes)

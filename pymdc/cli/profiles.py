@@ -1,4 +1,4 @@
-"""Profiles: which bridge, which account and which key, under a name. They live in a TOML file.
+"""Profiles: a bridge, an account and a key, under a name. They are kept in a TOML file.
 
     current = "default"
 
@@ -48,7 +48,7 @@ class Profile:
     """A bridge, and an account there.
 
     Attributes:
-        name: what the profile is called.
+        name: the profile's name.
         bridge: the bridge's URL.
         email: the account.
         public_key: the key that signs for the account, in hex; "" before the login.
@@ -66,7 +66,7 @@ class Profiles:
     """The profiles in a folder. Commands that run at the same time do not lose each other's changes.
 
     Arguments:
-        folder: where they are; else the folder that `config_folder` gives. It is made at the first change.
+        folder: their folder. Default: the one of `config_folder`. It is made at the first change.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -75,7 +75,7 @@ class Profiles:
 
     @property
     def current(self) -> str:
-        """The name of the profile that is used where no other one is named."""
+        """The name of the profile that is used if a person names no other one."""
         return str(self._read().get("current", DEFAULT))
 
     def all(self) -> list[Profile]:
@@ -91,7 +91,7 @@ class Profiles:
         """Return a profile.
 
         Raises:
-            Failure: there is none of this name.
+            Failure: there is no profile of this name.
         """
         found = self.get(name)
         if found is None:
@@ -102,15 +102,15 @@ class Profiles:
         """Return the private key of a profile, in hex.
 
         Raises:
-            Failure: it is not there, or others can read it.
+            Failure: the key is not there, or other users can read its file.
         """
         return read_key(self.folder, profile.public_key, profile.kept_in)
 
     def save(self, profile: Profile, private_key: str | None = None) -> None:
-        """Keep a profile, with its private key where one is given. The first profile becomes the current one.
+        """Keep a profile, with its private key if one is given. The first profile becomes the current one.
 
         Raises:
-            Failure: the name is none, or the files cannot be written.
+            Failure: the name is not a name for a profile, or the files cannot be written.
         """
         _check_name(profile.name)
         with self._changing() as document:
@@ -124,10 +124,10 @@ class Profiles:
             document.setdefault("profiles", tomlkit.table(is_super_table=True))[profile.name] = table
 
     def check_can_save(self, name: str) -> None:
-        """Check that a profile can be saved. Call it before something is changed at the bridge that depends on it.
+        """Check that a profile can be saved. Call this before the bridge makes or deletes its key.
 
         Raises:
-            Failure: the name is none, or the files cannot be written.
+            Failure: the name is not a name for a profile, or the files cannot be written.
         """
         _check_name(name)
         with self._locked():
@@ -148,7 +148,7 @@ class Profiles:
             self._forget_unless_shared(profile)
 
     def forget_key(self, profile: Profile) -> None:
-        """Forget the private key of what a profile was before, unless another profile has it."""
+        """Forget the private key of an earlier login, unless another profile uses it."""
         with self._changing():
             self._forget_unless_shared(profile)
 
@@ -161,7 +161,7 @@ class Profiles:
         """Make a profile the current one.
 
         Raises:
-            Failure: there is none of this name.
+            Failure: there is no profile of this name.
         """
         with self._changing() as document:
             self.find(name)
@@ -171,7 +171,7 @@ class Profiles:
         """Give a profile another name.
 
         Raises:
-            Failure: there is none of the one name, or one of the other.
+            Failure: there is no profile of this name, or the new name is taken.
         """
         with self._changing() as document:
             self.find(name)
@@ -185,7 +185,7 @@ class Profiles:
         """Forget a profile and its private key.
 
         Raises:
-            Failure: there is none of this name.
+            Failure: there is no profile of this name.
         """
         with self._changing() as document:
             profile = self.find(name)
@@ -214,7 +214,7 @@ class Profiles:
 
     @contextmanager
     def _changing(self) -> Iterator[Any]:
-        """Read the file, let it be changed, and write it, while nobody else does."""
+        """Read the file, let the caller change it, and write it, under a lock."""
         with self._locked():
             document = self._read()
             yield document

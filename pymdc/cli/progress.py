@@ -1,4 +1,4 @@
-"""What a person sees of transfers: bars on a terminal, else one line for each file."""
+"""Show transfers: bars on a terminal, else one line for each file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Lines", "conclude", "view"]
 
 _DONE = {"upload": "uploaded", "download": "downloaded", "copy": "copied", "removal": "removed"}
-_WIDE = 100  # columns from which on the bytes are shown, too
+_WIDE = 100  # on a terminal with so many columns the bytes are shown, too
 _SHORTEST = 20  # characters of a name's column: "1000 of 10000 files" must fit
 
 
@@ -31,7 +31,7 @@ def view(output: Output, transfers: Sequence[Transfer], *, data: bool = True, se
     """Show transfers while the context is open: with bars where standard error is a terminal.
 
     Arguments:
-        data: whether standard output takes the lines about files; else it takes a file's content.
+        data: write lines about files to standard output. False where it takes a file's content.
         several: whether the command is about several files. If not, `conclude` tells the failure.
     """
     lines = Lines(output, data=data, several=several)
@@ -48,8 +48,8 @@ class Lines:
     """Writes a line for each file that is done, or a JSON object.
 
     Arguments:
-        data: whether files that are done are told.
-        several: whether there are several. If not, `conclude` tells the failure.
+        data: write lines about files that are done.
+        several: whether the command is about several files. If not, `conclude` tells the failure.
     """
 
     def __init__(self, output: Output, *, data: bool = True, several: bool = True) -> None:
@@ -59,7 +59,7 @@ class Lines:
         self._output.detail(f"{transfer.kind}: {transfer.source} to {transfer.target}")
 
     def moved(self, transfer: Transfer, done: int) -> None:
-        """Nothing: a line cannot move."""
+        """Do nothing: lines are written at the end of a transfer."""
 
     def again(self, result: Result, seconds: float) -> None:
         self._output.detail(f"{result.transfer.source}: {result.error} It is tried again in {seconds:g} s.")
@@ -74,19 +74,19 @@ class Lines:
 
 
 class Bars:
-    """Draws a bar for each transfer under way, and one for the whole above them.
+    """Draws a bar for each transfer under way, and above them one for all transfers.
 
     Arguments:
-        transfers: all of them, so that the whole is known.
-        lines: is told everything, too.
+        transfers: all transfers of the command.
+        lines: writes the lines about files.
 
     Attributes:
-        progress: rich's; it draws while its context is open.
+        progress: the `Progress` of rich. It draws while its context is open.
     """
 
     def __init__(self, transfers: Sequence[Transfer], lines: Lines) -> None:
         self._lines = lines
-        self._tasks: dict[int, Any] = {}  # rich's numbers, by the id() of the transfers under way
+        self._tasks: dict[int, Any] = {}  # the numbers that rich gives to bars, by the id() of the transfers under way
         self._moved: dict[int, int] = {}
         self._ended, self._work, self._count = 0, 0, len(transfers)
         self.progress = _progress(max([len(_name(transfer)) for transfer in transfers], default=0))
@@ -102,7 +102,7 @@ class Bars:
         self._lines.begin(transfer)
 
     def moved(self, transfer: Transfer, done: int) -> None:
-        with suppress(KeyError):  # a call may tell its progress once more after it was cancelled
+        with suppress(KeyError):  # a call may report its progress once more after it was cancelled
             self.progress.update(self._tasks[id(transfer)], completed=done)
             self._moved[id(transfer)] = done
             self._draw_whole()
@@ -132,10 +132,10 @@ def _name(transfer: Transfer) -> str:
 
 
 def _progress(longest: int) -> Progress:
-    """Make rich's bars.
+    """Make the bars.
 
     Arguments:
-        longest: how many characters the longest name has. On a wide terminal the bars stand beside the names.
+        longest: the number of characters of the longest name. On a wide terminal its column is as wide.
     """
     from rich import progress
     from rich.console import Console
@@ -170,7 +170,7 @@ def _progress(longest: int) -> Progress:
 
 
 def _about(result: Result) -> dict[str, Any]:
-    """Return what JSON tells of a transfer."""
+    """Return the JSON object about a transfer."""
     transfer = result.transfer
     about = {"transfer": transfer.kind, "source": transfer.source, "target": transfer.target, "size": transfer.size}
     if result.error:
@@ -179,7 +179,7 @@ def _about(result: Result) -> dict[str, Any]:
 
 
 def _target(result: Result) -> str:
-    """Return where a file is now: a download may have got another name."""
+    """Return where the file is now: `--exists rename` may have given it another name."""
     return str(result.value.get("path", result.transfer.target))
 
 
@@ -197,14 +197,14 @@ def _failure(result: Result) -> str:
 def conclude(
     output: Output, summary: Summary, again: str = "To go on, run the same command again.", speed: bool = True
 ) -> None:
-    """Say what came of all transfers.
+    """Say how all transfers ended.
 
     Arguments:
-        again: what a person does to go on after an interruption.
-        speed: whether the speed is told.
+        again: what to do after an interruption, in a sentence.
+        speed: tell the speed.
 
     Raises:
-        Failure: it was interrupted, or a transfer failed. Its exit code says which.
+        Failure: the command was interrupted, or a transfer failed. The exit code says which.
     """
     count = f"{summary.done} of {summary.total} files"
     if summary.interrupted:

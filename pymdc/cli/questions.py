@@ -1,4 +1,4 @@
-"""Questions before something is lost."""
+"""Ask a person before something is deleted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def agree(question: str, yes: bool) -> None:
     """Ask a person, unless `yes` was typed.
 
     Raises:
-        Failure: there is nobody to ask.
+        Failure: there is no terminal to ask on.
         click.Abort: the answer was no.
     """
     if yes:

@@ -49,14 +49,14 @@ def quickstart(file: Path | None) -> None:
             for tour in (_Blocking(), _Callbacks()):
                 click.echo(f"\n# {tour.title}\n")
                 _walk(tour, bridge.url, path, Path(folder), mails)
-    click.echo("\nAll of it held: every call gave what it should, in both modes.")
+    click.echo("\nEvery call gave the expected value, blocking and with callbacks.")
     click.echo("\nNext, a bridge of your own: pymdc bridge. Then, in another terminal, an account:")
     click.echo("pymdc register EMAIL --bridge http://127.0.0.1:6382")
 
 
 @dataclass
 class _Tour:
-    """Runs what it shows: each line is typed into a program's namespace, as a person would."""
+    """Shows lines of a program, and runs them."""
 
     title: str
     names: dict[str, Any] = field(default_factory=dict)
@@ -64,10 +64,10 @@ class _Tour:
     def do(self, line: str) -> None:
         """Show and run a statement."""
         click.echo(f">>> {line}")
-        exec(line, self.names)  # noqa: S102 - the line is this file's own; so what is shown is what is run
+        exec(line, self.names)  # noqa: S102 - the line is from this file; the line that is shown is the line that runs
 
     def call(self, line: str, holds: Callable[[Any], bool], name: str | None = None) -> None:
-        """Show and make a call, show its value, and check it; keep it under `name` where a name is given."""
+        """Show and make a call, show its value, and check it. With a `name`, keep the value under it."""
         value = self.value_of(line, name)
         click.echo(pprint.pformat(value, width=100, sort_dicts=False))
         if not holds(value):
@@ -86,7 +86,7 @@ class _Blocking(_Tour):
 
     def value_of(self, line: str, name: str | None) -> Any:
         click.echo(f">>> {name} = {line}" if name else f">>> {line}")
-        return eval(line, self.names)  # noqa: S307 - the line is this file's own
+        return eval(line, self.names)  # noqa: S307 - the line is from this file
 
 
 class _Callbacks(_Tour):
@@ -100,7 +100,7 @@ class _Callbacks(_Tour):
         line = f"{line[:-1]}{separator}callback=show)"
         click.echo(f">>> {line}")
         self.values.clear()
-        eval(line, self.names).join()  # noqa: S307 - the line is this file's own
+        eval(line, self.names).join()  # noqa: S307 - the line is from this file
         if len(self.values) != 1:
             raise click.ClickException(f"{line} called its callback {len(self.values)} times")
         click.echo("show was called with" + (f", and keeps as {name}," if name else ""))

@@ -1,4 +1,4 @@
-"""Check the shape of a bridge's answers. A server that is no bridge may answer anything."""
+"""Check the shape of a bridge's answers. A server that is not a bridge may answer anything."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def entry(value: Any, *keys: str) -> dict[str, Any]:
 
 
 def keys_of(bucket: dict[str, Any]) -> list[Any]:
-    """Return the public keys of a bucket; none, where a bridge tells something else of them."""
+    """Return the public keys of a bucket, or an empty list if the bridge sent something else."""
     keys = bucket.get("pubkeys")
     return keys if isinstance(keys, list) else []
 
 
 def list_buckets(session: Session) -> list[dict[str, Any]]:
-    """Return the account's buckets. Each has an id and a name; the name is "" where the bridge tells none.
+    """Return the account's buckets. Each has an id and a name; the name is "" if the bridge sends no name.
 
     Raises:
-        Failure: the bridge does not give them.
+        Failure: the call failed, or the answer has another shape.
     """
     from ..api import Buckets
 

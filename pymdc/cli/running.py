@@ -1,4 +1,4 @@
-"""Run what was planned, and say what came of it. The options of all commands that do."""
+"""Run a plan, and say how it ended. The options `--jobs` and `--retries`."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ def carry_out(
     again: str = "To go on, run the same command again.",
     speed: bool = True,
 ) -> Summary:
-    """Run what was planned, and say what came of it.
+    """Run a plan, and say how it ended.
 
     Arguments:
-        data: whether standard output takes the lines about files; else it takes a file's content.
-        again: what a person does to go on after an interruption.
-        speed: whether bytes move, so that a person may ask how fast.
+        data: write lines about files to standard output. False where it takes a file's content.
+        again: what to do after an interruption, in a sentence.
+        speed: tell the speed. False where no bytes move.
 
     Raises:
-        Failure: it was interrupted, or a file failed.
+        Failure: the command was interrupted, or a file failed.
     """
     everything = [*planned.transfers, *(result.transfer for result in planned.failed)]
     several = len(everything) + planned.same > 1

@@ -1,4 +1,4 @@
-"""Find what an address means: the bucket, and the files of it that are meant."""
+"""Find the bucket and the files that an address means."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_SHOWN = 10
 
 
 def address_of(text: str) -> Address:
-    """Return the address that a person means where only an address can stand: `storj://` may be left out."""
+    """Return the address in an argument that can only be an address: `storj://` may be left out."""
     return parse_address(text if is_address(text) else SCHEME + text)
 
 
@@ -39,7 +39,7 @@ class Shelf:
         """Return the bucket of this name or id.
 
         Raises:
-            Failure: there is none, or there are several.
+            Failure: there is no such bucket, or there are several.
         """
         return self._found(text)[1]
 
@@ -65,7 +65,7 @@ def open_bucket(session: Session, about: Mapping[str, Any], called: str) -> Buck
 
     Arguments:
         about: its entry in the list of buckets.
-        called: what a person calls it, for messages: its name, or its id.
+        called: its name or its id, as a person typed it, for messages.
     """
     from ..api import Files
 
@@ -73,15 +73,15 @@ def open_bucket(session: Session, about: Mapping[str, Any], called: str) -> Buck
 
 
 def select(files: list[dict[str, Any]], address: Address, *, several: bool = False) -> list[dict[str, Any]]:
-    """Return the files that an address means: the one of this hash, else of this name, else those of a pattern.
+    """Return the files that an address means: the file of this hash, else of this name, else those of a pattern.
 
     Arguments:
-        files: all of the bucket.
+        files: all files of the bucket.
         address: its name may be a hash, a name, or a pattern such as `*.jpg`.
-        several: whether it may mean several files of one name.
+        several: accept several files of one name.
 
     Raises:
-        Failure: it means no file, or several that have one name.
+        Failure: there is no such file, or there are several of one name.
     """
     found = [file for file in files if file.get("hash") == address.name.lower()] or _named(files, address.name)
     if not found and _PATTERN.search(address.name):

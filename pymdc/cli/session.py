@@ -1,4 +1,4 @@
-"""What a command works with: the bridge, the account, the key pair, and where to write."""
+"""The session of a command: the bridge, the account, the key pair, and the output."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Bridge(NamedTuple):
 
 
 class Session:
-    """What a command works with. Each part is made when it is first used.
+    """The bridge, the account, the key pair and the output of a command. Each part is made when it is first used.
 
     Arguments:
-        context: the command's context, which knows the common options.
-        seconds: how long a call to the bridge may take; by default there is no limit but on silence.
+        context: the command's context, with the common options.
+        seconds: how long a call to the bridge may take. Default: no limit, except on silence.
     """
 
     def __init__(self, context: click.Context, seconds: float | None = None) -> None:
@@ -75,7 +75,7 @@ class Session:
 
     @property
     def profile(self) -> Profile | None:
-        """The profile, or `None` where there is none of this name."""
+        """The profile, or `None` if there is no profile of this name."""
         return self.profiles.get(self.profile_name)
 
     @cached_property
@@ -83,7 +83,7 @@ class Session:
         """The bridge, and what named it. A profile that was typed is stronger than a variable.
 
         Raises:
-            Failure: its URL is none.
+            Failure: its URL is malformed.
         """
         from ..core.endpoints import parse_endpoint
 
@@ -94,7 +94,7 @@ class Session:
             raise Failure(f"{error}. It is named by {bridge.named_by}.", Code.USAGE) from error
 
     def use_bridge(self, url: str) -> None:
-        """Take a bridge that a command has found, in place of the one that is named. Call it before `client`."""
+        """Use another bridge than the one that is named. Call this before the first use of `client`."""
         self._typed_bridge = url
         self.__dict__.pop("bridge", None)
 
@@ -122,7 +122,7 @@ class Session:
         """The key pair of the profile.
 
         Raises:
-            Failure: there is no login, or it is for another bridge.
+            Failure: nobody is logged in, or the login is for another bridge.
         """
         from ..api import ECDSA
 
@@ -131,7 +131,7 @@ class Session:
             self.profiles.find(self._typed_profile)
         if profile is None or not profile.public_key:
             raise Failure(f"nobody is logged in at {self.bridge.url}. Log in: pymdc login EMAIL", Code.CREDENTIALS)
-        if profile.bridge != self.bridge.url:  # what it signs must not go to a bridge that may use it elsewhere
+        if profile.bridge != self.bridge.url:  # another bridge could send the signed requests to the profile's bridge
             words = f"the profile {profile.name} is for {profile.bridge}, not for {self.bridge.url}. Log in there:"
             raise Failure(f"{words} pymdc --profile NAME --bridge {self.bridge.url} login EMAIL", Code.CREDENTIALS)
         try:
@@ -141,7 +141,8 @@ class Session:
 
     @cached_property
     def credentials(self) -> ECDSA | Users:
-        """Who signs or logs in: the account of STORJ_BRIDGE_USER and STORJ_BRIDGE_PASS, else the profile's key pair.
+        """The account of STORJ_BRIDGE_USER and STORJ_BRIDGE_PASS, which logs in; or the profile's key pair, which
+        signs.
 
         A profile that was typed is stronger than the variables.
         """
@@ -152,7 +153,7 @@ class Session:
 
     @property
     def email(self) -> str | None:
-        """The account's e-mail address, where a variable or the profile names it."""
+        """The account's e-mail address, if a variable or the profile names it."""
         named = None if self._typed_profile else os.environ.get(USER_VARIABLE)
         return named or (self.profile.email if self.profile else None)
 
@@ -160,10 +161,10 @@ class Session:
         """Return the account, which logs in with a password.
 
         Arguments:
-            email: whose it is; else `email` above.
+            email: its e-mail address. Default: `email` above.
 
         Raises:
-            Failure: no account is named, or the address is none.
+            Failure: no account is named, or the e-mail address is malformed.
         """
         from ..api import Users
 

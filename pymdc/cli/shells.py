@@ -1,4 +1,4 @@
-"""The scripts that teach a shell to complete `pymdc`, where click's own do not fit addresses."""
+"""The completion scripts for Bash and zsh. Those of click do not work for addresses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ local -a folders=("${(@M)completions:#*/}") words=("${(@)completions:#*/}")
 
 
 class Bash(BashComplete):
-    """Bash takes ":" for the end of a word, so click's script would see `storj://photos` as three words."""
+    """Bash ends a word at ":", so click's script would see `storj://photos` as three words."""
 
     source_template = _BASH
 
@@ -54,7 +54,7 @@ class Bash(BashComplete):
         return f"{item.type},{item.value[self._replaced_from(item.value) :]}"
 
     def _replaced_from(self, value: str) -> int:
-        """Return from where on Bash replaces what was typed: after the last ":", but not within quotes."""
+        """Return where the text that Bash replaces begins: after the last ":", but not within quotes."""
         word = os.environ["COMP_LINE"].rsplit(maxsplit=1)[-1]
         if ":" not in os.environ.get("COMP_WORDBREAKS", ":") or ":" not in word or word[0] in "'\"":
             return 0
@@ -62,7 +62,7 @@ class Bash(BashComplete):
 
 
 class Zsh(ZshComplete):
-    """Like click's, but no space follows a "/": more of the address is to come."""
+    """Like click's, but no space follows a "/", since the address goes on."""
 
     source_template = ZshComplete.source_template.replace(_ADD, _ADD_WITHOUT_SPACE_AFTER_A_FOLDER)
 

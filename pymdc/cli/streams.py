@@ -1,4 +1,4 @@
-"""Standard input as the file that is sent, and standard output as the place for a file that is fetched."""
+"""Send standard input as a file, and write a file to standard output."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .transfers import Download
 __all__ = ["STANDARD", "kept_input", "write_out"]
 
 STANDARD = "-"
-"""How standard input and standard output are written on the command line."""
+"""The argument that means standard input or standard output."""
 
 _CHUNK_BYTES = 1024 * 1024
 
 
 @contextmanager
 def kept_input() -> Iterator[Path]:
-    """Read standard input to its end, into a temporary file: an upload has to say how long it is before it begins."""
+    """Read standard input into a temporary file: an upload must tell its size before it begins."""
     with tempfile.TemporaryDirectory(prefix="pymdc-") as folder:
         path = Path(folder) / "input"
         with path.open("wb") as file:
@@ -39,7 +39,7 @@ def kept_input() -> Iterator[Path]:
 def write_out(output: Output, shelf: Shelf, addresses: Iterable[Address], *, jobs: int, retries: int) -> None:
     """Write files to standard output, one after the other.
 
-    Each is fetched into a temporary file first: what is written is the whole file, and checked.
+    Each is fetched into a temporary file first, and checked.
 
     Raises:
         Failure: there is no such file, or it cannot be fetched.

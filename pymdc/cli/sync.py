@@ -1,4 +1,4 @@
-"""`pymdc sync`: make a bucket hold what a folder holds, or a folder what a bucket holds."""
+"""`pymdc sync`: make a bucket equal to a folder, or a folder equal to a bucket."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sync(session: Session, source: str, target: str, delete: bool, dry_run: bool
     pymdc sync photos storj://photos/
     pymdc sync storj://photos/ photos
 
-    Only files that differ are transferred: contents are compared, not times. A file that has another content in TARGET
+    Only files that differ are transferred: contents are compared, not times. A file that has other content in TARGET
     is replaced. Files that only TARGET has stay there, unless you add --delete. Links are left out.
     """
     work = Work(session, jobs=jobs, retries=retries, dry_run=dry_run)
@@ -69,13 +69,13 @@ def _folder(text: str) -> Path:
 
 @dataclass(frozen=True)
 class _Bucket:
-    """A bucket, and what is in it.
+    """A bucket and its files.
 
     Attributes:
-        at: for transfers.
-        listing: its files, without those that hold names.
-        holders: the files that hold names.
-        number, names: what the newest of these says.
+        at: the bucket, for transfers.
+        listing: its files, without the `NAMES_FILE`s.
+        holders: its `NAMES_FILE`s: usually one, or several after a command that was killed.
+        number, names: the content of the newest of these.
     """
 
     at: BucketFiles
@@ -89,7 +89,7 @@ class _Bucket:
         """Find a bucket and list it.
 
         Raises:
-            Failure: the address names no bucket, or a part of one; or the bridge does not give what is asked for.
+            Failure: there is no such bucket, or the address names a file; or a call failed.
         """
         from ..api import Files
 
@@ -107,7 +107,7 @@ class _Bucket:
         return cls(at, listing, holders, number, names)
 
     def write_names(self, names: Mapping[str, list[str]], work: Work) -> None:
-        """Write the names of files with equal content into the bucket, if they are not there."""
+        """Write the names of files with equal content into the bucket, if they have changed."""
         known = {file_hash: sorted(each) for file_hash, each in self.names.items()}
         old = self.holders
         if names and (names != known or len(old) != 1):
@@ -123,7 +123,7 @@ class _Bucket:
 
 
 def _up(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
-    """Send what a folder has to a bucket."""
+    """Make a bucket equal to a folder."""
     local, found = work.read_folder(folder)
     if delete and not local and bucket.listing:
         raise Failure(f"{folder} has no files, and --delete would delete all files of the bucket", Code.USAGE)
@@ -144,7 +144,7 @@ def _up(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
 
 
 def _down(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
-    """Fetch what a bucket has into a folder."""
+    """Make a folder equal to a bucket."""
     check_target(folder)
     if not work.dry_run:
         folder.mkdir(parents=True, exist_ok=True)

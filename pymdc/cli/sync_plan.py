@@ -1,8 +1,8 @@
-"""What `sync` does: plans made from two listings. Pure: no file is read, nothing is asked.
+"""The plans of `sync`, made from two listings. No file is read, and no bridge is called.
 
-Two facts of the API shape the plans. A bucket may hold several files of one name. And it holds each content once: the
-same content under another name only renames the file that is there. So the names of files with equal content are kept
-in a file of their own in the bucket, `NAMES_FILE`, and only where there are such files.
+Two facts of the API shape the plans. A bucket may hold several files of one name. And it holds each content once: when
+the same content is sent under another name, the bridge only renames the file that is there. So if files have equal
+content, their names are kept in a file of their own in the bucket, `NAMES_FILE`.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Names = Mapping[str, Collection[str]]
 
 @dataclass(frozen=True)
 class UpPlan:
-    """What makes a bucket hold what a folder holds.
+    """The steps that make a bucket equal to a folder.
 
     Attributes:
         upload: the files to send, by their paths.
         leave: the paths that the bucket has already, with the same content.
-        delete: the hashes of the files to delete, each with the hashes that must be there before.
+        delete: the hashes of the files to delete, each with the hashes that must be in the bucket first.
         names: the names to write into `NAMES_FILE`.
     """
 
@@ -61,12 +61,12 @@ class UpPlan:
 
 @dataclass(frozen=True)
 class DownPlan:
-    """What makes a folder hold what a bucket holds.
+    """The steps that make a folder equal to a bucket.
 
     Attributes:
-        clear: files that stand where a folder must be, or the other way round. They are deleted first.
+        clear: the files to delete first: a folder is needed in their place, or a file in the place of their folder.
         download: the hash of each file to fetch, by its path.
-        copy: where a content is to be taken from in the folder itself, by the path to write.
+        copy: the path of the file with the same content in the folder, by the path to write.
         leave: the paths that are there already, with the same content.
         delete: the paths of the files to delete at the end.
     """
@@ -79,9 +79,9 @@ class DownPlan:
 
 
 def names_in(text: bytes) -> tuple[int, dict[str, list[str]]]:
-    """Return the number and the names that a `NAMES_FILE` holds. The highest number is the newest file's.
+    """Return the number and the names that a `NAMES_FILE` holds. The newest file has the highest number.
 
-    What is not as it should be is left out: anybody may have written it.
+    Entries of a wrong shape are left out: another program may have written the file.
     """
     try:
         value = json.loads(text)
@@ -104,17 +104,17 @@ def names_text(names: Mapping[str, Iterable[str]], number: int) -> bytes:
 def plan_up(
     local: Mapping[str, str], listing: Collection[Entry], names: Names, *, delete: bool = False, fold: bool = False
 ) -> UpPlan:
-    """Plan what makes a bucket hold what a folder holds.
+    """Plan the steps that make a bucket equal to a folder.
 
-    A file of the bucket goes if the folder has another content under its name: it is replaced. What the folder does
-    not have stays, unless it is to be deleted.
+    If the folder has other content under the name of a file of the bucket, the file is replaced. Files that the folder
+    does not have stay, except with `delete`.
 
     Arguments:
         local: the hash of each file of the folder, by its path.
         listing: the files of the bucket, without `NAMES_FILE`.
-        names: what `NAMES_FILE` holds.
-        delete: delete what the folder does not have.
-        fold: the folder does not tell upper from lower case.
+        names: the names in `NAMES_FILE`.
+        delete: delete files that the folder does not have.
+        fold: the folder treats upper and lower case as equal.
     """
     spots = _spots(listing, names, local, fold)
     origins = {(path, file_hash): origin for (origin, file_hash), path in spots.items()}
@@ -143,10 +143,10 @@ def plan_up(
 def plan_down(
     local: Mapping[str, str], listing: Collection[Entry], names: Names, *, delete: bool = False, fold: bool = False
 ) -> DownPlan:
-    """Plan what makes a folder hold what a bucket holds.
+    """Plan the steps that make a folder equal to a bucket.
 
-    Where several files of the bucket have one path, or one stands where another one needs a folder, a part of its hash
-    is put into the name of each: `a (1f2e3d4c).txt`.
+    If several files of the bucket have one path, or one of them needs a folder where another one is a file, each gets
+    the beginning of its hash into its name: `a (1f2e3d4c).txt`.
 
     Arguments: as for `plan_up`; `delete` is about the files of the folder.
     """
@@ -173,14 +173,14 @@ def paths_of(listing: Collection[Entry], *, fold: bool = False) -> list[tuple[En
     """Return each file of a bucket with its path in a folder, as `plan_down` chooses it.
 
     Arguments:
-        fold: the folder does not tell upper from lower case.
+        fold: the folder treats upper and lower case as equal.
     """
     spots = _spots(listing, {}, (), fold)
     return [(entry, spots[local_path(entry.get("filename"), entry["hash"]), entry["hash"]]) for entry in listing]
 
 
 def _own(listing: Iterable[Entry]) -> dict[str, set[str]]:
-    """Return the paths of each content for which the listing itself has the names."""
+    """Return the paths of each content, by its hash, from the names in the listing."""
     own: dict[str, set[str]] = defaultdict(set)
     for entry in listing:
         own[entry["hash"]].add(local_path(entry.get("filename"), entry["hash"]))
@@ -188,12 +188,12 @@ def _own(listing: Iterable[Entry]) -> dict[str, set[str]]:
 
 
 def _spots(listing: Iterable[Entry], names: Names, fixed: Collection[str], fold: bool) -> dict[tuple[str, str], str]:
-    """Return where each file of a bucket belongs in a folder, by the path that its name stands for and its hash.
+    """Return the path of each file of a bucket in a folder, by the path of its name and its hash.
 
-    Of the names in `NAMES_FILE` those count whose content is in the listing, and whose path no file of the listing has.
+    A name in `NAMES_FILE` counts if its content is in the listing, and no file of the listing has its path.
 
     Arguments:
-        fixed: paths to which nothing is added, whatever has the same path.
+        fixed: paths that stay as they are, even if several files have them.
     """
     own = _own(listing)
     owners: dict[str, set[str]] = defaultdict(set)
@@ -207,7 +207,7 @@ def _spots(listing: Iterable[Entry], names: Names, fixed: Collection[str], fold:
 
 
 def _apart(owners: Mapping[str, set[str]], fixed: Collection[str], fold: bool) -> dict[tuple[str, str], str]:
-    """Give files that are in each other's way names of their own."""
+    """Give different names to files that would have one path."""
     folders = {_key(folder, fold) for path in owners for folder in _folders(path)}
     rivals = Counter(_key(path, fold) for path, hashes in owners.items() for _ in hashes)
     files = [(path, file_hash) for path in sorted(owners) for file_hash in sorted(owners[path])]
@@ -222,7 +222,7 @@ def _apart(owners: Mapping[str, set[str]], fixed: Collection[str], fold: bool) -
 
 
 def _marked(path: str, file_hash: str) -> Iterator[str]:
-    """Give names for a file that cannot have its own: with the beginning of its hash, with all of it, with numbers."""
+    """Give names for a file whose path is taken: with the beginning of its hash, with all of it, with numbers."""
     folder, slash, name = path.rpartition("/")
     marks = chain([file_hash[:8], file_hash], (f"{file_hash} {number}" for number in count(2)))
     return (folder + slash + marked(name, f" ({mark})") for mark in marks)
@@ -234,5 +234,5 @@ def _folders(path: str) -> Iterator[str]:
 
 
 def _key(path: str, fold: bool) -> str:
-    """Return what is equal for two paths of one file."""
+    """Return a key that is equal for two paths of the same file."""
     return unicodedata.normalize("NFC", path).casefold() if fold else path

@@ -1,4 +1,4 @@
-"""Text that others have chosen, made safe for a terminal."""
+"""Make text from others safe for a terminal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _JOINERS = "\u200c\u200d"  # parts of words in Persian and Hindi, and of emoji
 
 
 def clean(text: object) -> str:
-    """Return a text in one line, with every control character written out: a name must not steer the terminal.
+    """Return a text in one line, with every control character written out: a name must not control the terminal.
 
-    Characters that turn the direction of writing are written out too, since they can make a name look like another.
+    Characters that change the direction of writing are written out too: they can make a name look like another.
     """
     line = str(text)
     if line.isprintable():

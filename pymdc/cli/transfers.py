@@ -1,4 +1,4 @@
-"""Uploads, downloads and copies: what each of them does, step by step. `engine.run` runs many of them."""
+"""Uploads, downloads, copies and removals: the calls of each, step by step. `engine.run` runs many of them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Start = Callable[[Callback], Handle]
 """Starts one call; its value goes to the callback."""
 
 Steps = Generator[Start, Any, Any]
-"""Gives the calls of a transfer one after the other, is sent the value of each, and returns what the transfer gives.
-It raises what stops the transfer."""
+"""A generator of the calls of a transfer. It is sent the value of each call, and returns the entry of the file. It
+raises the error of a call."""
 
 Moved = Callable[[int], object]
-"""Takes how many bytes of a transfer are done."""
+"""Takes the number of bytes of a transfer that are done."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class BucketFiles:
     files: Files
 
     def address(self, name: object) -> str:
-        """Return how a person writes a file of this bucket.
+        """Return the address of a file of this bucket.
 
         Arguments:
             name: the file's name at the bridge.
@@ -54,12 +54,12 @@ class Upload:
 
     Attributes:
         path: the file.
-        bucket: where to.
-        name: what the bridge is to call it; see `names.bridge_name`.
+        bucket: the target.
+        name: its name at the bridge; see `names.bridge_name`.
         size: its size in bytes, for the bars.
         replaces: the hashes of files that are deleted when this one is stored.
-        label: what messages call the file; else its path.
-        mimetype: its MIME type; else what its name tells.
+        label: the name of the file in messages. Default: its path.
+        mimetype: its MIME type. Default: the one that fits its name.
     """
 
     path: Path
@@ -71,7 +71,7 @@ class Upload:
     mimetype: str | None = None
 
     kind = "upload"
-    memory = 0  # the bytes of the file that it holds in memory at a time: an upload is read as it is sent
+    memory = 0  # bytes of the file in memory at a time: an upload is read while it is sent
 
     @property
     def source(self) -> str:
@@ -93,10 +93,10 @@ class Upload:
 
 @dataclass(frozen=True, eq=False)
 class _FromBridge:
-    """What downloads and copies have in common.
+    """The common part of downloads, copies and removals.
 
     Attributes:
-        bucket: where from.
+        bucket: the source.
         file: its entry in the listing of the bucket.
     """
 
@@ -110,7 +110,7 @@ class _FromBridge:
 
     @property
     def memory(self) -> int:
-        """The bytes of the file that it holds in memory at a time."""
+        """How many bytes of the file are in memory at a time, at most."""
         return self.size
 
     @property
@@ -123,8 +123,8 @@ class Download(_FromBridge):
     """Fetch a file.
 
     Attributes:
-        path: the file to write. Its folder is made.
-        exists: what happens to a file that is there.
+        path: the file to write. Its folder is made if it is missing.
+        exists: what happens if there is such a file.
     """
 
     path: Path
@@ -151,11 +151,11 @@ class Download(_FromBridge):
 
 @dataclass(frozen=True, eq=False)
 class Copy(_FromBridge):
-    """Copy a file to another bucket, of another bridge too: it is fetched into a temporary file, and sent.
+    """Copy a file to another bucket: it is fetched into a temporary file, and sent.
 
     Attributes:
-        to: where to.
-        name: what the bridge is to call it there.
+        to: the target.
+        name: its name in the target.
         replaces: the hashes of files there that are deleted when this one is stored.
     """
 
@@ -186,11 +186,11 @@ class Copy(_FromBridge):
 
 @dataclass(frozen=True, eq=False)
 class Removal(_FromBridge):
-    """Delete a file of a bucket: no transfer, but many of them run in the same way."""
+    """Delete a file of a bucket. No bytes move, but many removals run as transfers do."""
 
     kind = "removal"
     target = ""
-    work = 1  # no bytes move: the bar of the whole counts the files
+    work = 1  # no bytes move: the bar counts the files
 
     def steps(self, moved: Moved) -> Steps:
         """Give the calls: see `Steps`."""
@@ -216,7 +216,7 @@ def _send(files: Files, path: Path, name: str, mimetype: str | None, replaces: t
 
     stored = unwrap((yield start))
     for old in replaces:
-        if old != stored["hash"]:  # else the bridge has given its one entry of this content the new name
+        if old != stored["hash"]:  # else the content is the same, and the bridge has only renamed its file
             unwrap((yield partial(_delete, files, old)))
     return stored
 

@@ -1,4 +1,4 @@
-"""`pymdc bridge users`: what an operator does with accounts."""
+"""`pymdc bridge users`: list, change and remove accounts."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def activate(options: dict[str, Any], email: str) -> None:
 @_EMAIL
 @click.pass_obj
 def disable(options: dict[str, Any], email: str) -> None:
-    """Keep the account of EMAIL out, and keep its files."""
+    """Refuse all requests of the account of EMAIL. Its files stay."""
     _change(options, email, lambda accounts, email: accounts.disable(email), "is disabled")
 
 
@@ -105,7 +105,7 @@ def disable(options: dict[str, Any], email: str) -> None:
 @_EMAIL
 @click.pass_obj
 def enable(options: dict[str, Any], email: str) -> None:
-    """Let the account of EMAIL, which was disabled, in again."""
+    """Accept requests of the account of EMAIL again, after `disable`."""
     _change(options, email, lambda accounts, email: accounts.activate(email), "is enabled")
 
 
@@ -115,7 +115,7 @@ def enable(options: dict[str, Any], email: str) -> None:
 @click.option("--buckets", type=click.IntRange(0), help="How many buckets it may have.")
 @click.pass_obj
 def limit(options: dict[str, Any], email: str, storage: float | None, buckets: int | None) -> None:
-    """Set the limits of the account of EMAIL. What is not given is again as the bridge's settings have it."""
+    """Set the limits of the account of EMAIL. A limit that is not given becomes the one of the bridge's settings."""
     _change(options, email, lambda accounts, email: accounts.limit(email, storage, buckets), "has its limits")
 
 
@@ -139,7 +139,7 @@ def resend(options: dict[str, Any], email: str) -> None:
 @_EMAIL
 @click.pass_obj
 def password(options: dict[str, Any], email: str) -> None:
-    """Give the account of EMAIL another password, which is asked for: an argument would be in the list of processes."""
+    """Give the account of EMAIL another password. It is asked for: all users of the machine can read arguments."""
     from ..bridge.passwords import Passwords
 
     password = click.prompt("Password", hide_input=True, confirmation_prompt=True)

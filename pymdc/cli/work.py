@@ -1,4 +1,4 @@
-"""What `sync` and `mirror` have in common: carry out a plan, tell each step, and count what came of it."""
+"""The common part of `sync` and `mirror`: carry out a plan, tell each step, and count the steps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _HASH_DIGITS = 40
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Say after Ctrl+C how to go on."""
+    """After Ctrl+C, say how to go on."""
     try:
         yield
     except KeyboardInterrupt:
@@ -54,9 +54,9 @@ class Work:
     """Carries out plans for one command.
 
     Arguments:
-        session: where to write.
+        session: the session of the command.
         jobs, retries: as for `engine.run`.
-        dry_run: only say what would be done.
+        dry_run: only tell the steps, and do nothing.
 
     Attributes:
         done, failed: how many steps were done, and how many failed.
@@ -114,7 +114,7 @@ class Work:
             raise Failure(f"interrupted. {summary.done} of {summary.total} files are done. {GO_ON}", Code.INTERRUPTED)
 
     def told(self, kind: str, target: str, value: Any) -> bool:
-        """Tell what came of a call, and return whether it succeeded."""
+        """Tell how a call ended, and return whether it succeeded."""
         if isinstance(value, BaseException) or (isinstance(value, dict) and "error" in value):
             self.problem(target, value)
             return False
@@ -126,13 +126,13 @@ class Work:
         self._counts[kind] += number
 
     def finish(self, nothing: str) -> None:
-        """Say what came of everything.
+        """Say how the command ended.
 
         Arguments:
-            nothing: what to say where there was nothing to do.
+            nothing: the message if there was nothing to do.
 
         Raises:
-            Failure: some of it failed.
+            Failure: a step failed.
         """
         if self.failed:
             code = self._codes.pop() if len(self._codes) == 1 and not self.done else Code.SOME_FAILED
@@ -145,9 +145,9 @@ class Work:
             self.output.say(f"{done}{size} in {time.monotonic() - self._began:.1f} s")
 
     def read_folder(self, folder: Path) -> tuple[dict[str, str], Scan]:
-        """Return the hash of each file of a folder, by its path, and all that was found. Only what has changed is read.
+        """Return the hash of each file of a folder, by its path, and the scan. Only files that have changed are read.
 
-        What cannot be read is told.
+        Files that cannot be read are told.
 
         Raises:
             Failure: the folder itself cannot be read.
@@ -160,7 +160,7 @@ class Work:
 
     @contextmanager
     def _reading(self, size: int) -> Iterator[Callable[[int], object]]:
-        """Show how far the reading of files is, where it takes time and a person can see it."""
+        """Show the progress of reading files, if it takes long and standard error is a terminal."""
         if size < _LONG_BYTES or self.output.quiet or self.output.json or not sys.stderr.isatty():
             yield lambda moved: None
             return

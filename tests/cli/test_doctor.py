@@ -72,7 +72,7 @@ def last(typist: Typist, *arguments: str, code: int) -> dict[str, Any]:
 def test_without_a_bridge_it_says_how_to_name_one(typist: Typist) -> None:
     assert last(typist, code=2)["step"] == "bridge"
     ran = typist.type("doctor")
-    assert ran.stdout.startswith("PROBLEM bridge:     https://api.metadisk.org, since nothing names another one")
+    assert ran.stdout.startswith("PROBLEM bridge:     no bridge is named, and the public one of 2016")
     assert last(typist, "--bridge", "nonsense", code=2)["words"].startswith("malformed endpoint")
 
 

@@ -18,7 +18,7 @@ from pymdc.core.hashes import content_hash
 def test_the_flow_is_shown_call_by_call_in_both_modes_and_holds() -> None:
     ran = CliRunner().invoke(cli, ["quickstart"], catch_exceptions=False)
     assert ran.exit_code == 0
-    held, _, after = ran.output.partition("\nAll of it held: every call gave what it should, in both modes.\n")
+    held, _, after = ran.output.partition("\nEvery call gave the expected value, blocking and with callbacks.\n")
     assert held
     assert "pymdc bridge. " in after
     assert after.endswith("\npymdc register EMAIL --bridge http://127.0.0.1:6382\n")
