@@ -169,9 +169,7 @@ def test_a_malformed_endpoint_of_the_environment_is_a_value_as_well(monkeypatch:
         ({"bridge": "http://bridge"}, TypeError),
     ],
 )
-def test_a_setting_that_is_none_is_an_error_and_changes_nothing(
-    settings: dict[str, Any], error: type[Exception]
-) -> None:
+def test_a_wrong_setting_is_an_error_and_changes_nothing(settings: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         Client(**{"endpoint": "http://bridge", **settings})
     pymdc.configure(endpoint="http://before")

@@ -14,7 +14,7 @@ def limits(timeout: config.Timeout) -> list[float | None]:
     return [getattr(timeout, field.name) for field in dataclasses.fields(timeout)]
 
 
-def test_one_number_stands_for_every_limit_on_silence() -> None:
+def test_one_number_sets_every_limit_on_silence() -> None:
     assert limits(config.Timeout.of(5)) == [*[5] * 6, None]
     assert limits(config.Timeout.of(0.5)) == [*[0.5] * 6, None]
 
@@ -41,7 +41,7 @@ def test_a_timeout_that_is_not_positive_is_a_value_error(wrong: float) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["5", (5, 5), {}, True])
-def test_a_timeout_that_is_no_number_is_a_type_error_that_says_so(wrong: Any) -> None:
+def test_a_timeout_that_is_not_a_number_is_a_type_error_that_says_so(wrong: Any) -> None:
     with pytest.raises(TypeError, match=f"a timeout is a number of seconds, .* not {type(wrong).__name__}"):
         config.Timeout.of(wrong)
 
@@ -53,6 +53,6 @@ def test_a_timeout_does_not_change() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("inf"), float("nan")])
-def test_a_limit_that_is_no_number_of_seconds_raises_at_once(limit: float) -> None:
+def test_a_limit_that_is_not_a_number_of_seconds_raises_at_once(limit: float) -> None:
     with pytest.raises(ValueError, match="a timeout is a positive number of seconds"):
         config.Timeout(read=limit)

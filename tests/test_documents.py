@@ -41,7 +41,7 @@ def test_the_readme_is_short() -> None:
     assert len(text_of("README.md").splitlines()) <= 200
 
 
-def test_a_section_that_is_not_there_is_an_error() -> None:
+def test_a_missing_section_is_an_error() -> None:
     with pytest.raises(AssertionError, match="has no section"):
         section("README.md", "## Nothing of the kind")
 

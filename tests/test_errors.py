@@ -34,7 +34,7 @@ def test_a_result_is_returned_as_it_is(value: Any) -> None:
     assert errors.unwrap(value) is value
 
 
-def test_unwrap_is_part_of_the_packages_face() -> None:
+def test_the_package_has_unwrap() -> None:
     assert pymdc.unwrap is errors.unwrap
 
 
@@ -121,7 +121,7 @@ def test_an_http_error_keeps_its_body_and_its_headers() -> None:
         assert other.headers["Content-Type"] == "text/html"
 
 
-def test_an_http_error_of_another_program_does_not_pickle_as_ever(tmp_path: Path) -> None:
+def test_an_http_error_with_an_open_body_still_does_not_pickle(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"")
     with (tmp_path / "body").open("rb") as body, pytest.raises(TypeError, match="not in memory"):
         pickle.dumps(HTTPError("http://bridge.test", 502, "Bad Gateway", Message(), body))

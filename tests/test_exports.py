@@ -184,7 +184,7 @@ def test_a_module_exports_what_the_list_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_what_a_module_exports_exists_and_is_documented(name: str) -> None:
+def test_every_export_exists_and_is_documented(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__
     for exported in module.__all__:

@@ -95,7 +95,7 @@ def test_the_table_of_errors_has_every_error_of_the_tree() -> None:
         assert re.search(rf"`(pymdc\.errors\.)?{re.escape(name)}`", table), name
 
 
-def test_what_is_said_to_be_new_is_there() -> None:
+def test_the_guide_names_what_is_new() -> None:
     new = section(GUIDE, "## For those who come from the original").partition("What is new:")[2]
     names = re.findall(r"`(pymdc\.[\w.]+)", new)
     assert len(names) >= 6

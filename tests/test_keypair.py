@@ -74,7 +74,7 @@ def test_every_form_of_a_public_key_gives_the_same_pair(key: dict[str, Any]) -> 
 
 @quick
 @given(secrets_)
-def test_what_the_getters_give_restores_the_pair(secret: str) -> None:
+def test_the_keys_that_the_getters_return_restore_the_pair(secret: str) -> None:
     pair = ECDSA(private_key=secret)
     for again in (
         ECDSA(pair.get_public_key(), pair.get_private_key()),
@@ -86,7 +86,7 @@ def test_what_the_getters_give_restores_the_pair(secret: str) -> None:
         assert again.get_private_key() == secret
 
 
-def test_a_new_pair_is_another_one_each_time() -> None:
+def test_each_new_pair_has_another_key() -> None:
     pairs = [ECDSA() for _ in range(5)]
     assert len({pair.private_key for pair in pairs}) == 5
     assert all(len(pair.private_key or b"") == 32 and len(pair.public_key) == 64 for pair in pairs)
@@ -210,7 +210,7 @@ def test_golden_signatures_hold_in_either_form_of_s(key: dict[str, Any], signed:
 
 @quick
 @given(secrets_, messages)
-def test_what_is_signed_is_low_s_deterministic_and_holds_for_openssl(secret: str, message: str | bytes) -> None:
+def test_signatures_are_low_s_and_deterministic_and_openssl_accepts_them(secret: str, message: str | bytes) -> None:
     pair = ECDSA(private_key=secret)
     signature = pair.sign(message)
     assert signature == signature.lower() == pair.sign(message)
@@ -221,7 +221,7 @@ def test_what_is_signed_is_low_s_deterministic_and_holds_for_openssl(secret: str
 
 @quick
 @given(secrets_, messages)
-def test_our_own_signatures_hold_and_so_do_high_s_ones(secret: str, message: str | bytes) -> None:
+def test_our_own_signatures_are_valid_and_high_s_ones_too(secret: str, message: str | bytes) -> None:
     pair = ECDSA(private_key=secret)
     signature = pair.sign(message)
     assert high_s(signature) != signature
@@ -231,7 +231,7 @@ def test_our_own_signatures_hold_and_so_do_high_s_ones(secret: str, message: str
 
 @quick
 @given(secrets_, messages)
-def test_what_openssl_signs_holds(secret: str, message: str | bytes) -> None:
+def test_signatures_of_openssl_are_valid(secret: str, message: str | bytes) -> None:
     theirs = ec.derive_private_key(int(secret, 16), ec.SECP256K1())
     signature = theirs.sign(as_bytes(message), ec.ECDSA(hashes.SHA256()))
     assert ECDSA(private_key=secret).valid_signature(signature.hex(), message)
@@ -239,7 +239,7 @@ def test_what_openssl_signs_holds(secret: str, message: str | bytes) -> None:
 
 @quick
 @given(secrets_, messages)
-def test_what_an_undeterministic_client_of_python_2_signs_holds(secret: str, message: str | bytes) -> None:
+def test_signatures_of_an_undeterministic_client_of_python_2_are_valid(secret: str, message: str | bytes) -> None:
     theirs = SigningKey.from_string(bytes.fromhex(secret), curve=SECP256k1, hashfunc=hashlib.sha256)
     signature = theirs.sign(as_bytes(message), sigencode=sigencode_der)
     assert ECDSA(private_key=secret).valid_signature(signature.hex(), message)
@@ -290,20 +290,20 @@ def der(r: bytes, s: bytes) -> str:
         b"\xff\xfe",
     ],
 )
-def test_garbage_is_no_signature(garbage: str | bytes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_garbage_is_not_a_signature(garbage: str | bytes, capsys: pytest.CaptureFixture[str]) -> None:
     assert ECDSA(KEYS[0]["public_key_hex"]).valid_signature(garbage, "x") is False
     assert capsys.readouterr() == ("", "")
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.one_of(st.text(max_size=200), st.binary(max_size=200), st.binary(max_size=80).map(bytes.hex)))
-def test_arbitrary_text_is_no_signature(garbage: str | bytes) -> None:
+def test_arbitrary_text_is_not_a_signature(garbage: str | bytes) -> None:
     assert ECDSA(KEYS[0]["public_key_hex"]).valid_signature(garbage, "x") is False
 
 
 @quick
 @given(st.data())
-def test_a_signature_with_one_bit_turned_over_does_not_hold(data: st.DataObject) -> None:
+def test_a_signature_with_one_flipped_bit_is_not_valid(data: st.DataObject) -> None:
     signature = bytearray.fromhex(KEYS[0]["signatures"][0]["rfc6979_low_s_der_hex"])
     position = data.draw(st.integers(0, len(signature) - 1))
     signature[position] ^= 1 << data.draw(st.integers(0, 7))

@@ -194,7 +194,7 @@ def test_the_map_has_the_same_table() -> None:
     assert told == ONLY
 
 
-def test_what_a_docstring_claims_to_know_alone_it_knows_alone() -> None:
+def test_a_library_that_a_docstring_claims_for_one_file_is_imported_there_only() -> None:
     claims = [
         (name, library)
         for name, path in FILES.items()

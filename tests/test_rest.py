@@ -115,7 +115,7 @@ def test_a_mistake_of_the_caller_raises_at_once(sent: list[httpx.Request], argum
     assert sent == []
 
 
-def test_a_client_of_ones_own_serves_in_place_of_the_default_one(sent: list[httpx.Request]) -> None:
+def test_a_given_client_is_used_in_place_of_the_default_one(sent: list[httpx.Request]) -> None:
     with pymdc.Client("http://other.test") as client:
         REST("GET", "/x", client=client)
     assert sent[0].url.host == "other.test"

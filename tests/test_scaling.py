@@ -13,7 +13,7 @@ from .bench.scale import REFERENCE, closed, downloads, opened, signed_requests, 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def test_few_requests_take_what_their_steps_take() -> None:
+def test_few_requests_take_as_long_as_their_steps() -> None:
     steps = REFERENCE.request + REFERENCE.batch + REFERENCE.transaction + REFERENCE.row + REFERENCE.disk
     assert opened(REFERENCE, 5.0, 1, 1).p95 == pytest.approx(steps, rel=0.01)
 

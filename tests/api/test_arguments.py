@@ -14,7 +14,7 @@ from pymdc.api.arguments import text_of
     "value",
     ["56ef", b"56ef", {"id": "56ef"}, {"id": b"56ef"}, {"id": "56ef", "error": "x"}, MappingProxyType({"id": "56ef"})],
 )
-def test_text_and_the_result_of_a_call_will_do(value: str | bytes | Mapping[str, Any]) -> None:
+def test_text_and_the_result_of_a_call_are_accepted(value: str | bytes | Mapping[str, Any]) -> None:
     assert text_of(value, "id", "a bucket's id") == "56ef"
 
 
@@ -56,6 +56,6 @@ def test_empty_text_is_a_value_error(value: Any) -> None:
         text_of(value, "id", "a bucket's id")
 
 
-def test_bytes_that_are_no_text_are_a_value_error() -> None:
+def test_bytes_that_are_not_text_are_a_value_error() -> None:
     with pytest.raises(ValueError, match="bytes that are not text"):
         text_of(b"\xff", "id", "a bucket's id")

@@ -47,7 +47,7 @@ def test_objects_made_with_an_account_use_the_accounts_client(name: str, bridge:
     assert bridge.request.url.host == "bridge.test"
 
 
-def test_a_client_that_is_given_comes_before_the_accounts(bridge: Scripted, client: Client) -> None:
+def test_a_client_that_is_given_wins_over_the_one_of_the_account(bridge: Scripted, client: Client) -> None:
     value = bridge.says([])
     user = pymdc.api.Users("a@b.c", "secret", client=Client("http://a-third.invalid"))
     assert pymdc.api.Keys(user, client=client).list() == value
@@ -62,7 +62,7 @@ def test_an_account_without_a_client_and_a_key_pair_leave_it_to_the_default(brid
     assert pymdc.api.Buckets(PAIR).list() == value
 
 
-def test_an_attribute_of_that_name_which_is_no_client_does_not_count(bridge: Scripted) -> None:
+def test_an_attribute_client_that_is_not_a_client_does_not_count(bridge: Scripted) -> None:
     value = bridge.says([])
     pymdc.configure(endpoint=ENDPOINT)
 

@@ -67,7 +67,7 @@ def test_limits_are_whole_numbers_of_gb(bridge: Scripted, client: Client, number
 
 @pytest.mark.parametrize("wrong", ["abc", "10 GB", "", None, [], float("nan"), float("inf")])
 @pytest.mark.parametrize("which", ["storage", "transfer"])
-def test_a_limit_that_is_no_number_raises_at_once(
+def test_a_limit_that_is_not_a_number_raises_at_once(
     bridge: Scripted, client: Client, ask: Ask, wrong: Any, which: str
 ) -> None:
     limits = {"storage": 1, "transfer": 1, which: wrong}
@@ -77,7 +77,7 @@ def test_a_limit_that_is_no_number_raises_at_once(
 
 
 @pytest.mark.parametrize("wrong", [PAIR, PUBLIC, None, [5], ["02"], [None], [{"error": "x"}]])
-def test_key_pairs_that_are_none_raise_at_once(bridge: Scripted, client: Client, ask: Ask, wrong: Any) -> None:
+def test_wrong_key_pairs_raise_at_once(bridge: Scripted, client: Client, ask: Ask, wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         ask(Buckets(PAIR, client=client).create, "a", 1, 1, wrong)
     assert bridge.asked == []
@@ -125,14 +125,14 @@ def test_a_wrong_id_raises_at_once(wrong: Any) -> None:
         Bucket(wrong, PAIR)
 
 
-def test_its_metadata_is_asked_for(bridge: Scripted, client: Client, ask: Ask) -> None:
+def test_the_metadata_of_a_bucket_is_asked_for(bridge: Scripted, client: Client, ask: Ask) -> None:
     value = bridge.says(MADE)
     assert ask(Bucket(ID, PAIR, client=client).list) == value
     assert bridge.line == ("GET", "/base/buckets/" + ID)
     verify(bridge.request)
 
 
-def test_it_is_deleted(bridge: Scripted, client: Client, ask: Ask) -> None:
+def test_a_bucket_is_deleted(bridge: Scripted, client: Client, ask: Ask) -> None:
     bridge.says("", 204)
     assert ask(Bucket(ID, PAIR, client=client).delete) == ""
     assert bridge.line == ("DELETE", "/base/buckets/" + ID)
@@ -140,7 +140,7 @@ def test_it_is_deleted(bridge: Scripted, client: Client, ask: Ask) -> None:
     verify(bridge.request)
 
 
-def test_it_is_changed(bridge: Scripted, client: Client, ask: Ask) -> None:
+def test_a_bucket_is_changed(bridge: Scripted, client: Client, ask: Ask) -> None:
     value = bridge.says({**MADE, "name": "other"})
     params = {"name": "other", "storage": 20, "pubkeys": [PUBLIC]}
     assert ask(Bucket(ID, PAIR, client=client).patch, params) == value
@@ -152,13 +152,13 @@ def test_it_is_changed(bridge: Scripted, client: Client, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"name": object()}, {"storage": float("nan")}])
-def test_a_change_that_is_no_json_raises_at_once(bridge: Scripted, client: Client, ask: Ask, wrong: Any) -> None:
+def test_a_change_that_is_not_json_raises_at_once(bridge: Scripted, client: Client, ask: Ask, wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         ask(Bucket(ID, PAIR, client=client).patch, wrong)
     assert bridge.asked == []
 
 
-def test_its_files_use_its_client(bridge: Scripted, client: Client) -> None:
+def test_the_files_of_a_bucket_use_its_client(bridge: Scripted, client: Client) -> None:
     Bucket(ID, PAIR, client=client).files.list()
     assert bridge.line == ("GET", f"/base/buckets/{ID}/files")
 

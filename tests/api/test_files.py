@@ -83,7 +83,7 @@ def test_a_token_is_asked_for_by_its_operation(bridge: Scripted, files: Files, a
     verify(bridge.request)
 
 
-def test_an_operation_that_is_no_text_raises_at_once(bridge: Scripted, files: Files) -> None:
+def test_an_operation_that_is_not_text_raises_at_once(bridge: Scripted, files: Files) -> None:
     with pytest.raises(TypeError, match="an operation is 'PUSH' or 'PULL', not int"):
         files.token(5)  # type: ignore[call-overload]
     assert bridge.asked == []
@@ -160,14 +160,14 @@ def test_a_file_that_cannot_be_read_is_a_value(bridge: Scripted, files: Files, a
 
 
 @pytest.mark.parametrize("wrong", [None, 5, {}])
-def test_a_path_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask: Ask, wrong: Any) -> None:
+def test_a_wrong_path_raises_at_once(bridge: Scripted, files: Files, ask: Ask, wrong: Any) -> None:
     with pytest.raises(TypeError):
         ask(files.upload, wrong, "t")
     assert bridge.asked == []
 
 
 @pytest.mark.parametrize("wrong", [{"name": Path("x")}, {"name": 5}, {"mimetype": 5}, {"mimetype": "a\r\nb: c"}])
-def test_a_name_and_a_mime_type_that_are_none_raise_at_once(
+def test_a_wrong_name_or_mime_type_raises_at_once(
     bridge: Scripted, files: Files, ask: Ask, file: Path, wrong: Any
 ) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -219,7 +219,7 @@ def test_a_bridge_that_gives_no_token_is_an_http_exception(
         assert str(value) == "the bridge did not answer with a token"
 
 
-def test_no_token_is_asked_for_where_the_file_cannot_be_read(
+def test_no_token_is_asked_for_if_the_file_cannot_be_read(
     bridge: Scripted, files: Files, ask: Ask, tmp_path: Path
 ) -> None:
     assert isinstance(ask(files.upload, tmp_path / "missing"), FileNotFoundError)
@@ -246,7 +246,7 @@ def test_deleting_is_signed(bridge: Scripted, files: Files, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", 5, {}, {"error": "Not authorized"}, OSError("x"), "t\r\nx: y", "é"])
-def test_a_token_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask: Ask, file: Path, wrong: Any) -> None:
+def test_a_wrong_token_raises_at_once(bridge: Scripted, files: Files, ask: Ask, file: Path, wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="token"):
         ask(files.upload, file, wrong)
     with pytest.raises((TypeError, ValueError), match="token"):
@@ -278,7 +278,7 @@ def test_pointers_are_asked_for_with_their_token_alone(
 
 
 @pytest.mark.parametrize("wrong", [None, "", {}, {"error": "no"}, IntegrityError("x")])
-def test_a_hash_that_is_none_raises_at_once(bridge: Scripted, files: Files, ask: Ask, wrong: Any) -> None:
+def test_a_wrong_hash_raises_at_once(bridge: Scripted, files: Files, ask: Ask, wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="expected a file's hash"):
         ask(files.download, wrong, "t")
     assert bridge.asked == []

@@ -45,7 +45,7 @@ def test_without_a_password_a_random_one_is_made(none: str | bytes | None) -> No
 
 
 @pytest.mark.parametrize("username", [None, 5, b"a@b.c", {"email": "a@b.c"}])
-def test_a_username_that_is_no_text_is_a_type_error(username: Any) -> None:
+def test_a_username_that_is_not_text_is_a_type_error(username: Any) -> None:
     with pytest.raises(TypeError, match="the username is an e-mail address, a str"):
         Users(username)
 
@@ -94,16 +94,16 @@ def test_activating_asks_for_the_tokens_link(bridge: Scripted, client: Client, a
 
 
 @pytest.mark.parametrize("after", ["", "?redirect=https://app.example", "#top", "\n"])
-def test_the_whole_link_of_the_mail_serves_as_its_token(bridge: Scripted, client: Client, ask: Ask, after: str) -> None:
+def test_the_whole_link_of_the_mail_is_accepted_as_its_token(
+    bridge: Scripted, client: Client, ask: Ask, after: str
+) -> None:
     bridge.says({"activated": True})
     ask(Users("a@b.c", client=client).activate, f"https://bridge.example/base/activations/{'ab' * 32}{after}")
     assert bridge.line == ("GET", f"/base/activations/{'ab' * 32}")
 
 
 @pytest.mark.parametrize("token", [None, "", 5])
-def test_an_activation_token_that_is_none_raises_at_once(
-    bridge: Scripted, client: Client, ask: Ask, token: Any
-) -> None:
+def test_a_wrong_activation_token_raises_at_once(bridge: Scripted, client: Client, ask: Ask, token: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="expected an activation token"):
         ask(Users("a@b.c", client=client).activate, token)
     assert bridge.asked == []

@@ -67,6 +67,6 @@ def test_the_log_can_go_to_the_standard_error(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(line)["path"] == "/health%E2%98%83"
 
 
-def test_a_log_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> None:
+def test_a_start_with_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), running(tmp_path, access_log=str(tmp_path / "missing" / "log")):
         pass

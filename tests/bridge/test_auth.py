@@ -44,7 +44,7 @@ def test_a_wrong_basic_header_counts_as_no_credentials(bridge: Running, header: 
     assert (reply.status_code, reply.json()) == (401, {"error": "No authentication strategy detected"})
 
 
-def test_a_broken_basic_header_leaves_it_to_the_signature(bridge: Running) -> None:
+def test_with_a_broken_basic_header_the_signature_counts(bridge: Running) -> None:
     request = bridge.person().signed("GET", "/keys")
     request.headers["Authorization"] = "Bearer abc"
     assert bridge.http.send(request).status_code == 200
@@ -59,7 +59,7 @@ def test_a_replay_with_the_other_form_of_the_signature_is_a_replay(bridge: Runni
     assert bridge.http.send(request).json() == {"error": "Invalid nonce supplied"}
 
 
-def test_a_high_s_is_as_good_as_a_low_one(bridge: Running) -> None:
+def test_a_signature_with_a_high_s_is_accepted_too(bridge: Running) -> None:
     request = bridge.person().signed("GET", "/keys")
     signature = curve.parse_signature(request.headers["x-signature"])
     assert signature is not None
@@ -75,13 +75,13 @@ def test_twelve_requests_that_overtake_each_other_all_succeed(bridge: Running) -
 
 
 @pytest.mark.parametrize("nonce", [1795387055, 1795387055.25, "1795387055461"])
-def test_a_client_may_count_as_it_likes(bridge: Running, nonce: float | str) -> None:
+def test_a_client_may_send_nonces_of_any_form(bridge: Running, nonce: float | str) -> None:
     alice = bridge.person()
     for _ in range(2):  # two requests in one moment
         assert alice.send("POST", "/buckets", {"name": "b", "__nonce": nonce, "storage": _ + 1}).status_code == 200
 
 
-def test_what_is_signed_is_the_path_as_it_was_sent(bridge: Running) -> None:
+def test_the_signature_covers_the_path_as_it_was_sent(bridge: Running) -> None:
     alice = bridge.person()
     assert alice.send("GET", "/KEYS/").status_code == 200
     assert alice.send("DELETE", "/keys/a%2Fb%20c%3F%23%C3%A9").json() == {"error": "Public key was not found"}

@@ -66,7 +66,7 @@ def test_a_bridge_is_copied_while_files_come_and_go_and_its_copy_is_whole(tmp_pa
         assert again.download(bucket, kept[0]) == b"0"
 
 
-def test_a_later_copy_takes_what_is_new_and_drops_what_is_gone(tmp_path: Path, served: Path) -> None:
+def test_a_later_copy_adds_new_files_and_drops_deleted_ones(tmp_path: Path, served: Path) -> None:
     copy = tmp_path / "copy"
     with running(served, database=None, store=None) as bridge:
         alice = bridge.person()
@@ -108,7 +108,7 @@ def test_no_blob_is_removed_while_a_copy_is_made(served: Path) -> None:
         assert bridge.blobs() == []
 
 
-def test_a_long_copy_asks_again_that_nothing_is_removed(
+def test_a_long_copy_renews_its_hold_on_the_blobs(
     served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_HOLD_SECONDS", 0)
@@ -130,7 +130,7 @@ def test_an_existing_file_is_not_replaced(served: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["backup", "restore"])
-def test_a_bridge_on_another_database_is_copied_otherwise(served: Path, tmp_path: Path, name: str) -> None:
+def test_backup_refuses_a_bridge_on_another_database(served: Path, tmp_path: Path, name: str) -> None:
     code, output = command(served, *NO_BRIDGE, name, str(tmp_path / "copy"))
     assert (code, "only a bridge on SQLite is copied by this command" in output) == (1, True)
 

@@ -124,9 +124,7 @@ def test_a_disk_that_cannot_be_read_is_unavailable(tmp_path: Path, monkeypatch: 
         read(blobs, "upload/0")
 
 
-def test_a_system_that_takes_less_than_it_is_given_is_given_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_takes_only_a_part_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writev = os.writev
     monkeypatch.setattr(os, "writev", lambda descriptor, parts: writev(descriptor, [parts[0][:700]]))
     blobs = Blobs(str(tmp_path))
@@ -167,7 +165,7 @@ def test_a_full_disk_is_reported_and_named_in_the_log(
     assert str(tmp_path) in caplog.text
 
 
-def test_a_blob_is_removed_once_and_again(blobs: Blobs) -> None:
+def test_removing_a_blob_twice_is_no_error(blobs: Blobs) -> None:
     blobs.put("upload/0", b"data")
     for _ in range(2):
         blobs.delete("upload/0")
@@ -186,7 +184,7 @@ def test_an_upload_is_removed_as_a_whole_and_no_other(blobs: Blobs) -> None:
             read(blobs, name)
 
 
-def test_a_store_that_is_there_is_well(blobs: Blobs) -> None:
+def test_a_store_that_answers_is_healthy(blobs: Blobs) -> None:
     blobs.check()
 
 
@@ -219,7 +217,7 @@ def test_a_store_that_fails_is_unavailable(tmp_path: Path) -> None:
         Blobs("nonsense://somewhere")
 
 
-def test_a_blob_that_is_not_there_is_removed_all_the_same(tmp_path: Path) -> None:
+def test_removing_a_missing_blob_is_no_error(tmp_path: Path) -> None:
     for location in (str(tmp_path), "memory:///"):
         Blobs(location).delete("0123/0")
 

@@ -45,7 +45,7 @@ def overwrite(bridge: Running, name: str, data: bytes) -> None:
     obstore.put(object_store(bridge.settings), name, data)
 
 
-def test_where_all_is_well_nothing_is_found(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+def test_a_check_of_a_good_bridge_finds_nothing(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
     assert found(engines) == Findings()
     alice = own_bridge.person()
     bucket = alice.bucket()
@@ -55,7 +55,7 @@ def test_where_all_is_well_nothing_is_found(own_bridge: Running, engines: tuple[
     assert found(engines) == Findings(22, 30 + (9 << 20))
 
 
-def test_what_is_missing_or_damaged_is_found_with_the_files_it_belongs_to(
+def test_missing_and_damaged_shards_are_found_with_their_files(
     own_bridge: Running, engines: tuple[Store, Blobs]
 ) -> None:
     alice = own_bridge.person()
@@ -93,7 +93,7 @@ def test_counts_that_do_not_agree_are_found(own_bridge: Running, engines: tuple[
 
 
 @pytest.mark.parametrize("lost", ["entries", "content_shards"])
-def test_what_turns_out_to_be_used_by_nothing_is_given_up(
+def test_a_lost_shard_that_no_file_uses_is_given_up(
     own_bridge: Running, engines: tuple[Store, Blobs], lost: str
 ) -> None:
     alice = own_bridge.person()
@@ -110,7 +110,7 @@ def test_what_turns_out_to_be_used_by_nothing_is_given_up(
     assert own_bridge.blobs() == []
 
 
-def test_what_nothing_points_to_is_found_and_removed_when_it_is_old(
+def test_orphans_are_found_and_removed_when_they_are_old(
     own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overwrite(own_bridge, f"{NOBODY}/0", b"nobody's")
@@ -147,7 +147,7 @@ class Changing(Blobs):
         yield [("swept/0", datetime.now(timezone.utc) - timedelta(days=1))]
 
 
-def test_what_changes_while_it_is_looked_at_is_looked_at_again(
+def test_a_shard_that_changes_during_a_check_is_checked_again(
     own_bridge: Running, engines: tuple[Store, Blobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = own_bridge.person()
@@ -166,7 +166,7 @@ def test_what_changes_while_it_is_looked_at_is_looked_at_again(
     assert check(store, Changing(own_bridge.settings.store_location), lambda line: None) == Findings(1, 4)
 
 
-def test_a_shard_of_no_file_is_said_to_be_so(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+def test_a_shard_that_belongs_to_no_file_is_reported_as_such(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
     own_bridge.sql("INSERT INTO shards (hash, size, blob, \"references\") VALUES ('s', 1, 'b/0', 0)")
     assert found(engines).wrong == ["missing: shard s in b/0, of no file"]
 
@@ -269,7 +269,9 @@ def test_a_bridge_refuses_the_store_of_another_one(own_bridge: Running, tmp_path
         create_app(wrong)
 
 
-def test_what_no_bridge_has_made_is_skipped_and_told(own_bridge: Running, engines: tuple[Store, Blobs]) -> None:
+def test_objects_that_no_bridge_has_made_are_skipped_and_reported(
+    own_bridge: Running, engines: tuple[Store, Blobs]
+) -> None:
     if "://" in own_bridge.settings.store_location:
         pytest.skip("needs a folder")
     folder = Path(own_bridge.settings.store_location)

@@ -80,7 +80,7 @@ class Stubborn(Blobs):
         raise Unavailable("The store is not available, try again later")
 
 
-def test_what_cannot_be_removed_is_counted_and_stays_noted(own_bridge: Running) -> None:
+def test_blobs_that_cannot_be_removed_are_counted_and_stay_noted(own_bridge: Running) -> None:
     alice = own_bridge.person()
     bucket = alice.bucket()
     for data in (b"one", b"two"):
@@ -96,7 +96,7 @@ def test_what_cannot_be_removed_is_counted_and_stays_noted(own_bridge: Running) 
     assert own_bridge.sql("SELECT * FROM garbage") == own_bridge.sql("SELECT * FROM uploads") == []
 
 
-def test_a_folder_that_cannot_be_removed_is_no_success(
+def test_a_folder_that_cannot_be_removed_counts_as_a_failure(
     own_bridge: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "://" in own_bridge.settings.store_location:

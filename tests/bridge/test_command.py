@@ -143,7 +143,9 @@ def test_the_command_reads_a_file(served: list[Settings], tmp_path: Path) -> Non
     assert served == [MEANT]
 
 
-def test_an_option_wins_over_the_environment_and_that_over_the_file(served: list[Settings], tmp_path: Path) -> None:
+def test_an_option_wins_over_the_environment_and_the_environment_over_the_file(
+    served: list[Settings], tmp_path: Path
+) -> None:
     config = tmp_path / "bridge.toml"
     config.write_text('host = "file"\nport = 1\nstore = "file"\nstop-seconds = 7')
     environment = {
@@ -174,7 +176,7 @@ def test_an_option_wins_over_the_environment_and_that_over_the_file(served: list
         ("\0", "bridge.toml: "),
     ],
 )
-def test_a_file_that_is_wrong_is_said_to_be_so(served: list[Settings], tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_configuration_file_is_named(served: list[Settings], tmp_path: Path, text: str, words: str) -> None:
     config = tmp_path / "bridge.toml"
     config.write_text(text)
     result = run("--config", str(config))
@@ -183,12 +185,12 @@ def test_a_file_that_is_wrong_is_said_to_be_so(served: list[Settings], tmp_path:
     assert not served
 
 
-def test_without_options_the_command_serves_as_the_settings_have_it(served: list[Settings], tmp_path: Path) -> None:
+def test_without_options_the_command_serves_with_the_default_settings(served: list[Settings], tmp_path: Path) -> None:
     assert run(environment={"XDG_DATA_HOME": str(tmp_path)}).exit_code == 0
     assert served == [Settings(tmp_path / "pymdc-bridge")]
 
 
-def test_the_data_is_at_home_unless_said_otherwise(
+def test_the_data_is_in_the_home_folder_by_default(
     served: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -209,7 +211,9 @@ def test_the_data_is_at_home_unless_said_otherwise(
         (("--store", "/dev/null/shards"), "the store cannot be used: .*Not a directory"),
     ],
 )
-def test_what_keeps_a_bridge_from_starting_is_one_line(tmp_path: Path, options: tuple[str, str], words: str) -> None:
+def test_an_error_that_keeps_a_bridge_from_starting_is_one_line(
+    tmp_path: Path, options: tuple[str, str], words: str
+) -> None:
     result = run("--port", "0", "--data", str(tmp_path), *options)
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert re.match(f"Error: {words}", result.output)
@@ -368,6 +372,6 @@ def test_users_are_listed_activated_and_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("activate",), ("remove", "--yes")])
-def test_whoever_has_no_account_is_said_to_have_none(own_bridge: Running, arguments: tuple[str, ...]) -> None:
+def test_a_command_about_a_missing_account_says_so(own_bridge: Running, arguments: tuple[str, ...]) -> None:
     result = look_after(own_bridge.data, "users", *arguments, "nobody@example.com")
     assert (result.exit_code, result.output) == (1, "Error: there is no account of nobody@example.com\n")

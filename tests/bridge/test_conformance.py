@@ -461,7 +461,7 @@ def _learn_mail(replay: Replay, mail: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("number", [number for number, entry in enumerate(ENTRIES) if "request" in entry])
-def test_a_recorded_exchange_gets_the_recorded_reply_but_for_what_is_intended(met: Met, number: int) -> None:
+def test_a_recorded_exchange_gets_the_recorded_reply_except_for_intended_differences(met: Met, number: int) -> None:
     if number not in met.replies:
         assert any(ENTRIES[number]["name"] in one.names for one in DIFFERENCES if one.skip)
         return
@@ -478,5 +478,5 @@ def test_every_difference_is_needed(met: Met, row: int) -> None:
 
 
 @pytest.mark.parametrize("name", [name for one in DIFFERENCES if one.skip for name in one.names])
-def test_what_is_skipped_would_change_what_follows(tmp_path: Path, name: str) -> None:
+def test_each_skipped_exchange_would_change_later_ones(tmp_path: Path, name: str) -> None:
     assert replayed(tmp_path, name).wrong

@@ -102,7 +102,7 @@ def test_a_connection_is_counted_until_it_is_closed(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_accepting_goes_on_where_one_connection_could_not_be_accepted(
+def test_accepting_goes_on_after_one_connection_fails(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_PAUSE_SECONDS", 0.0)

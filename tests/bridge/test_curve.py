@@ -41,7 +41,7 @@ def test_both_forms_of_a_signature_are_one() -> None:
         f"3026020101022100{ORDER:064x}",
     ],
 )  # fmt: skip
-def test_text_that_is_not_a_signature_gives_none(text: str) -> None:
+def test_text_that_is_not_a_signature_is_read_as_none(text: str) -> None:
     assert curve.parse_signature(text) is None
 
 

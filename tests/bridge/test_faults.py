@@ -200,9 +200,7 @@ def test_an_s3_server_that_goes_away_is_told_and_found_again(tmp_path: Path) -> 
 
 
 @needs_postgresql
-def test_an_s3_server_that_says_nothing_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wait_for_a_silent_s3_server_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(objects._CLIENT, "read_timeout", timedelta(seconds=0.5))
     monkeypatch.setitem(objects._RETRY, "retry_timeout", timedelta(seconds=1))
     with on_servers(tmp_path, "store-silent") as (_, alice, bucket):
@@ -223,6 +221,6 @@ def channel_error(pointer: dict[str, str]) -> int:
         return int(json.loads(socket.recv(BOUND))["code"])
 
 
-def test_a_disk_that_is_away_is_reported(tmp_path: Path) -> None:
+def test_a_missing_disk_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         check_room(Settings(tmp_path, store=str(tmp_path / "gone")), 1)

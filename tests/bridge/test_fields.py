@@ -89,7 +89,7 @@ def test_another_password_is_refused(value: Any, message: str) -> None:
         ("é" * 66, "Invalid public key supplied: Unknown point format"),
     ],
 )
-def test_what_is_no_key_is_refused(value: Any, message: str) -> None:
+def test_a_text_that_is_not_a_key_is_refused(value: Any, message: str) -> None:
     with pytest.raises(Refused) as caught:
         fields.public_key(value)
     assert (caught.value.status, caught.value.message) == (400, message)
@@ -111,7 +111,7 @@ def test_a_bucket_takes_one_key_or_many() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, {}, [5], ["nothex"], "nothex"])
-def test_a_bucket_takes_nothing_else(value: Any) -> None:
+def test_keys_of_a_bucket_in_another_shape_are_refused(value: Any) -> None:
     with pytest.raises(Refused, match=r"^Invalid public key supplied$"):
         fields.bucket_keys(fields.key_texts(value))
 
@@ -125,7 +125,7 @@ def test_a_bucket_can_be_named_anything(value: Any, expected: str | None) -> Non
 
 
 @pytest.mark.parametrize("value", [{}, []])
-def test_but_not_an_object(value: Any) -> None:
+def test_a_bucket_cannot_be_named_by_an_object(value: Any) -> None:
     with pytest.raises(Refused, match=r"^Bucket validation failed$"):
         fields.bucket_name(value)
 
@@ -139,7 +139,7 @@ def test_a_limit_is_any_number(value: Any, expected: float) -> None:
 
 
 @pytest.mark.parametrize("value", ["abc", {}, [1], "1_0", "nan", "Infinity", 10**400, "0x10", "１"])
-def test_a_limit_is_nothing_else(value: Any) -> None:
+def test_a_limit_that_is_not_a_number_is_refused(value: Any) -> None:
     with pytest.raises(Refused, match=r"^Bucket validation failed$"):
         fields.gigabytes(value, 7)
 

@@ -82,7 +82,7 @@ def api(bridge: Running) -> Any:
 @pytest.mark.parametrize(("method", "path"), [(route.method, route.path) for route in ROUTES])
 @settings(bounded, max_examples=EXAMPLES // 10)
 @given(data=st.data(), known=st.booleans())
-def test_what_the_description_allows_is_answered_as_it_says(
+def test_requests_that_the_description_allows_get_the_described_answers(
     method: str, path: str, data: st.DataObject, known: bool, api: Any, alice: Person, bucket: str, errors: Errors
 ) -> None:
     case = data.draw(api[path][method].as_strategy())
@@ -284,6 +284,6 @@ def test_frames_of_any_kind_end_with_their_connection(frames: bytes, bridge: Run
     errors.check()
 
 
-def test_after_all_that_the_bridge_is_well(alice: Person, bucket: str) -> None:
+def test_after_all_the_fuzzing_the_bridge_is_healthy(alice: Person, bucket: str) -> None:
     assert alice.bridge.http.get("/health").json() == {"status": "ok"}
     assert alice.upload(bucket, b"more").status_code == 200

@@ -85,7 +85,7 @@ def test_an_upload_whose_client_goes_while_it_waits_is_forgotten(tmp_path: Path)
         assert alice.put(bucket, multipart(b"data"), 4, token).status_code == 200, "the token was not spent"
 
 
-def test_more_requests_than_it_can_bear_are_told_to_come_again(tmp_path: Path) -> None:
+def test_requests_beyond_the_limit_are_told_to_come_again(tmp_path: Path) -> None:
     with running(tmp_path) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()

@@ -47,7 +47,7 @@ def cheap(derived: list[str]) -> tuple[Logins, str]:
     return them, hashed
 
 
-def test_a_right_password_is_right_and_a_wrong_one_wrong(slept: list[float]) -> None:
+def test_a_right_password_is_accepted_and_a_wrong_one_refused(slept: list[float]) -> None:
     async def run() -> list[bool]:
         them = Logins()
         return [await them.verify("1.2.3.4", "a", word, hashed) for word, hashed in

@@ -91,7 +91,9 @@ def test_a_mail_server_gets_mails(tmp_path: Path, authority: trustme.CA, securit
     assert "http://link" in message.get_content()
 
 
-def test_a_server_that_nobody_vouches_for_gets_neither_login_nor_mail(tmp_path: Path, authority: trustme.CA) -> None:
+def test_a_mail_server_without_a_trusted_certificate_gets_neither_login_nor_mail(
+    tmp_path: Path, authority: trustme.CA
+) -> None:
     with mail_server(trustme.CA()) as inbox, pytest.raises(Unavailable):
         SmtpServer(settings_for_mail(tmp_path, inbox)).send(activation_mail("a@example.com", "http://link", "token"))
     assert not inbox.envelopes
@@ -127,7 +129,7 @@ def rude_server() -> Iterator[Inbox]:
         thread.join(30)
 
 
-def test_a_mail_that_was_taken_is_sent_however_the_server_says_good_bye(tmp_path: Path) -> None:
+def test_a_mail_that_was_accepted_counts_as_sent_however_the_connection_ends(tmp_path: Path) -> None:
     sent: list[Mail] = []
     with rude_server() as inbox:
         settings = settings_for_mail(tmp_path, inbox, "none")
@@ -136,7 +138,7 @@ def test_a_mail_that_was_taken_is_sent_however_the_server_says_good_bye(tmp_path
     assert sent == [one]
 
 
-def test_a_silent_server_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_a_silent_mail_server_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "SMTP_SECONDS", 0.1)
     with silent_server() as inbox, pytest.raises(Unavailable, match="try again later"):
         SmtpServer(settings_for_mail(tmp_path, inbox)).send(activation_mail("a@example.com", "http://link", "token"))
@@ -190,7 +192,7 @@ def test_a_server_without_utf8_refuses_an_address_that_needs_it(tmp_path: Path, 
         assert register(bridge, "jürgen@example.com").status_code == 422
 
 
-def test_a_wrong_login_is_the_bridges_trouble_not_the_users(tmp_path: Path, authority: trustme.CA) -> None:
+def test_a_wrong_login_at_the_mail_server_is_an_error_of_the_bridge(tmp_path: Path, authority: trustme.CA) -> None:
     with mail_server(authority) as inbox, mailing(tmp_path, inbox, smtp_password="wrong") as bridge:
         assert register(bridge).status_code == 503
 

@@ -61,13 +61,13 @@ def test_the_metrics_show_running_work_and_the_state_of_the_engines(tmp_path: Pa
     assert without["engine_errors_total", "database"] == 0
 
 
-def test_a_port_for_them_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_a_taken_port_for_the_metrics_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"the metrics cannot be served on port {port} of 127.0.0.1"):
             BridgeThread(Settings(tmp_path, port=0, metrics_port=port)).start()
 
 
-def test_there_are_none_unless_asked_for(own_bridge: Running) -> None:
+def test_there_are_no_metrics_unless_asked_for(own_bridge: Running) -> None:
     assert own_bridge.settings.metrics_port is None
     assert own_bridge.http.get("/metrics").status_code == 404

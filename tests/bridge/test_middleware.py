@@ -80,7 +80,7 @@ def test_a_client_that_only_reads_after_writing_gets_the_refusal(bridge: Running
         assert ended(connection)
 
 
-def test_a_refusal_in_the_middle_of_an_upload_gets_there_too(bridge: Running) -> None:
+def test_a_refusal_in_the_middle_of_an_upload_arrives_too(bridge: Running) -> None:
     alice = bridge.person()
     bucket = alice.bucket()
     body = multipart(bytes(20 << 20))
@@ -110,7 +110,7 @@ def test_the_rest_of_a_body_is_awaited_only_for_so_long(bridge: Running, monkeyp
         assert ended(connection)
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_refused_without(bridge: Running) -> None:
+def test_a_client_that_waits_before_its_body_is_refused_without_reading_it(bridge: Running) -> None:
     alice = bridge.person()
     with connected(bridge) as connection:
         request = head(alice, alice.bucket(), 1 << 20, "wrong").replace(
@@ -169,7 +169,7 @@ def test_an_origin_that_no_header_can_hold_is_not_reflected(bridge: Running) -> 
         ("GET", "/nosuch?secret=1", "Cannot GET /nosuch\n"),
     ],
 )
-def test_a_route_that_is_not_there_has_a_page_that_says_so(bridge: Running, method: str, path: str, page: str) -> None:
+def test_an_unknown_route_has_a_page_that_says_so(bridge: Running, method: str, path: str, page: str) -> None:
     reply = bridge.http.request(method, f"{bridge.thread.url}{path}")
     assert (reply.status_code, reply.text) == (404, page)
     assert reply.headers["content-type"] == "text/html; charset=utf-8"

@@ -72,6 +72,6 @@ def test_a_store_that_no_bridge_has_used_is_asked_for_one_page(monkeypatch: pyte
         assert len(asked) <= 3, "a list has no end, and one page of it is enough"
 
 
-def test_a_bucket_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_bucket_of_the_object_store_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with endless_store(monkeypatch, head=404, listing=404) as (store, _), pytest.raises((BaseError, FileNotFoundError)):
         store.check()

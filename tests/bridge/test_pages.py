@@ -63,7 +63,9 @@ def test_an_address_is_shown_as_text(bridge: Running) -> None:
 @pytest.mark.parametrize(
     "sent", [{"email": "=?utf-8?b??=@b.cd"}, {"email": "lone@example.com", "redirect": "http://a\ud800"}]
 )
-def test_what_no_mail_can_hold_is_refused_and_nothing_is_taken(bridge: Running, sent: dict[str, str]) -> None:
+def test_an_address_that_no_mail_can_hold_is_refused_and_nothing_is_stored(
+    bridge: Running, sent: dict[str, str]
+) -> None:
     for _ in range(2):
         reply = bridge.http.post("/users", content=json.dumps({"password": PASSWORD, **sent}))
         assert (reply.status_code, reply.json()) == (422, {"error": "User validation failed"})

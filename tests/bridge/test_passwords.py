@@ -45,7 +45,7 @@ def test_a_verified_password_is_remembered_for_a_while(monkeypatch: pytest.Monke
     assert len(derived) == 6
 
 
-def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_passwords_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "PASSWORD_CACHE_SIZE", 1)
     remembering = Passwords()
     first, second = remembering.hash("first"), remembering.hash("second")

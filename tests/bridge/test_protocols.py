@@ -51,13 +51,13 @@ def test_a_head_that_is_too_large_is_refused(bridge: Running, data: bytes) -> No
     assert reply.endswith(TOO_LARGE)
 
 
-def test_what_follows_a_body_is_bounded_like_a_head(bridge: Running) -> None:
+def test_bytes_after_a_body_are_bounded_like_a_head(bridge: Running) -> None:
     chunked = b"POST /users HTTP/1.1\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n"
     assert b" 431 " in reply_to(bridge, chunked + b"X: " + b"x" * 600_000)
     assert b" 431 " in reply_to(bridge, chunked + b"X: x\r\n" * 12_000)
 
 
-def test_a_head_of_usual_size_passes_however_many_come(bridge: Running) -> None:
+def test_heads_of_usual_size_pass_in_any_number(bridge: Running) -> None:
     request = GET + b"X: " + b"x" * 20_000 + b"\r\n\r\n"
     with connected(bridge) as connection:
         for _ in range(4):
@@ -218,7 +218,7 @@ def test_a_reply_that_is_read_slowly_arrives(tmp_path: Path, monkeypatch: pytest
         assert received > 3_000_000
 
 
-def test_no_more_than_a_few_requests_may_wait_for_one_another(bridge: Running) -> None:
+def test_only_a_few_requests_of_a_connection_may_wait(bridge: Running) -> None:
     assert reply_to(bridge, (GET + b"\r\n") * 12 + GET + b"Connection: close\r\n\r\n").count(b"HTTP/1.1 200") == 13
     assert reply_to(bridge, (GET + b"\r\n") * 100).count(b"HTTP/1.1 200") < 20
 
@@ -257,7 +257,7 @@ def test_a_short_reply_comes_in_one_piece(bridge: Running) -> None:
             assert body
 
 
-def test_the_head_alone_goes_out_where_it_is_asked_for(bridge: Running) -> None:
+def test_a_head_request_gets_the_head_alone(bridge: Running) -> None:
     with connected(bridge) as connection:
         connection.sendall(GET.replace(b"GET", b"HEAD") + b"\r\n")
         reply = connection.recv(65536)

@@ -8,7 +8,7 @@ import pytest
 from pymdc.bridge.settings import Settings
 
 
-def test_everything_is_in_the_data_folder_unless_said_otherwise() -> None:
+def test_everything_is_in_the_data_folder_by_default() -> None:
     settings = Settings(Path("/data"))
     assert settings.database_url == "sqlite:////data/bridge.sqlite"
     assert settings.store_location == "/data/shards"
@@ -32,7 +32,9 @@ def test_a_database_and_a_store_can_be_elsewhere() -> None:
         ("0.0.0.0", "https://bridge.example/", "https://bridge.example"),
     ],
 )
-def test_links_lead_to_where_clients_reach_the_bridge(host: str, public_url: str | None, expected: str) -> None:
+def test_links_lead_to_the_address_at_which_clients_reach_the_bridge(
+    host: str, public_url: str | None, expected: str
+) -> None:
     assert Settings(Path("/data"), host, public_url=public_url).base_url == expected
 
 
@@ -58,7 +60,7 @@ def test_links_lead_to_tls_where_the_bridge_speaks_it(host: str, expected: str) 
         ({"smtp_password": "secret"}, "an SMTP user and a password"),
     ],
 )
-def test_what_cannot_be_used_is_said_at_once(settings: dict[str, Any], words: str) -> None:
+def test_a_setting_that_cannot_be_used_is_refused_at_once(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Settings(Path("/data"), **settings)
 

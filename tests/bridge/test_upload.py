@@ -59,7 +59,7 @@ def test_the_boundary_may_be_quoted() -> None:
     assert boundary('multipart/form-data; boundary="a b"') == "a b"
 
 
-def test_a_boundary_that_cannot_be_one_is_refused() -> None:
+def test_a_wrong_boundary_is_refused() -> None:
     with pytest.raises(Refused, match=r"^Malformed multipart data: "):
         FilePart("a\nb")
 
@@ -84,7 +84,7 @@ def test_a_boundary_that_cannot_be_one_is_refused() -> None:
         ("", None),
     ],
 )
-def test_a_name_is_the_last_part_of_what_was_sent(disposition: str, name: str | None) -> None:
+def test_a_name_is_the_last_part_of_the_path_that_was_sent(disposition: str, name: str | None) -> None:
     assert file_name(disposition) == name
 
 
@@ -113,7 +113,7 @@ def test_bytes_without_a_name_are_a_file() -> None:
     assert (part.name, data) == ("", b"data")
 
 
-def test_a_field_is_no_file() -> None:
+def test_a_field_is_not_a_file() -> None:
     with pytest.raises(Refused, match=r"^No file in the multipart data$"):
         parse(multipart(b"data", None))
 
@@ -128,5 +128,5 @@ def test_a_malformed_part_is_refused() -> None:
         parse(multipart(b"data").replace(b"form-data", b"attachment"))
 
 
-def test_what_follows_the_end_does_not_count() -> None:
+def test_bytes_after_the_end_of_the_body_do_not_count() -> None:
     assert parse(multipart(b"data") + b"anything")[1] == b"data"

@@ -93,7 +93,7 @@ def test_a_password_is_asked_for_without_echo_and_replaces_the_old_one(own_bridg
 
 
 @pytest.mark.parametrize("command", ["show", "activate", "disable", "enable", "limit", "resend"])
-def test_an_account_that_is_not_there_is_said_not_to_be(own_bridge: Running, command: str) -> None:
+def test_a_command_about_an_account_that_is_missing_says_so(own_bridge: Running, command: str) -> None:
     code, said = users(own_bridge, command, "nobody@example.com")
     assert (code, "nobody@example.com" in said) == (1, True)
 
@@ -150,7 +150,7 @@ def test_an_account_that_is_never_activated_expires(tmp_path: Path) -> None:
             assert store.accounts.get(alice.email) is not None
 
 
-def test_accounts_wait_for_ever_where_the_operator_says_so(tmp_path: Path) -> None:
+def test_accounts_wait_without_limit_if_the_operator_says_so(tmp_path: Path) -> None:
     with running(tmp_path, activation_days=0) as bridge:
         email = waiting(bridge)
         bridge.sql("UPDATE users SET created = 0")

@@ -56,7 +56,7 @@ async def first_then(writer: Writer, scripted: Scripted, more: int) -> list[asyn
     return tasks
 
 
-def test_what_waits_meanwhile_is_committed_together() -> None:
+def test_requests_that_wait_meanwhile_are_committed_together() -> None:
     scripted = Scripted()
 
     async def run() -> None:
@@ -89,7 +89,7 @@ def test_a_cancelled_request_is_not_accepted_and_harms_nobody() -> None:
     assert scripted.batches == [1, 2]
 
 
-def test_a_batch_that_nobody_waits_for_is_left_out() -> None:
+def test_a_batch_whose_requests_were_all_cancelled_is_left_out() -> None:
     scripted = Scripted()
 
     async def run() -> None:

@@ -116,7 +116,7 @@ def no_room() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def test_nothing_changes_at_the_bridge_where_the_profile_cannot_be_written(member: Typist) -> None:
+def test_nothing_changes_at_the_bridge_if_the_profile_cannot_be_written(member: Typist) -> None:
     other = f"other-{member.email}"
     there = keys_there(member)
     for command in (
@@ -133,7 +133,7 @@ def test_nothing_changes_at_the_bridge_where_the_profile_cannot_be_written(membe
     member.join("--profile", "other", email=other)
 
 
-def test_nobody_is_registered_for_a_profile_whose_name_is_none(typist: Typist) -> None:
+def test_a_wrong_profile_name_is_refused_before_an_account_is_registered(typist: Typist) -> None:
     arguments = ("register", typist.email, "--bridge", typist.bridge.url, *typist.with_password)
     assert "is no name for a profile" in typist.failed(2, *arguments, "--profile", "a b")
     typist.done(*arguments)
@@ -170,7 +170,7 @@ def test_what_is_typed_wrong_is_an_error_of_usage(typist: Typist) -> None:
     assert "no bridge is named" in typist.failed(2, "register", "a@example.com", *typist.with_password)
 
 
-def test_an_account_that_nobody_names_is_told(typist: Typist) -> None:
+def test_a_command_without_an_account_says_so(typist: Typist) -> None:
     context = click.Context(click.Command("x"))
     given(context)["bridge"] = typist.bridge.url
     with context, pytest.raises(Failure, match="no account is named"):
@@ -272,7 +272,7 @@ def test_a_password_may_come_from_standard_input(typist: Typist) -> None:
         ([], "there is no terminal to ask for the password on"),
     ],
 )
-def test_a_password_that_cannot_be_had_is_one_line(
+def test_a_password_that_cannot_be_read_is_one_line(
     options: list[str], words: str, typist: Typist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -290,6 +290,6 @@ def test_a_password_is_asked_for_twice_and_not_shown(typist: Typist, monkeypatch
     assert ran.stdout == ""
 
 
-def test_a_descriptor_that_no_system_has_is_a_wrong_argument(typist: Typist) -> None:
+def test_a_descriptor_above_the_largest_number_is_a_wrong_argument(typist: Typist) -> None:
     arguments = ("login", typist.email, "--bridge", typist.bridge.url, "--password-fd", str(2**31))
     assert "is not in the range" in typist.failed(2, *arguments)

@@ -39,13 +39,13 @@ def test_an_address_is_a_bucket_and_a_name(text: str, address: tuple[str, str]) 
 
 
 @pytest.mark.parametrize("text", ["photos/a", "/storj://a", "storj:/a/b", "s3://a/b", "storj:///x"])
-def test_what_is_no_address_is_told(text: str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(text: str) -> None:
     with pytest.raises(Failure, match="storj://BUCKET/NAME") as failed:
         parse_address(text)
     assert failed.value.exit_code == 2
 
 
-def test_paths_are_no_addresses() -> None:
+def test_paths_are_not_addresses() -> None:
     assert is_address("storj://x")
     assert not is_address("./storj:/x")
 
@@ -78,7 +78,7 @@ def make(member: Typist, *names: str) -> list[str]:
     return [bucket["id"] for bucket in made]
 
 
-def test_buckets_are_found_by_what_a_person_types(member: Typist, session: Session) -> None:
+def test_buckets_are_found_by_name_or_id(member: Typist, session: Session) -> None:
     ids = make(member, "photos", "twice", "twice", *["many"] * 12)
     bucket = find_bucket(session, "photos")
     assert bucket["id"] == ids[0]
@@ -98,9 +98,7 @@ def test_buckets_are_found_by_what_a_person_types(member: Typist, session: Sessi
     session._context.close()
 
 
-def test_a_bucket_that_is_named_like_an_id_is_found_by_its_own(
-    member: Typist, session: Session, tmp_path: Path
-) -> None:
+def test_a_bucket_named_like_an_id_is_found_by_its_own_id(member: Typist, session: Session, tmp_path: Path) -> None:
     first = make(member, "plain")[0]
     second = make(member, first)[0]
     assert find_bucket(session, first)["id"] == first

@@ -47,7 +47,7 @@ PARAMETERS = [
 ]
 
 
-def test_the_walk_over_all_parameters_finds_them() -> None:
+def test_the_walk_finds_all_parameters() -> None:
     assert len(PARAMETERS) > 100
 
 

@@ -21,12 +21,12 @@ from .command_document import COMMON, NAME, all_commands, exit_codes, reference,
 from .people import plant
 
 
-def test_what_it_says_of_commands_and_exit_codes_is_what_the_help_says() -> None:
+def test_the_document_has_the_commands_and_exit_codes_of_the_help() -> None:
     """`python -m tests.cli.command_document` writes these parts anew."""
     assert text_of(NAME) == renewed(text_of(NAME))
 
 
-def test_each_command_option_and_exit_code_is_there() -> None:
+def test_the_document_has_each_command_option_and_exit_code() -> None:
     text = reference()
     for _, path, command in all_commands():
         assert f"#### `{path}`" in text
@@ -49,7 +49,7 @@ def lines_of(heading: str) -> list[str]:
     return [line.removeprefix("$ ") for line in lines]
 
 
-def test_its_examples_run(tmp_path: Path) -> None:
+def test_the_examples_of_the_document_run(tmp_path: Path) -> None:
     """Every line is typed into a shell. Passwords come from a file, since nobody is there to type them."""
     home = plant(
         tmp_path / "home",
@@ -99,5 +99,5 @@ def test_its_examples_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["STORJ_BRIDGE", "STORJ_BRIDGE_USER", "STORJ_BRIDGE_PASS", "PYMDC_PROFILE"])
-def test_each_variable_is_named(word: str) -> None:
+def test_the_document_names_each_environment_variable(word: str) -> None:
     assert f"`{word}`" in text_of(NAME)

@@ -66,7 +66,7 @@ def test_addresses_are_offered_step_by_step(buckets: list[str]) -> None:
     assert offered(completions.complete_address, "storj://photos/a%20") == [f"storj://photos/{ODD_TYPED}"]
 
 
-def test_what_is_offered_for_an_odd_name_leads_to_it(buckets: list[str]) -> None:
+def test_the_completion_of_an_odd_name_leads_to_its_file(buckets: list[str]) -> None:
     from pymdc.cli.addresses import parse_address
 
     (value,) = offered(completions.complete_address, "storj://photos/a")
@@ -101,7 +101,7 @@ def test_keys_and_profiles_are_offered(member: Typist) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense"])
-def test_where_anything_goes_wrong_nothing_is_offered(url: str, member: Typist) -> None:
+def test_nothing_is_offered_if_anything_goes_wrong(url: str, member: Typist) -> None:
     assert offered(completions.complete_address, "storj://", bridge=url) == []
     assert offered(completions.complete_address, "storj://", profile="nothing") == []
 
@@ -216,7 +216,7 @@ def environment(typist: Typist, tmp_path: Path) -> dict[str, str]:
     return {**typist.environment, "PATH": path, "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path), "PS1": "> "}
 
 
-def test_in_a_real_bash(member: Typist, tmp_path: Path) -> None:
+def test_a_real_bash_completes_addresses(member: Typist, tmp_path: Path) -> None:
     need("bash")
     with terminal(["bash", "--norc", "--noprofile", "-i"], environment(member, tmp_path)) as shell:
         shell.type('eval "$(pymdc completion bash)"; echo re""ady\n')
@@ -227,7 +227,7 @@ def test_in_a_real_bash(member: Typist, tmp_path: Path) -> None:
         assert member.email in shell.wait_for(r'"keys": 1')
 
 
-def test_in_a_real_zsh(member: Typist, tmp_path: Path) -> None:
+def test_a_real_zsh_completes_addresses(member: Typist, tmp_path: Path) -> None:
     need("zsh")
     with terminal(["zsh", "-f", "-i"], environment(member, tmp_path)) as shell:
         shell.type('autoload -Uz compinit; compinit -u; eval "$(pymdc completion zsh)"; echo re""ady\n')
@@ -238,7 +238,7 @@ def test_in_a_real_zsh(member: Typist, tmp_path: Path) -> None:
         assert member.email in shell.wait_for(r'"keys": 1')
 
 
-def test_in_a_real_fish(member: Typist, tmp_path: Path) -> None:
+def test_a_real_fish_completes_addresses(member: Typist, tmp_path: Path) -> None:
     need("fish")
     script = 'pymdc completion fish | source; complete -C "pymdc who"; complete -C "pymdc --profile def"'
     done = subprocess.run(

@@ -31,7 +31,7 @@ def findings(typist: Typist, *arguments: str, code: int = 0) -> dict[str, dict[s
     return {told["step"]: told for told in map(json.loads, ran.stdout.splitlines())}
 
 
-def test_where_all_is_well_each_step_says_so(member: Typist) -> None:
+def test_each_step_says_that_all_is_well(member: Typist) -> None:
     found = findings(member, "--transfer")
     steps = ["bridge", "proxy", "name", "connection", "version", "clock", "account", "key", "nonce", "transfer"]
     assert list(found) == steps
@@ -49,12 +49,12 @@ def test_the_file_that_is_sent_is_removed_again(member: Typist) -> None:
     assert member.data("ls") == []
 
 
-def test_twice_within_one_second_is_well_too(member: Typist) -> None:
+def test_a_second_run_within_one_second_finds_no_problem(member: Typist) -> None:
     for _ in range(3):
         findings(member)
 
 
-def test_who_named_the_bridge_is_told(member: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_says_what_named_the_bridge(member: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "named by --bridge" in findings(member, "--bridge", member.bridge.url)["bridge"]["words"]
     monkeypatch.setenv("STORJ_BRIDGE", member.bridge.url)
     assert "named by STORJ_BRIDGE" in findings(member)["bridge"]["words"]
@@ -76,12 +76,12 @@ def test_without_a_bridge_it_says_how_to_name_one(typist: Typist) -> None:
     assert last(typist, "--bridge", "nonsense", code=2)["words"].startswith("malformed endpoint")
 
 
-def test_a_name_that_nobody_knows(typist: Typist) -> None:
+def test_an_unknown_host_name_is_a_problem(typist: Typist) -> None:
     told = last(typist, "--bridge", "http://no-such-host.invalid", code=5)
     assert (told["step"], told["words"]) == ("name", "no host is known by the name no-such-host.invalid")
 
 
-def test_nobody_who_answers(typist: Typist) -> None:
+def test_a_port_on_which_nothing_answers_is_a_problem(typist: Typist) -> None:
     told = last(typist, "--bridge", "http://127.0.0.1:1", code=5)
     assert told["step"] == "connection"
     assert told["words"] == "nothing answers at 127.0.0.1 port 1: Connection refused"
@@ -101,14 +101,14 @@ def test_without_a_login_it_says_how_to_log_in(typist: Typist) -> None:
     assert "pymdc login EMAIL" in told["remedy"]
 
 
-def test_a_key_that_the_bridge_does_not_know(member: Typist) -> None:
+def test_a_key_that_the_bridge_does_not_know_is_a_problem(member: Typist) -> None:
     with Client(member.bridge.url) as client:
         unwrap(Keys(Users(member.email, PASSWORD, client=client)).delete(Profiles().find("default").public_key))
     told = last(member, code=3)
     assert (told["step"], told["remedy"]) == ("key", "Log in again: pymdc login EMAIL")
 
 
-def test_an_account_with_a_password(typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_with_a_password_is_checked(typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORJ_BRIDGE", typist.bridge.url)
     monkeypatch.setenv("STORJ_BRIDGE_USER", typist.email)
     monkeypatch.setenv("STORJ_BRIDGE_PASS", PASSWORD)
@@ -184,7 +184,7 @@ def old(typist: Typist) -> Iterator[Old]:
         yield made
 
 
-def test_a_bridge_that_counts_seconds_is_not_made_to_count_further(old: Old, typist: Typist) -> None:
+def test_a_bridge_that_counts_seconds_gets_no_higher_nonce(old: Old, typist: Typist) -> None:
     old.nonce = int(time.time()) - 5
     found = findings(typist)
     assert "of 2016's kind" in found["version"]["words"]
@@ -193,13 +193,13 @@ def test_a_bridge_that_counts_seconds_is_not_made_to_count_further(old: Old, typ
     assert len(old.seen) == 1
 
 
-def test_a_bridge_that_counts_milliseconds_is_well(old: Old, typist: Typist) -> None:
+def test_a_bridge_that_counts_milliseconds_is_no_problem(old: Old, typist: Typist) -> None:
     old.nonce = int(time.time() * 1000) - 5
     assert "(milliseconds)" in findings(typist)["nonce"]["words"]
     assert old.nonce <= time.time() * 1000
 
 
-def test_a_lock_out_is_found_out_without_making_it_worse(old: Old, typist: Typist) -> None:
+def test_a_locked_account_is_found_without_locking_it_further(old: Old, typist: Typist) -> None:
     old.nonce = before = time.time_ns() // 1000
     told = last(typist, code=3)
     assert told["step"] == "nonce"
@@ -210,7 +210,7 @@ def test_a_lock_out_is_found_out_without_making_it_worse(old: Old, typist: Typis
 
 
 @pytest.mark.parametrize(("shift", "words"), [(1000, "behind"), (-1000, "ahead of")])
-def test_a_wrong_clock_is_told_and_the_rest_is_looked_at(shift: float, words: str, old: Old, typist: Typist) -> None:
+def test_a_wrong_clock_is_told_and_the_other_steps_follow(shift: float, words: str, old: Old, typist: Typist) -> None:
     old.shift = shift
     found = findings(typist, code=1)
     assert not found["clock"]["ok"]
@@ -218,19 +218,19 @@ def test_a_wrong_clock_is_told_and_the_rest_is_looked_at(shift: float, words: st
     assert found["nonce"]["ok"]
 
 
-def test_a_bridge_without_a_clock(old: Old, typist: Typist) -> None:
+def test_a_bridge_that_does_not_tell_the_time_is_no_problem(old: Old, typist: Typist) -> None:
     old.shift = None  # type: ignore[assignment]
     assert findings(typist)["clock"]["words"] == "the bridge does not tell the time"
 
 
 @pytest.mark.parametrize("description", [b"<html>", {"info": 5}, [], {"error": "no"}])
-def test_what_answers_may_be_no_bridge(description: Any, old: Old, typist: Typist) -> None:
+def test_a_server_that_is_not_a_bridge_is_a_problem(description: Any, old: Old, typist: Typist) -> None:
     old.description = description
     told = last(typist, code=5)
     assert (told["step"], told["words"]) == ("version", "what answers is no bridge (status 200)")
 
 
-def test_a_server_that_speaks_no_http(typist: Typist) -> None:
+def test_a_server_that_does_not_speak_http_is_a_problem(typist: Typist) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -246,7 +246,7 @@ def test_a_server_that_speaks_no_http(typist: Typist) -> None:
     assert told["step"] == "answer"
 
 
-def test_a_certificate_that_nobody_trusts_and_one_that_is_valid(
+def test_an_untrusted_certificate_is_a_problem_and_a_valid_one_is_not(
     typist: Typist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()

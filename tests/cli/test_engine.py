@@ -160,7 +160,7 @@ def test_an_upload_deletes_what_it_replaces_when_it_is_stored(bucket: BucketFile
     assert stored["size"] == path.stat().st_size
 
 
-def test_what_fails_is_reported_and_the_others_go_on(bucket: BucketFiles, tmp_path: Path) -> None:
+def test_a_transfer_that_fails_is_reported_and_the_others_go_on(bucket: BucketFiles, tmp_path: Path) -> None:
     paths = written(tmp_path, 3)
     paths[1].unlink()
     view = Recorded()
@@ -237,13 +237,13 @@ def test_an_error_that_may_pass_is_tried_again(bucket: BucketFiles, tmp_path: Pa
         HTTPError("http://x", 404, "none", None, BytesIO()),  # type: ignore[arg-type]
     ],
 )
-def test_an_error_that_does_not_pass_is_not(bucket: BucketFiles, tmp_path: Path, error: Exception) -> None:
+def test_an_error_that_does_not_pass_is_not_tried_again(bucket: BucketFiles, tmp_path: Path, error: Exception) -> None:
     (path,) = written(tmp_path, 1)
     summary = run([scripted(path, bucket, error)], Recorded())
     assert (summary.done, len(summary.failed)) == (0, 1)
 
 
-def test_it_is_tried_again_only_so_often(bucket: BucketFiles, tmp_path: Path) -> None:
+def test_a_transfer_is_tried_again_only_so_often(bucket: BucketFiles, tmp_path: Path) -> None:
     (path,) = written(tmp_path, 1)
     view = Recorded()
     transfer = scripted(path, bucket, *(TimeoutError() for _ in range(9)))
@@ -277,7 +277,7 @@ def interrupt_and_wait() -> None:
     time.sleep(0.5)
 
 
-def test_ctrl_c_ends_what_is_under_way_and_keeps_what_has_come(bucket: BucketFiles, tmp_path: Path) -> None:
+def test_ctrl_c_cancels_transfers_and_keeps_what_a_download_has_fetched(bucket: BucketFiles, tmp_path: Path) -> None:
     stored = unwrap(bucket.files.upload(os.urandom(60_000_000), name="film"))
     once = iter([interrupt_and_wait])
     view = Recorded(lambda done: next(once, int)() if done > 30_000_000 else None)
@@ -323,7 +323,7 @@ def ends_at_once(bucket: BucketFiles) -> Start:
     return start
 
 
-def test_what_could_not_be_cancelled_any_more_counts_as_done(bucket: BucketFiles) -> None:
+def test_a_transfer_that_ends_before_it_is_cancelled_counts_as_done(bucket: BucketFiles) -> None:
     summary = run([steered(bucket, ends_at_once(bucket))], Recorded())
     assert summary.interrupted
     assert summary.done == 1
@@ -341,9 +341,7 @@ def test_a_transfer_with_more_steps_stops_after_the_one_under_way(bucket: Bucket
     assert (summary.done, asked) == (0, [])
 
 
-def test_a_call_that_does_not_end_is_not_waited_for_for_ever(
-    bucket: BucketFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wait_for_a_cancelled_call_has_a_limit(bucket: BucketFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_END_SECONDS", 0.05)
     release = threading.Event()
 
@@ -364,7 +362,7 @@ def test_a_folder_in_the_way_of_a_download_is_an_error(bucket: BucketFiles, tmp_
     assert list((tmp_path / "a").iterdir()) == []
 
 
-def test_a_second_ctrl_c_ends_it_at_once(bucket: BucketFiles) -> None:
+def test_a_second_ctrl_c_ends_the_transfers_at_once(bucket: BucketFiles) -> None:
     def impatient(callback: Callable[[Any], object]) -> Handle:
         interrupt()
         time.sleep(LONG)  # which the signal ends
@@ -374,7 +372,7 @@ def test_a_second_ctrl_c_ends_it_at_once(bucket: BucketFiles) -> None:
         run([steered(bucket, impatient)], Recorded())
 
 
-def test_another_thread_than_the_first_runs_transfers_too(bucket: BucketFiles, tmp_path: Path) -> None:
+def test_transfers_run_in_another_thread_than_the_main_one_too(bucket: BucketFiles, tmp_path: Path) -> None:
     (path,) = written(tmp_path, 1)
     done: list[int] = []
     thread = threading.Thread(target=lambda: done.append(run([Upload(path, bucket, "a")], Recorded()).done))

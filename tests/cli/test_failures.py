@@ -54,7 +54,7 @@ def test_an_error_value_ends_the_command_with_its_code_and_its_words(value: Any,
 
 
 @pytest.mark.parametrize("value", [[], "", {"id": "x"}, b"x", None])
-def test_a_result_is_given_back(value: Any) -> None:
+def test_a_result_is_returned_unchanged(value: Any) -> None:
     assert checked(value) is value
 
 
@@ -97,7 +97,7 @@ def test_a_failure_is_one_line_on_standard_error() -> None:
     assert ran.stderr == "Error: there is no\\nbucket \\x1b[31mred\n"
 
 
-def test_what_nobody_expected_is_one_line_and_with_verbose_more() -> None:
+def test_an_unexpected_exception_is_one_line_and_with_verbose_a_traceback() -> None:
     ran = run(raising(ZeroDivisionError("by zero")))
     assert ran.exit_code == 1
     assert ran.stderr == "Error: Something went wrong: ZeroDivisionError: by zero. To see more, add --verbose.\n"
@@ -157,7 +157,7 @@ def test_the_group_can_be_called_from_a_program() -> None:
 
 
 @pytest.mark.parametrize("size", [10, 10_000_000])
-def test_a_reader_that_goes_away_ends_the_command_without_a_word(
+def test_a_reader_that_goes_away_ends_the_command_without_a_message(
     size: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reading, writing = os.pipe()

@@ -20,7 +20,7 @@ STATE = FileState(1, 10**9, 10**9, 2)
 LATER = 10 * 10**9
 
 
-def test_a_file_that_is_as_it_was_need_not_be_read(tmp_path: Path) -> None:
+def test_a_file_that_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
     with HashCache(tmp_path, tmp_path / "cache") as cache:
         cache.put("a", STATE, "hash", LATER)
         assert cache.get("a", STATE) == "hash"
@@ -34,14 +34,14 @@ def test_a_file_that_is_as_it_was_need_not_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["modified", "changed"])
-def test_a_file_that_may_change_in_the_same_moment_is_not_remembered(tmp_path: Path, name: str) -> None:
+def test_a_file_that_was_just_changed_is_not_remembered(tmp_path: Path, name: str) -> None:
     with HashCache(tmp_path, tmp_path / "cache") as cache:
         state = replace(STATE, **{name: LATER - 10**9})
         cache.put("a", state, "hash", LATER)
         assert cache.get("a", state) is None
 
 
-def test_what_is_gone_is_forgotten(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_forgotten(tmp_path: Path) -> None:
     with HashCache(tmp_path, tmp_path / "cache") as cache:
         cache.put("a", STATE, "hash", LATER)
         cache.put("b", STATE, "hash", LATER)
@@ -51,13 +51,13 @@ def test_what_is_gone_is_forgotten(tmp_path: Path) -> None:
         assert (cache.get("a", STATE), cache.get("b", STATE)) == (None, "hash")
 
 
-def test_names_of_files_are_nobody_elses_business(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_cache(tmp_path: Path) -> None:
     with HashCache(tmp_path, tmp_path / "cache"):
         assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
         assert {path.stat().st_mode & 0o777 for path in (tmp_path / "cache").iterdir()} == {0o600}
 
 
-def test_without_a_cache_all_is_read(tmp_path: Path) -> None:
+def test_without_a_cache_every_file_is_read(tmp_path: Path) -> None:
     plant(tmp_path, {"file": b"", "broken/hashes.sqlite": b"no database" * 100})
     (tmp_path / "folder" / "hashes.sqlite").mkdir(parents=True)
     for place in ("file", "broken", "folder"):
@@ -68,7 +68,7 @@ def test_without_a_cache_all_is_read(tmp_path: Path) -> None:
             assert cache.get("a", STATE) is None
 
 
-def test_a_cache_that_breaks_under_way_is_as_good_as_none(tmp_path: Path) -> None:
+def test_a_cache_that_breaks_is_ignored(tmp_path: Path) -> None:
     with HashCache(tmp_path, tmp_path / "cache") as cache, HashCache(tmp_path, tmp_path / "cache") as other:
         assert other._database is not None
         other._database.execute("DROP TABLE hashes")
@@ -76,7 +76,7 @@ def test_a_cache_that_breaks_under_way_is_as_good_as_none(tmp_path: Path) -> Non
         assert cache.get("a", STATE) == "hash"
 
 
-def test_two_commands_at_once_share_it(tmp_path: Path) -> None:
+def test_two_commands_at_once_share_the_cache(tmp_path: Path) -> None:
     with HashCache(tmp_path, tmp_path / "cache") as one, HashCache(tmp_path, tmp_path / "cache") as two:
         one.put("a", STATE, "hash", LATER)
         two.put("b", STATE, "hash", LATER)
@@ -89,7 +89,7 @@ def test_the_cache_is_in_the_folder_of_the_platform(monkeypatch: pytest.MonkeyPa
     assert cache_folder() == tmp_path / "pymdc"
 
 
-def test_a_hash_is_that_of_the_bridge(tmp_path: Path) -> None:
+def test_a_hash_is_the_one_that_the_bridge_computes(tmp_path: Path) -> None:
     path = plant(tmp_path, {"a": b"content"}) / "a"
     moved: list[int] = []
     value, began = hash_of_file(path, FileState.of(path.stat()), moved.append)
@@ -104,7 +104,9 @@ def test_a_file_that_changes_while_it_is_read_is_told(tmp_path: Path) -> None:
     assert str(value) == "the file changed while it was read"
 
 
-def test_what_cannot_be_read_is_a_problem_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_a_problem_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = plant(tmp_path / "folder", {"a": b"one", "b": b"two"})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = scan(folder)

@@ -34,7 +34,7 @@ def test_a_key_that_the_account_does_not_have_is_reported(member: Typist) -> Non
     assert "already registered" in member.failed(6, "keys", "add", own)
 
 
-def test_a_beginning_that_several_keys_have_names_none(member: Typist) -> None:
+def test_the_beginning_of_several_keys_is_refused(member: Typist) -> None:
     alike = [ECDSA(None, f"{number:064x}").get_public_key() for number in (4830, 5938)]
     for key in alike:
         member.done("keys", "add", key)
@@ -42,7 +42,7 @@ def test_a_beginning_that_several_keys_have_names_none(member: Typist) -> None:
     assert words == f"several keys begin with {alike[0][:8]}: {alike[0]}, {alike[1]}"
 
 
-def test_a_login_goes_to_another_machine_by_its_key(member: Typist, tmp_path: Path) -> None:
+def test_an_exported_key_logs_in_on_another_machine(member: Typist, tmp_path: Path) -> None:
     path = tmp_path / "my.key"
     member.done("keys", "export", str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -56,7 +56,7 @@ def test_a_login_goes_to_another_machine_by_its_key(member: Typist, tmp_path: Pa
     assert member.data("whoami")[0]["email"] == member.email
 
 
-def test_what_holds_no_private_key_is_not_imported(typist: Typist, tmp_path: Path) -> None:
+def test_a_file_without_a_private_key_is_not_imported(typist: Typist, tmp_path: Path) -> None:
     path = tmp_path / "key"
     for text in ("", "nonsense", "ü" * 64):
         path.write_text(text)

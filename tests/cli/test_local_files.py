@@ -20,7 +20,7 @@ def test_all_files_are_found_but_those_of_unfinished_downloads(tmp_path: Path) -
     assert found.unfinished == [".pymdc-x", "a/.pymdc-names.json"]
 
 
-def test_links_and_what_is_no_file_are_left_out(tmp_path: Path) -> None:
+def test_links_and_pipes_are_left_out(tmp_path: Path) -> None:
     plant(tmp_path, {"a/b": b""})
     (tmp_path / "link").symlink_to(tmp_path / "a")
     (tmp_path / "above").symlink_to(tmp_path)
@@ -29,7 +29,7 @@ def test_links_and_what_is_no_file_are_left_out(tmp_path: Path) -> None:
     assert (list(found.files), found.links) == (["a/b"], ["above", "link", "pipe"])
 
 
-def test_names_that_would_come_back_as_others_are_told(tmp_path: Path) -> None:
+def test_names_that_a_bridge_cannot_keep_are_problems(tmp_path: Path) -> None:
     for name in (b"\xff", b"line\nbreak", "tur\u202en".encode()):
         with open(os.path.join(os.fsencode(tmp_path), name), "wb"):  # noqa: PTH118, PTH123
             pass

@@ -122,7 +122,9 @@ def test_only_what_is_missing_is_fetched_again(account: Person, tmp_path: Path) 
     assert not (folder / "buckets" / "gone").exists()
 
 
-def test_what_the_mirror_lacks_is_told_and_the_rest_goes_up(account: Person, new: Person, tmp_path: Path) -> None:
+def test_a_file_that_the_mirror_lacks_is_told_and_the_others_go_up(
+    account: Person, new: Person, tmp_path: Path
+) -> None:
     folder = tmp_path / "mirror"
     account.types("mirror", "storj://", folder)
     (victim,) = (folder / "buckets").rglob("c")
@@ -190,7 +192,7 @@ def test_a_damaged_mirror_is_told(old: Person, tmp_path: Path, text: str) -> Non
     assert "is damaged" in old.types("mirror", tmp_path / "mirror", "storj://", code=1).stderr
 
 
-def test_a_mirror_may_hold_anything_that_is_no_bucket(new: Person, tmp_path: Path) -> None:
+def test_an_entry_of_a_mirror_that_is_not_a_bucket_is_told(new: Person, tmp_path: Path) -> None:
     buckets = [Kept("x", {"name": "x"}, []), Kept("y", {"name": 1, "storage": "", "transfer": 0, "pubkeys": 0}, [])]
     (tmp_path / "mirror" / "buckets").mkdir(parents=True)
     Manifest("", None, [{"key": "no key"}, {"key": 1}, 1], buckets).write(tmp_path / "mirror")
@@ -199,20 +201,20 @@ def test_a_mirror_may_hold_anything_that_is_no_bucket(new: Person, tmp_path: Pat
     assert "the key no key: not a public key" in ran.stderr
 
 
-def test_folders_of_buckets_are_apart() -> None:
+def test_each_bucket_has_a_folder_of_its_own() -> None:
     names = ["a", "A", "a/b", "..", "", "a (1)", "é\x1b"]
     chosen = folder_names([{"name": name, "id": str(number)} for number, name in enumerate(names)])
     assert chosen == ["a (0)", "A (1)", "a／b", "bucket (3)", "bucket (4)", "a (1)_", "é_"]
 
 
-def test_a_manifest_is_never_half_there(tmp_path: Path) -> None:
+def test_a_manifest_is_written_in_one_step(tmp_path: Path) -> None:
     write_json(tmp_path / "file", 1)
     with pytest.raises(TypeError):
         write_json(tmp_path / "file", {1: object()})
     assert tree(tmp_path) == {"file": b"1"}
 
 
-def test_a_mirror_that_ended_at_its_beginning_goes_on(old: Person, tmp_path: Path) -> None:
+def test_a_mirror_that_was_killed_at_its_beginning_goes_on(old: Person, tmp_path: Path) -> None:
     (tmp_path / "mirror" / "buckets").mkdir(parents=True)
     old.types("mirror", "storj://", tmp_path / "mirror")
     assert (tmp_path / "mirror" / "mirror.json").exists()

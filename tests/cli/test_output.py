@@ -54,7 +54,7 @@ def test_on_a_terminal_a_table_has_headings_and_sizes_for_people(monkeypatch: py
     assert on_terminal(lambda: Output().rows([], COLUMNS), monkeypatch) == ""
 
 
-def test_what_a_bridge_says_is_text_and_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_from_a_bridge_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"name": "[bold]x[/bold] [link=http://example.com]"}]
     assert rows[0]["name"] in on_terminal(lambda: Output().rows(rows, ["name"]), monkeypatch)
 

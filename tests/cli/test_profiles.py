@@ -33,7 +33,7 @@ def profiles(tmp_path: Path) -> Profiles:
     return Profiles(tmp_path / "deep" / "config")
 
 
-def test_what_is_kept_comes_back(profiles: Profiles) -> None:
+def test_a_saved_profile_is_read_again(profiles: Profiles) -> None:
     assert (profiles.all(), profiles.current, profiles.get("default")) == ([], "default", None)
     profiles.save(profile("work"), PAIR.get_private_key())
     assert profiles.all() == [profile("work")]
@@ -95,7 +95,7 @@ def test_a_profile_is_renamed_used_and_removed(profiles: Profiles) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a" * 65, "ä", "a b", "a\n"])
-def test_a_name_that_is_none_is_refused(name: str, profiles: Profiles) -> None:
+def test_a_wrong_name_for_a_profile_is_refused(name: str, profiles: Profiles) -> None:
     with pytest.raises(Failure, match="no name for a profile"):
         profiles.save(profile(name))
     profiles.save(profile("a"))
@@ -104,7 +104,7 @@ def test_a_name_that_is_none_is_refused(name: str, profiles: Profiles) -> None:
     assert [each.name for each in profiles.all()] == ["a"]
 
 
-def test_what_is_not_there_is_not_found(profiles: Profiles) -> None:
+def test_a_missing_profile_is_not_found(profiles: Profiles) -> None:
     profiles.save(profile("a"))
     for change in (
         profiles.use,

@@ -28,7 +28,7 @@ def test_the_flow_is_shown_call_by_call_in_both_modes_and_holds() -> None:
         assert line in ran.output
 
 
-def test_a_file_of_ones_own_is_uploaded_and_its_hash_computed_here(tmp_path: Path) -> None:
+def test_a_file_that_is_named_is_uploaded_and_its_hash_computed_here(tmp_path: Path) -> None:
     path = tmp_path / "my own.bin"
     content = b"0123456789" * 300_000
     path.write_bytes(content)
@@ -44,7 +44,7 @@ def test_a_file_that_is_not_there_is_an_error_of_usage() -> None:
     assert "does not exist" in ran.output
 
 
-def test_a_value_that_does_not_hold_ends_it_with_an_error() -> None:
+def test_an_unexpected_value_ends_the_flow_with_an_error() -> None:
     tour = _Blocking()
     tour.names["give"] = lambda: 1
     tour.call("give()", lambda value: value == 1)
@@ -53,7 +53,7 @@ def test_a_value_that_does_not_hold_ends_it_with_an_error() -> None:
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_a_callback_that_is_not_called_exactly_once_ends_it_with_an_error(times: int) -> None:
+def test_a_callback_that_is_not_called_exactly_once_ends_the_flow_with_an_error(times: int) -> None:
     class Joined:
         def join(self) -> None:
             pass

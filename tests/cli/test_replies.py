@@ -118,7 +118,9 @@ def test_an_answer_about_a_bucket_can_have_another_shape_too(
     assert typist.failed(5, *command.format(key=key).split(), env=environment(stranger))
 
 
-def test_a_mirror_is_not_sent_to_what_makes_no_bucket(stranger: Stranger, typist: Typist, tmp_path: Path) -> None:
+def test_a_mirror_is_not_sent_to_a_server_that_makes_no_bucket(
+    stranger: Stranger, typist: Typist, tmp_path: Path
+) -> None:
     (tmp_path / "buckets").mkdir()
     bucket = {"id": "1", "name": "c", "storage": 1, "transfer": 1, "pubkeys": []}
     manifest = {"bridge": "", "account": None, "keys": [], "buckets": [{"folder": "c", "bucket": bucket, "files": []}]}
@@ -133,13 +135,13 @@ def test_a_bucket_without_a_name_is_listed_by_its_id(stranger: Stranger, typist:
     assert typist.done("du", env=environment(stranger)) == "0\t0\tstorj://abc/\n"
 
 
-def test_what_fits_is_given_back() -> None:
+def test_an_answer_of_the_right_shape_is_returned() -> None:
     assert entry({"id": "x", "size": 3}, "id") == {"id": "x", "size": 3}
     assert entries([{"id": "x"}], "id") == [{"id": "x"}]
     assert (keys_of({"pubkeys": [1]}), keys_of({})) == ([1], [])
 
 
 @pytest.mark.parametrize("value", [{"id": 3}, {}, [], "", None, {"error": "no", "id": "x"}])
-def test_what_does_not_fit_is_a_failure(value: Any) -> None:
+def test_an_answer_of_a_wrong_shape_is_a_failure(value: Any) -> None:
     with pytest.raises(Failure):
         entry(value, "id")

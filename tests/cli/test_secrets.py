@@ -41,7 +41,7 @@ def for_others(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc")
-def test_a_password_that_is_typed_is_nowhere(typist: Typist, tmp_path: Path) -> None:
+def test_a_typed_password_is_written_nowhere(typist: Typist, tmp_path: Path) -> None:
     typist.done("register", typist.email, "--bridge", typist.bridge.url, *typist.with_password)
     typist.done("activate", typist.mailed_token())
     typist.password_file.unlink()
@@ -72,7 +72,7 @@ def test_a_password_that_is_typed_is_nowhere(typist: Typist, tmp_path: Path) -> 
             assert secret not in place
 
 
-def test_what_is_logged_holds_no_secret(member: Typist, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_hold_no_secret(member: Typist, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with caplog.at_level(logging.DEBUG, "pymdc"):
         said = [member.type("login", "--verbose", *member.with_password).output]

@@ -68,7 +68,9 @@ def test_a_folder_goes_up_and_comes_down_equal(person: Person, bucket: Bucket, f
         assert "nothing to do" in person.types("sync", source, target, "--delete").stderr
 
 
-def test_only_what_differs_is_sent_and_what_was_replaced_goes(person: Person, bucket: Bucket, folder: Path) -> None:
+def test_only_files_that_differ_are_sent_and_replaced_files_are_removed(
+    person: Person, bucket: Bucket, folder: Path
+) -> None:
     person.types("sync", folder, "storj://photos/")
     (folder / "a.txt").write_bytes(b"another one")
     told = person.told("sync", folder, "storj://photos/")
@@ -79,7 +81,9 @@ def test_only_what_differs_is_sent_and_what_was_replaced_goes(person: Person, bu
     assert names_of(bucket).count("a.txt") == 1
 
 
-def test_what_the_folder_no_longer_has_goes_with_delete_only(person: Person, bucket: Bucket, folder: Path) -> None:
+def test_files_that_the_folder_no_longer_has_are_removed_only_with_delete(
+    person: Person, bucket: Bucket, folder: Path
+) -> None:
     person.types("sync", folder, "storj://photos/")
     (folder / "a.txt").unlink()
     (folder / "empty").unlink()
@@ -90,7 +94,7 @@ def test_what_the_folder_no_longer_has_goes_with_delete_only(person: Person, buc
     assert not {"a.txt", NAMES_FILE} & set(names_of(bucket))
 
 
-def test_a_folder_loses_with_delete_what_the_bucket_does_not_have(
+def test_files_that_the_bucket_does_not_have_are_removed_only_with_delete(
     person: Person, bucket: Bucket, folder: Path, tmp_path: Path
 ) -> None:
     person.types("sync", folder, "storj://photos/")
@@ -103,7 +107,9 @@ def test_a_folder_loses_with_delete_what_the_bucket_does_not_have(
     assert not (back / "x").exists()
 
 
-def test_a_dry_run_says_all_and_does_nothing(person: Person, bucket: Bucket, folder: Path, tmp_path: Path) -> None:
+def test_a_dry_run_tells_all_steps_and_does_nothing(
+    person: Person, bucket: Bucket, folder: Path, tmp_path: Path
+) -> None:
     unwrap(bucket.files.upload(b"old", name="a.txt"))
     unwrap(bucket.files.upload(b"gone", name="gone"))
     said = person.types("sync", folder, "storj://photos/", "--dry-run", "--delete").stdout.splitlines()
@@ -119,7 +125,7 @@ def test_a_dry_run_says_all_and_does_nothing(person: Person, bucket: Bucket, fol
     assert tree(folder) == FILES
 
 
-def test_what_cannot_be_read_or_kept_is_told_and_the_others_go_on(
+def test_a_file_that_cannot_be_read_or_kept_is_told_and_the_others_go_on(
     person: Person, bucket: Bucket, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "line\nbreak").touch()

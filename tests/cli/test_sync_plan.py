@@ -76,7 +76,7 @@ def test_a_folder_goes_up_and_comes_down_equal(local: dict[str, str], bucket: Bu
 
 
 @given(FOLDERS, BUCKETS, FURTHER)
-def test_without_delete_a_bucket_keeps_what_the_folder_does_not_name(
+def test_without_delete_a_bucket_keeps_files_that_the_folder_does_not_have(
     local: dict[str, str], bucket: Bucket, names: Names
 ) -> None:
     plan = plan_up(local, listing(bucket), names)
@@ -106,7 +106,7 @@ def test_a_folder_gets_what_the_bucket_has(
 
 
 @given(BUCKETS, FURTHER, st.booleans())
-def test_what_came_down_stays_at_the_bridge_as_it_is(bucket: Bucket, names: Names, delete: bool) -> None:
+def test_a_folder_that_came_down_changes_nothing_when_it_goes_up(bucket: Bucket, names: Names, delete: bool) -> None:
     local = fetched(plan_down({}, listing(bucket), names), {}, bucket)
     assert nothing(plan_up(local, listing(bucket), names, delete=delete))
 
@@ -129,7 +129,7 @@ def test_a_content_that_only_changed_its_name_is_not_sent_again_unless_the_old_n
     assert plan == UpPlan(upload=["new"])
 
 
-def test_a_replaced_file_goes_when_the_new_one_is_there() -> None:
+def test_a_replaced_file_is_removed_after_the_new_one_is_stored() -> None:
     assert plan_up({"a": B}, listing({A: "a", C: "c"}), {}) == UpPlan(upload=["a"], delete={A: {B}})
     assert plan_up({"a": B}, listing({A: "a", B: "a"}), {}) == UpPlan(leave=["a"], delete={A: {B}})
 
@@ -139,12 +139,12 @@ def test_files_of_one_name_get_a_part_of_their_hash() -> None:
     assert plan.download == {"a (aaaaaaaa).txt": A, "a (bbbbbbbb).txt": B, "a.txt/b": C}
 
 
-def test_names_that_differ_in_their_case_are_apart_where_the_folder_does_not_tell() -> None:
+def test_names_that_differ_only_in_case_get_marks_if_the_folder_ignores_case() -> None:
     assert plan_down({}, listing({A: "a", B: "A"}), {}).download == {"a": A, "A": B}
     assert plan_down({}, listing({A: "a", B: "A"}), {}, fold=True).download == {"a (aaaaaaaa)": A, "A (bbbbbbbb)": B}
 
 
-def test_what_the_folder_has_already_is_copied_there() -> None:
+def test_content_that_the_folder_has_already_is_copied() -> None:
     plan = plan_down({"a": A, "b": B}, listing({A: "c", B: "a"}), {})
     assert plan == DownPlan(download={"c": A}, copy={"a": "b"})
 
@@ -157,9 +157,9 @@ def test_names_are_read_as_they_were_written(names: Names, number: int) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"\xff", b"[]", b"{}", b'{"names": 1}', b'{"names": {}, "number": "1"}', b"[" * 100_000]
 )
-def test_a_file_of_names_that_is_none_holds_none(text: bytes) -> None:
+def test_a_damaged_file_of_names_holds_no_names(text: bytes) -> None:
     assert names_in(text) == (0, {})
 
 
-def test_names_that_are_no_text_are_left_out() -> None:
+def test_names_that_are_not_text_are_left_out() -> None:
     assert names_in(b'{"number": 1, "names": {"a": ["b", 1, null], "c": "d"}}') == (1, {"a": ["b"]})

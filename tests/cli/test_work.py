@@ -71,7 +71,7 @@ def test_a_long_reading_is_shown_on_a_terminal(work: Work, monkeypatch: pytest.M
     assert list(work.read_folder(folder)[0]) == ["a"]
 
 
-def test_without_a_home_every_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_folder_every_folder_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -79,7 +79,7 @@ def test_without_a_home_every_folder_will_do(tmp_path: Path, monkeypatch: pytest
     check_target(tmp_path)
 
 
-def test_what_stands_in_the_way_is_told(work: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_or_link_in_the_way_is_told(work: Work, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plant(tmp_path, {"folder/file": b"", "a": b""})
     assert place_for(tmp_path, "folder", work) is None
     copy_file(tmp_path / "missing", tmp_path / "b", work)
@@ -89,7 +89,7 @@ def test_what_stands_in_the_way_is_told(work: Work, tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err.count("\n") == 3
 
 
-def test_what_interrupted_commands_left_goes_but_not_what_is_wanted(tmp_path: Path) -> None:
+def test_unfinished_downloads_are_removed_unless_they_will_go_on(tmp_path: Path) -> None:
     wanted = HASH[::-1]
     names = [f".pymdc-{HASH}/whole", f".pymdc-{wanted}/whole", ".pymdc-copy-old/whole", ".pymdc-copy-new/whole"]
     plant(tmp_path, dict.fromkeys(names, b""))

@@ -101,7 +101,7 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], int]] = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_whatever_can_be_uploaded_is_stored_as_it_reads(files: Files, source: str, tmp_path: Path) -> None:
+def test_every_kind_of_source_is_stored_as_it_reads(files: Files, source: str, tmp_path: Path) -> None:
     data = os.urandom(700_000)
     (tmp_path / "up.png").write_bytes(data)
     make, start = SOURCES[source]
@@ -138,7 +138,7 @@ def as_stored(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["two words 漢字.txt", 'say "hi".txt', "semi;colon=x", "it's é😀", "%41", "a.b.c"])
-def test_a_name_that_is_no_path_comes_back_as_it_is(files: Files, name: str, tmp_path: Path) -> None:
+def test_a_name_without_folders_comes_back_unchanged(files: Files, name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(name.encode())
     stored = unwrap(files.upload(path))
@@ -284,7 +284,7 @@ def test_progress_comes_by_way_of_the_scheduler(bridge: RunningBridge, files: Fi
     assert (tmp_path / "x").read_bytes() == data
 
 
-def test_what_a_progress_callback_raises_is_reported_and_harms_nothing(
+def test_an_exception_of_a_progress_callback_is_reported_and_harms_nothing(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reported: list[Any] = []

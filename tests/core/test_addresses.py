@@ -60,7 +60,7 @@ def test_an_address_that_does_not_answer_holds_up_the_next_one_for_a_moment_only
         sock.close()
 
 
-def test_the_first_address_wins_where_it_answers_late(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_address_wins_even_if_it_answers_late(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
     """All attempts go on side by side: one that was begun is not given up for the next one."""
     monkeypatch.setattr(config, "ATTEMPT_SECONDS", 0.01)
     with Server(Connection.wait) as server, full_backlog() as dead, full_backlog() as other:
@@ -68,7 +68,7 @@ def test_the_first_address_wins_where_it_answers_late(found: Found, monkeypatch:
         connect("bridge.example", 80, soon(), job()).close()
 
 
-def test_the_next_address_follows_at_once_where_one_refuses(found: Found) -> None:
+def test_the_next_address_follows_at_once_after_a_refusal(found: Found) -> None:
     with Server(Connection.wait) as server, ExitStack() as stack:
         ports = [stack.enter_context(refusing_port()) for _ in range(8)]
         found(*[tcp(port) for port in ports], tcp(server.port))
@@ -152,7 +152,7 @@ def test_a_name_that_is_looked_up_slowly_is_waited_for(monkeypatch: pytest.Monke
         connect("localhost", server.port, soon(), job()).close()
 
 
-def test_a_name_is_looked_up_in_this_thread_where_no_other_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_looked_up_in_this_thread_if_no_other_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
     def refuse(thread: threading.Thread) -> None:

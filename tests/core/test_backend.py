@@ -266,7 +266,7 @@ def test_the_content_of_a_reply_that_has_none_is_no_reply_to_the_next_call(
 
 
 @both
-def test_what_comes_while_a_connection_is_idle_is_no_reply_to_the_next_call(secure: bool) -> None:
+def test_bytes_that_come_on_an_idle_connection_are_no_reply_to_the_next_call(secure: bool) -> None:
     more = threading.Event()
 
     def once(connection: Connection) -> None:
@@ -454,7 +454,7 @@ def test_a_flood_of_interim_replies_ends(interim: bytes, method: str, secure: bo
         (b"HTTP/1.1 200 OK\n\n[", list),
     ],
 )
-def test_what_a_bridge_sends_before_it_closes_decides_the_value(
+def test_bytes_that_a_bridge_sends_before_it_closes_decide_the_value(
     sent: bytes, expected: type[object], secure: bool
 ) -> None:
     def script(connection: Connection) -> None:

@@ -100,13 +100,13 @@ def test_the_arguments_are_copied_and_never_changed() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_nonce_that_the_caller_gives_gives_way_to_a_fresh_one(method: str) -> None:
+def test_a_nonce_that_the_caller_gives_is_replaced_by_a_fresh_one(method: str) -> None:
     """The original left its nonce in the caller's dict, where a later call found it."""
     assert "5" not in calls.describe(method, "/", {calls.NONCE: 5}).payload
 
 
 @pytest.mark.parametrize("credentials", [None, (), "someone", ("user", "password"), 5, Users, ECDSA])
-def test_what_neither_signs_nor_logs_in_gives_no_credentials(credentials: object) -> None:
+def test_a_value_that_neither_signs_nor_logs_in_gives_no_credentials(credentials: object) -> None:
     made = calls.describe("GET", "/", {}, credentials)
     assert made.credentials is None
     assert not made.signed
@@ -120,13 +120,13 @@ def test_a_key_pair_signs_and_an_account_logs_in() -> None:
 
 
 @pytest.mark.parametrize("method", ["", "G T", "GET\n", "GÉT", "1", None, 5, b"GET"])
-def test_a_method_that_is_no_word_is_a_value_error(method: Any) -> None:
+def test_a_method_that_is_not_a_word_is_a_value_error(method: Any) -> None:
     with pytest.raises(ValueError, match="a method is a word such as 'GET'"):
         calls.describe(method, "/", {})
 
 
 @pytest.mark.parametrize("resource", [None, 5, b"/buckets", {"id": "x"}])
-def test_a_resource_that_is_no_text_is_a_type_error(resource: Any) -> None:
+def test_a_resource_that_is_not_text_is_a_type_error(resource: Any) -> None:
     with pytest.raises(TypeError, match="a resource is a str such as '/buckets'"):
         calls.describe("GET", resource, {})
 
@@ -134,7 +134,7 @@ def test_a_resource_that_is_no_text_is_a_type_error(resource: Any) -> None:
 @pytest.mark.parametrize(
     "params", [{"a": float("nan")}, {"a": float("inf")}, {"a": {1}}, {"a": b"bytes"}, {"a": object()}]
 )
-def test_parameters_that_are_no_json_raise(params: dict[str, Any]) -> None:
+def test_parameters_that_are_not_json_raise(params: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         calls.describe("POST", "/", params)
 

@@ -200,7 +200,7 @@ async def coroutine_function(value: object) -> None: ...
 
 
 @pytest.mark.parametrize("callback", [coroutine_function, functools.partial(coroutine_function), AsyncCallable()])
-def test_a_coroutine_function_is_no_callback(callback: Any) -> None:
+def test_a_coroutine_function_is_refused_as_a_callback(callback: Any) -> None:
     with pytest.raises(TypeError, match="must be a plain function, not a coroutine function"):
         Dispatcher(1).run(giving(1), callback, None)
 
@@ -382,7 +382,7 @@ def test_a_callback_may_wait_for_a_call_of_another_client() -> None:
     assert values == [0, 1, 2, 3, 4, 5]
 
 
-def test_the_bound_holds_while_callbacks_take_long_and_everybody_looks() -> None:
+def test_the_bound_on_workers_holds_while_callbacks_take_long_and_handles_are_polled() -> None:
     dispatcher, lock, running, most = Dispatcher(4), threading.Lock(), 0, 0
 
     def call(_: Job) -> None:
@@ -563,7 +563,9 @@ def test_a_scheduler_carries_the_callback_to_its_own_thread() -> None:
     assert values == [7]
 
 
-def test_what_a_scheduler_raises_is_reported_and_the_value_stays_on_the_handle(reported: list[BaseException]) -> None:
+def test_an_exception_of_a_scheduler_is_reported_and_the_value_stays_on_the_handle(
+    reported: list[BaseException],
+) -> None:
     handle = start(lambda _: 7, lambda _: None, scheduler=lambda _: failing(RuntimeError("the loop is closed"))())
     handle.join(LONG)
     assert handle.result() == 7

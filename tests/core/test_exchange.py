@@ -154,7 +154,9 @@ ONCE: dict[str, Callable[[Client], Any]] = {
 
 @pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
 @pytest.mark.parametrize("call", ONCE.values(), ids=ONCE)
-def test_what_may_have_done_something_is_never_sent_twice(call: Callable[[Client], Any], lost: Script) -> None:
+def test_a_request_that_may_have_changed_something_is_never_sent_twice(
+    call: Callable[[Client], Any], lost: Script
+) -> None:
     with Server(lost) as server, client_of(server) as client:
         assert isinstance(call(client), Exception)
     assert len(server.requests) == 1
@@ -347,7 +349,7 @@ def test_a_redirect_out_of_the_origin_is_not_followed_and_takes_no_credentials(l
     assert len(server.requests) == 1
 
 
-def test_a_redirect_that_names_no_place_is_an_http_error() -> None:
+def test_a_redirect_without_a_location_is_an_http_error() -> None:
     with Server(answering(lambda _: reply_bytes(302))) as server, client_of(server) as client:
         assert isinstance(REST("GET", "/a", client=client), HTTPError)
 
@@ -523,7 +525,7 @@ def test_a_call_that_has_stalled_does_not_hold_up_the_others_for_good(monkeypatc
         assert one.result(20) == {}
 
 
-def test_the_order_is_given_up_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signed_calls_run_side_by_side_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "ORDER_SECONDS", 0.2)
     bridge = StallingBridge()
     with Server(answering(bridge.answer)) as server, client_of(server) as client:

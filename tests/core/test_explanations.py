@@ -148,7 +148,7 @@ def test_a_result_needs_no_explanation(value: Any) -> None:
     assert explain(value) == ""
 
 
-def test_without_a_host_it_is_the_bridge() -> None:
+def test_an_explanation_without_a_host_says_the_bridge() -> None:
     assert explain(TimeoutError()) == "The bridge did not answer in time."
     assert explain(RuntimeError("[Errno 5] x\n [WinError 10061] y")) == "Something went wrong: RuntimeError: x y."
 
@@ -189,5 +189,5 @@ def test_values_of_real_uploads_name_the_file(tmp_path: Path) -> None:
         assert explain(files.upload(tmp_path, "token")) == f"{tmp_path} is a folder, not a file."
 
 
-def test_the_face_of_the_package_explains() -> None:
+def test_the_package_has_explain() -> None:
     assert pymdc.explain is explain

@@ -53,7 +53,7 @@ def silent(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("context", [None, server_context()])
-def test_what_is_sent_arrives_and_what_comes_is_received(context: ssl.SSLContext | None) -> None:
+def test_bytes_are_sent_and_received(context: ssl.SSLContext | None) -> None:
     with Server(echo, context=context) as server:
         stream = Stream.open(HOST, server.port, client_context() if context else None, soon(), job())
         data = os.urandom(100_000)
@@ -84,7 +84,7 @@ def test_a_large_message_is_sent_whole_to_a_slow_reader(monkeypatch: pytest.Monk
     assert got == data
 
 
-def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "POLL_SECONDS", 0.01)
     with Server(silent) as server:
         stream = Stream.open(HOST, server.port, None, soon(), job())
@@ -254,7 +254,7 @@ def test_a_connection_that_the_system_gives_up_is_not_tried_again() -> None:
     assert tried == [1]
 
 
-def test_a_wait_without_an_end_ends_with_what_it_waits_for() -> None:
+def test_a_wait_without_a_limit_ends_when_bytes_come() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         threading.Timer(0.05, theirs.send, [b"x"]).start()

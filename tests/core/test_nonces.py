@@ -43,7 +43,7 @@ def test_nonces_strictly_increase_across_threads() -> None:
     assert len({nonce for mine in taken for nonce in mine}) == 16000
 
 
-def test_nonces_increase_even_where_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nonces_increase_even_if_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     before = next_nonce()
     monkeypatch.setattr(time, "time_ns", lambda: 0)
     assert [next_nonce(), next_nonce()] == [before + 1, before + 2]

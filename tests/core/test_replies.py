@@ -33,7 +33,7 @@ def content(encoding: str, *pieces: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
-def test_content_that_is_not_encoded_is_as_it_came(encoding: str) -> None:
+def test_content_that_is_not_encoded_is_unchanged(encoding: str) -> None:
     assert content(encoding, b"ab", b"", b"c") == b"abc"
 
 
@@ -138,7 +138,7 @@ def test_a_listing_of_very_many_files_is_decoded() -> None:
 
 
 @pytest.mark.parametrize("text", [b"1,2,", b"[[{{", rb"\"[[", rb"\\[["])
-def test_what_stands_in_strings_does_not_count(text: bytes) -> None:
+def test_brackets_in_strings_do_not_count(text: bytes) -> None:
     body = b'["' + text * (4 * MIB) + b'"]'
     assert decoding_is_bounded(body)
 
@@ -148,7 +148,7 @@ def test_the_time_is_proportional_to_the_length_whatever_the_text(atom: bytes) -
     decoding_is_bounded(b"[" + atom * (4 * MIB // len(atom)))  # a pattern that goes back would never end
 
 
-def test_text_that_is_no_json_is_not_judged() -> None:
+def test_text_that_is_not_json_is_not_judged() -> None:
     assert decoding_is_bounded(b"<p>" + b"{},[]" * (4 * MIB))
 
 

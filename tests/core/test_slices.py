@@ -54,7 +54,7 @@ def test_functions_run_in_order_when_the_loop_turns(loop: Loop) -> None:
     assert ran[-1] == 5
 
 
-def test_what_many_threads_schedule_while_the_loop_turns_is_run(loop: Loop) -> None:
+def test_functions_that_many_threads_schedule_while_the_loop_turns_are_run(loop: Loop) -> None:
     ran: list[int] = []
 
     def many() -> None:
@@ -104,7 +104,7 @@ def test_a_dialog_that_a_function_opens_runs_the_functions_behind_it(loop: Loop)
     assert ran == ["behind it", "later", "closed"]
 
 
-def test_nothing_runs_while_it_is_not_wanted_or_after_the_end(loop: Loop) -> None:
+def test_nothing_runs_while_the_window_is_hidden_or_after_the_end(loop: Loop) -> None:
     ran: list[str] = []
     loop.open = False
     loop(lambda: ran.append("closed"))
@@ -118,7 +118,7 @@ def test_nothing_runs_while_it_is_not_wanted_or_after_the_end(loop: Loop) -> Non
     assert ran == ["open again"]
 
 
-def test_what_a_function_raises_goes_to_the_hook_and_the_next_one_runs(
+def test_an_exception_of_a_function_goes_to_the_hook_and_the_next_one_runs(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reported: list[Any] = []

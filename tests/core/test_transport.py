@@ -353,7 +353,7 @@ def test_a_reply_that_cannot_be_decoded_is_an_http_exception() -> None:
 # Proxies
 
 
-def test_a_proxy_of_the_environment_passes_on_what_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_passes_on_plain_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(fine) as server, Server(relay) as proxy, client_of(server) as client:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("HTTPS_PROXY", "http://nowhere.invalid")
@@ -462,7 +462,7 @@ def test_a_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "example.com, 127.0.0.1", "*", "127.0.0.1:{port}"])
-def test_what_no_proxy_names_is_reached_directly(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_in_no_proxy_is_reached_directly(exempt: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(fine) as server, Server(relay) as proxy, client_of(server) as client:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exempt.format(port=server.port))
@@ -840,7 +840,7 @@ def test_each_exception_of_httpcore_has_its_value(kind: type[Exception]) -> None
 
 
 @pytest.mark.parametrize("host", ["a" * 64, ".", "ä" * 64, "xn--a", "a..b", "-"])
-def test_a_host_name_that_is_none_is_a_url_error(host: str) -> None:
+def test_a_wrong_host_name_is_a_url_error(host: str) -> None:
     with Client(f"http://{host}") as client:
         assert type(REST("GET", "/a", client=client)) is URLError
 
@@ -854,7 +854,7 @@ def test_a_host_name_that_is_none_is_a_url_error(host: str) -> None:
         (OSError(113, "No route to host"), OSError),
     ],
 )
-def test_what_ends_a_connection_is_the_error_of_the_system(under: OSError, expected: type[OSError]) -> None:
+def test_an_error_that_ends_a_connection_is_the_error_of_the_system(under: OSError, expected: type[OSError]) -> None:
     class Failing(httpx.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             yield b"{"

@@ -380,7 +380,7 @@ def test_only_a_get_is_redirected(method: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 300, 304, 305, 400, 500])
-def test_another_status_with_a_location_is_no_redirect(status: int) -> None:
+def test_another_status_with_a_location_is_not_a_redirect(status: int) -> None:
     assert redirect("/there", status=status) is None
 
 

@@ -37,7 +37,7 @@ def size(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_person_does_all_there_is_to_do(toolkit: str, size: str, tmp_path: Path, home: Path) -> None:
+def test_a_person_uses_every_function_of_the_window(toolkit: str, size: str, tmp_path: Path, home: Path) -> None:
     with (
         desktop(*SIZES[size]) as screen,
         running_bridge(tmp_path / "bridge") as bridge,
@@ -293,7 +293,7 @@ def test_without_a_screen_a_program_says_so_in_a_sentence(toolkit: str, home: Pa
         assert said.count("\n") == 1
 
 
-def test_without_what_it_needs_a_program_says_so_in_a_sentence(toolkit: str, home: Path) -> None:
+def test_without_its_toolkit_a_program_says_so_in_a_sentence(toolkit: str, home: Path) -> None:
     (home / "tkinter.py").write_text("raise ImportError('No module named tkinter')")
     (home / "PySide6.py").write_text("raise ImportError('No module named PySide6')")
     said = start(toolkit, home, {"PYTHONPATH": f"{home}:{ROOT}"})

@@ -110,7 +110,7 @@ class Shown:
         return show
 
 
-def test_what_changes_often_is_shown_at_once_and_then_a_few_times_a_second(tmp_path: Path) -> None:
+def test_frequent_changes_are_shown_at_once_and_then_a_few_times_a_second(tmp_path: Path) -> None:
     later: list[tuple[int, Callable[[], None]]] = []
     window = Shown()
     model = files_model.Model(pymdc.Client("http://127.0.0.1:1"), files_model.Memory(tmp_path, "http://here"))
@@ -130,7 +130,7 @@ def test_what_changes_often_is_shown_at_once_and_then_a_few_times_a_second(tmp_p
     assert window.shown[2:] == ["files", "message", "files"]
 
 
-def test_a_key_pair_is_kept_for_nobody_else_to_read_and_a_password_never(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_kept_key_pair_and_no_password_is_kept(tmp_path: Path) -> None:
     pair = pymdc.keypair.ECDSA()
     memory = files_model.Memory(tmp_path / "config", "http://here")
     memory.keep("Somebody@example.com", pair)
@@ -185,7 +185,7 @@ def loop(bridge: RunningBridge, tmp_path: Path) -> Iterator[Loop]:
     made.client.close(cancel=True)
 
 
-def test_nothing_of_one_account_is_there_in_the_next(loop: Loop, tmp_path: Path) -> None:
+def test_the_next_account_sees_nothing_of_the_one_before(loop: Loop, tmp_path: Path) -> None:
     model = loop.model
     loop.sign_in("somebody@example.com")
     model.create_bucket("holidays")

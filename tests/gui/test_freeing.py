@@ -54,7 +54,7 @@ def begin() -> threading.Event:
     return go_on
 
 
-def test_what_a_callback_holds_is_freed_in_the_thread_where_it_ran() -> None:
+def test_objects_that_a_callback_holds_are_freed_in_its_thread() -> None:
     go_on = begin()
     workers = [thread for thread in threading.enumerate() if thread.name.startswith("pymdc-worker")]
     go_on.set()

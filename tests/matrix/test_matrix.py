@@ -72,7 +72,9 @@ def _small(monkeypatch: pytest.MonkeyPatch, _no_waiting: None) -> None:
 
 
 @pytest.mark.parametrize("cell", _cells(), ids=str)
-def test_each_call_under_each_fault(cell: Cell, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_each_call_keeps_its_contract_under_each_fault(
+    cell: Cell, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     record_property("cells", len(MODES))
     record_property("seed", SEED)
     failures = []

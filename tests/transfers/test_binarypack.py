@@ -28,7 +28,7 @@ def test_a_request_is_packed_as_js_binarypack_packs_it() -> None:
         ("930282b76d657373616765b26e6fb56572726f72c300", [2, {"message": "no", "error": True}, 0]),
     ],
 )
-def test_what_js_binarypack_packs_is_unpacked(golden: str, value: Any) -> None:
+def test_bytes_that_js_binarypack_packs_are_unpacked(golden: str, value: Any) -> None:
     assert unpack(bytes.fromhex(golden)) == value
 
 
@@ -90,13 +90,13 @@ def test_any_bytes_are_a_value_or_a_value_error(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [0xDD, 0xDF, 0xDB, 0xD9])
-def test_a_length_that_is_a_lie_costs_no_memory(size: int) -> None:
+def test_a_false_length_costs_no_memory(size: int) -> None:
     with pytest.raises(ValueError):
         unpack(bytes([size]) + b"\xff\xff\xff\xff")
 
 
 @given(st.dictionaries(st.text(max_size=30), st.text(max_size=300), max_size=15))
-def test_what_is_packed_is_unpacked_again(request_: dict[str, str]) -> None:
+def test_packed_values_are_unpacked_again(request_: dict[str, str]) -> None:
     assert unpack(pack([1, request_, 0])) == [1, request_, 0]
 
 

@@ -65,7 +65,7 @@ def fetch(channels: ShardSources, pointer: Any) -> bytes:
 # Messages and frames
 
 
-def test_what_has_come_can_be_seen_while_it_comes() -> None:
+def test_the_bytes_of_a_shard_can_be_seen_while_they_come() -> None:
     seen = threading.Event()
 
     def in_steps(shard: Shard) -> None:
@@ -162,7 +162,7 @@ def test_a_farmer_that_closes_in_the_middle_is_an_incomplete_read_with_what_came
     assert caught.value.partial == BODY[:1000]
 
 
-def test_more_than_any_shard_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_bytes_than_any_shard_has_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "MAX_SHARD_BYTES", 100_000)
     with pytest.raises(ChannelError, match="more than 100000 bytes"):
         fetched(whole)
@@ -248,7 +248,7 @@ def test_a_farmer_that_holds_a_download_without_bytes_of_the_shard_is_left(how: 
     assert time.monotonic() - began < 10
 
 
-def test_a_farmer_of_the_earlier_form_that_sends_only_what_means_nothing_is_left() -> None:
+def test_a_farmer_of_the_earlier_form_that_sends_only_meaningless_messages_is_left() -> None:
     with Network(until_left(lambda shard: shard.connection.send(b"\x93\x03\xc0\x00")), earlier=True) as network:
         network.store(BODY, len(BODY))
         try:
@@ -426,14 +426,14 @@ def test_a_server_that_accepts_and_says_nothing_is_a_url_error() -> None:
 
 
 @pytest.mark.parametrize("channel", ["http://h/", "ws://", "ws://h:port", "ws://[::1", "ws://h/#x", "", "ws://u@h/"])
-def test_a_channel_that_is_none_is_a_channel_error(channel: str) -> None:
+def test_a_wrong_channel_is_a_channel_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(ChannelError, match="a pointer to no channel"):
         fetch(ShardSources(PATIENT, True), pointer)
 
 
 @pytest.mark.parametrize("channel", ["ws://nowhere.invalid/", "ws://" + "x" * 70 + ".invalid/", "ws://a..b/"])
-def test_a_host_that_is_none_is_a_url_error(channel: str) -> None:
+def test_a_wrong_host_is_a_url_error(channel: str) -> None:
     pointer = {"hash": "0" * 40, "token": "t", "channel": channel}
     with pytest.raises(URLError):
         fetch(ShardSources(PATIENT, True), pointer)

@@ -164,12 +164,12 @@ def test_a_head_that_trickles_in_is_a_timeout_error() -> None:
         "//h/",
     ],
 )
-def test_a_url_that_is_none_is_a_channel_error(url: str) -> None:
+def test_a_wrong_url_is_a_channel_error(url: str) -> None:
     with pytest.raises(ChannelError, match="a URL that is none"):
         DirectDownloads(PATIENT, True).fetch(url, job(), ShardBuffer(10))
 
 
-def test_a_url_without_a_path_is_one() -> None:
+def test_a_url_without_a_path_is_accepted() -> None:
     with refusing_port() as port, pytest.raises(ConnectionRefusedError):
         DirectDownloads(PATIENT, True).fetch(f"http://127.0.0.1:{port}", job(), ShardBuffer(10))
 
@@ -182,7 +182,7 @@ def test_without_a_context_the_systems_certificates_count() -> None:
         DirectDownloads(PATIENT, True).fetch(server.url + TARGET, job(), ShardBuffer(2**20))
 
 
-def test_a_cancelled_one_ends_at_once() -> None:
+def test_a_cancelled_direct_download_ends_at_once() -> None:
     ours, begun = job(), threading.Event()
 
     def script(connection: Connection) -> None:
@@ -253,7 +253,7 @@ def test_a_download_prefers_the_direct_way(tmp_path: Path, caplog: pytest.LogCap
         Connection.wait,
     ],
 )
-def test_where_the_direct_way_fails_the_channel_serves(script: Any) -> None:
+def test_if_the_direct_way_fails_the_channel_is_used(script: Any) -> None:
     with DirectNetwork(timeout=Timeout(connect=20, read=20, write=20, pool=20, transfer=20, channel=0.3)) as network:
         network.script = script
         assert network.bucket().download(network.store(BODY, 100_000)) == BODY
@@ -261,7 +261,7 @@ def test_where_the_direct_way_fails_the_channel_serves(script: Any) -> None:
 
 
 @pytest.mark.parametrize("url", [None, 5, "", "nonsense", "file:///etc/passwd"])
-def test_where_a_url_is_none_the_channel_serves(url: Any) -> None:
+def test_if_a_url_is_wrong_the_channel_is_used(url: Any) -> None:
     with DirectNetwork() as network:
         file_hash = network.store(BODY)
         make = network._pointer

@@ -69,7 +69,7 @@ def test_a_download_gives_the_bytes_and_with_a_path_the_file(answer: Any, size: 
         assert names_in(tmp_path) == ["x"]
 
 
-def test_the_entry_of_a_listing_will_do_for_the_hash_and_then_the_bridge_is_not_asked_for_it(tmp_path: Path) -> None:
+def test_the_entry_of_a_listing_is_accepted_and_the_bridge_is_not_asked_for_it_again(tmp_path: Path) -> None:
     with Network() as network:
         entry = network.files[network.store(DATA)][0]
         value = network.bucket().download(entry, network.token(), path=tmp_path)
@@ -84,7 +84,7 @@ def test_without_a_token_a_download_makes_its_own() -> None:
         assert network.bridge_asked[0].json["operation"] == "PULL"
 
 
-def test_a_token_alone_is_enough_where_the_bridge_lists_nothing(tmp_path: Path) -> None:
+def test_a_token_alone_is_enough_if_the_bridge_lists_nothing(tmp_path: Path) -> None:
     with Network() as network:
         file_hash = network.store(DATA)
         value = network.bucket(None).download(file_hash, network.token(), path=tmp_path)
@@ -166,7 +166,7 @@ def test_exists_says_what_happens_to_a_file_that_is_there(
     assert ((tmp_path / "a.bin").read_bytes() == b"old") == (exists != "replace")
 
 
-def test_a_file_that_comes_while_it_is_downloaded_is_not_replaced_where_that_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_appears_during_a_download_is_not_replaced_if_exists_is_error(tmp_path: Path) -> None:
     def make_it(shard: Shard) -> None:
         (tmp_path / "x").write_bytes(b"other")
         whole(shard)
@@ -183,7 +183,7 @@ def test_a_file_that_comes_while_it_is_downloaded_is_not_replaced_where_that_is_
 
 
 @pytest.mark.parametrize("exists", ["Replace", "", 5, True])
-def test_an_exists_that_is_none_raises_at_once(exists: Any, tmp_path: Path) -> None:
+def test_a_wrong_exists_raises_at_once(exists: Any, tmp_path: Path) -> None:
     with Network() as network, pytest.raises(ValueError, match="exists is one of 'replace', 'rename', 'error'"):
         network.bucket().download("00" * 20, path=tmp_path / "x", exists=exists)
     with pytest.raises(ValueError, match="it needs a path"):
@@ -192,14 +192,14 @@ def test_an_exists_that_is_none_raises_at_once(exists: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("wrong", [{"path": 5}, {"path": b"x"}, {"progress": 5}])
-def test_a_path_and_a_progress_that_are_none_raise_at_once(wrong: dict[str, Any]) -> None:
+def test_a_wrong_path_or_progress_raises_at_once(wrong: dict[str, Any]) -> None:
     with Network() as network, pytest.raises(TypeError, match=r"a path is a str|progress must be callable"):
         network.bucket().download("00" * 20, **wrong)
     assert network.bridge_asked == []
 
 
 @pytest.mark.parametrize("name", [".bashrc", "..bashrc", " .bashrc", "x/.bashrc"])
-def test_a_name_of_the_bridges_is_never_that_of_a_hidden_file(name: str, tmp_path: Path) -> None:
+def test_a_name_from_the_bridge_never_makes_a_hidden_file(name: str, tmp_path: Path) -> None:
     with Network() as network:
         network.bucket().download(network.store(DATA, name=name), path=tmp_path)
     assert names_in(tmp_path) == ["bashrc"]
@@ -659,7 +659,7 @@ def damage(path: Path, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("in_folder", [True, False])
-def test_what_an_interrupted_download_keeps_can_be_discarded(in_folder: bool, tmp_path: Path) -> None:
+def test_the_kept_part_of_an_interrupted_download_can_be_discarded(in_folder: bool, tmp_path: Path) -> None:
     with Network() as network:
         file_hash = network.store(DATA)
         path = tmp_path if in_folder else tmp_path / "x"
@@ -836,7 +836,7 @@ def test_progress_is_told_for_each_shard_that_was_kept(tmp_path: Path) -> None:
 # Failing
 
 
-def test_what_is_under_way_is_stopped_when_a_download_fails() -> None:
+def test_other_shards_are_stopped_when_a_download_fails() -> None:
     with Network() as network:
         file_hash = network.store(DATA)
         first = network.files[file_hash][1][0]
@@ -856,7 +856,7 @@ def test_what_is_under_way_is_stopped_when_a_download_fails() -> None:
         assert time.monotonic() - began < 10  # the limit on silence is 20
 
 
-def test_a_disk_that_becomes_full_is_an_os_error_and_what_was_whole_is_kept(tmp_path: Path) -> None:
+def test_a_disk_that_becomes_full_is_an_os_error_and_whole_shards_are_kept(tmp_path: Path) -> None:
     with Network() as network:
         file_hash = network.store(DATA)
         with limited(250_000):

@@ -126,7 +126,7 @@ def test_a_file_name_is_escaped_so_that_it_ends_neither_its_quotes_nor_its_heade
     assert [segment.name for segment, _ in parse(form, body)] == ["__nonce", "id", "file"]
 
 
-def test_a_file_name_that_is_no_text_on_disk_is_sent_with_its_other_characters(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_text_is_sent_with_its_other_characters(tmp_path: Path) -> None:
     raw = os.fsencode(tmp_path) + b"/caf\xe9.txt"
     try:
         Path(os.fsdecode(raw)).write_bytes(b"x")
@@ -291,7 +291,7 @@ def test_a_file_is_closed_in_the_end(content: Path) -> None:
     assert opening(os.fspath(content)).closed
 
 
-def test_a_file_is_closed_where_its_upload_fails(content: Path) -> None:
+def test_a_file_is_closed_if_its_upload_fails(content: Path) -> None:
     with pytest.raises(ZeroDivisionError), multipart.opened(content) as file:
         raise ZeroDivisionError
     assert file.closed
@@ -445,7 +445,7 @@ def test_an_open_file_has_its_own_name(content: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, {}, io.StringIO("text"), object()])
-def test_what_cannot_be_uploaded_is_a_type_error(wrong: object) -> None:
+def test_a_value_that_cannot_be_uploaded_is_a_type_error(wrong: object) -> None:
     with pytest.raises(TypeError, match="a file is a path, an open binary file, or bytes, not"):
         multipart.check(wrong, None, None)
 

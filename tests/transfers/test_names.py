@@ -68,7 +68,7 @@ def test_a_name_keeps_what_is_harmless(name: str, safe: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "...", " ", "a/", "a\\", "/", "..\\..", None, 5, b"x", ["x"]])
-def test_where_nothing_is_left_the_other_name_is_taken(name: object) -> None:
+def test_if_nothing_is_left_of_a_name_the_other_name_is_used(name: object) -> None:
     assert safe_name(name, "otherwise") == "otherwise"
 
 
@@ -78,7 +78,7 @@ def test_a_long_name_is_cut_but_keeps_its_suffix() -> None:
     assert safe_name("a." + "x" * 300, "x") == ("a." + "x" * 300)[:255]
 
 
-def test_a_long_name_does_not_end_in_a_dot_where_it_is_cut() -> None:
+def test_a_long_name_that_is_cut_does_not_end_in_a_dot() -> None:
     assert safe_name("x" * 254 + "." + "y" * 60, "x") == "x" * 254
 
 

@@ -42,7 +42,7 @@ def test_only_a_regular_file_is_replaced(exists: str | None, tmp_path: Path) -> 
     assert names_in(tmp_path) == ["link", "pipe"]
 
 
-def test_what_becomes_no_regular_file_meanwhile_is_not_replaced(tmp_path: Path, whole: Path) -> None:
+def test_a_file_that_becomes_something_else_meanwhile_is_not_replaced(tmp_path: Path, whole: Path) -> None:
     place = Place.of(tmp_path / "x", "replace", "n", HASH)
     os.mkfifo(tmp_path / "x")
     with pytest.raises(OSError, match="not a regular file"):
@@ -90,7 +90,7 @@ def refuse_links(self: Path, target: Path) -> None:
     raise PermissionError("no links here")
 
 
-def test_a_name_that_is_taken_is_an_error_where_that_was_asked_for(tmp_path: Path, whole: Path) -> None:
+def test_a_name_that_is_taken_is_an_error_if_exists_is_error(tmp_path: Path, whole: Path) -> None:
     place = Place.of(tmp_path, "error", "n", HASH)
     (tmp_path / "n").write_bytes(b"old")
     with pytest.raises(FileExistsError) as caught:

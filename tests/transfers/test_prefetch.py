@@ -29,7 +29,7 @@ def test_a_buffer_is_used_again_while_any_download_is_under_way() -> None:
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(None, 2), (2, 2), (3, 3), (16, 4)])
-def test_the_downloads_of_a_window_have_fewer_threads_where_there_are_few_cores(
+def test_the_downloads_of_a_window_have_fewer_threads_on_few_cores(
     cores: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)

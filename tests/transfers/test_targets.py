@@ -103,7 +103,7 @@ def test_a_later_target_goes_on_where_the_earlier_one_ended(begun: Path) -> None
     assert begun.read_bytes() == b"".join(SHARDS)
 
 
-def test_a_target_that_has_gone_on_can_be_gone_on_with_again(begun: Path) -> None:
+def test_a_target_can_be_continued_several_times(begun: Path) -> None:
     target = target_at(begun)
     assert resumed(target) == SHARDS[:2]
     target.append(HASHES[2], SHARDS[2])
@@ -154,7 +154,7 @@ def test_damaged_shards_are_left_out(
     assert begun.read_bytes() == b"".join(SHARDS)
 
 
-def test_a_shard_whose_turn_had_not_come_is_kept_for_later(path: Path) -> None:
+def test_a_shard_that_comes_before_its_turn_is_kept(path: Path) -> None:
     target = target_at(path)
     assert target.saved(HASHES[2]) is None
     target.save(HASHES[2], memoryview(SHARDS[2]))
@@ -171,7 +171,7 @@ def test_a_kept_shard_that_was_damaged_is_not_taken(path: Path, folder: Path) ->
     target.close()
 
 
-def test_a_folder_that_holds_nothing_goes(path: Path, tmp_path: Path) -> None:
+def test_an_empty_folder_is_removed(path: Path, tmp_path: Path) -> None:
     target_at(path).close()
     assert names_in(tmp_path) == []
 
@@ -183,7 +183,7 @@ def test_shards_that_are_not_the_file_are_forgotten(begun: Path, tmp_path: Path)
     assert names_in(tmp_path) == []
 
 
-def test_two_at_once_do_not_share_a_folder(begun: Path, folder: Path, tmp_path: Path) -> None:
+def test_two_downloads_at_once_do_not_share_a_folder(begun: Path, folder: Path, tmp_path: Path) -> None:
     first, second = target_at(begun), target_at(begun)
     assert resumed(first) == SHARDS[:2]
     assert resumed(second) == []
@@ -196,7 +196,7 @@ def test_two_at_once_do_not_share_a_folder(begun: Path, folder: Path, tmp_path: 
     assert names_in(tmp_path) == ["file"]
 
 
-def test_the_folder_of_the_second_goes_where_it_fails(path: Path, folder: Path, tmp_path: Path) -> None:
+def test_the_folder_of_a_second_download_is_removed_if_it_fails(path: Path, folder: Path, tmp_path: Path) -> None:
     first, second = target_at(path), target_at(path)
     second.append(HASHES[0], SHARDS[0])
     second.close()
@@ -238,7 +238,7 @@ def test_a_folder_that_is_removed_while_it_is_claimed_is_made_again(
     target.close()
 
 
-def test_what_somebody_else_has_put_into_the_folder_stays(path: Path, folder: Path) -> None:
+def test_files_of_others_in_the_folder_stay(path: Path, folder: Path) -> None:
     target = target_at(path)
     (folder / "other").mkdir()
     target.finish()
@@ -266,7 +266,7 @@ def test_a_folder_of_another_user_is_not_used(path: Path, folder: Path) -> None:
     assert names_in(folder) == []
 
 
-def test_what_cannot_be_opened_leaves_nothing_open(path: Path, folder: Path) -> None:
+def test_an_error_while_opening_leaves_nothing_open(path: Path, folder: Path) -> None:
     folder.mkdir()
     (folder / "journal").mkdir()
     with pytest.raises(IsADirectoryError):
@@ -309,7 +309,7 @@ def append_all(target: FileTarget) -> None:
 
 
 @pytest.mark.parametrize("room", [0, 1, 4999, 5000, 5001, 10_999])
-def test_a_disk_that_becomes_full_keeps_what_was_whole(path: Path, room: int) -> None:
+def test_a_disk_that_becomes_full_keeps_whole_shards(path: Path, room: int) -> None:
     target = target_at(path)
     with limited(room), pytest.raises(OSError):
         append_all(target)

@@ -41,7 +41,7 @@ def files(server: Server) -> Iterator[Files]:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-def test_a_pipe_is_no_source_and_no_token_is_asked_for(files: Files, server: Server, tmp_path: Path) -> None:
+def test_a_pipe_is_refused_before_a_token_is_asked_for(files: Files, server: Server, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "not a regular file" in str(files.upload(tmp_path / "pipe"))
     read, write = os.pipe()

@@ -66,7 +66,7 @@ def test_processes_that_start_at_once_wait_for_each_other(url: str) -> None:
     assert [process.wait(60) for process in processes] == [0, 0, 0]
 
 
-def test_what_is_known_stays_known_when_a_bridge_starts_again(url: str) -> None:
+def test_data_stays_when_a_bridge_starts_again(url: str) -> None:
     first = Store(url)
     first.users.create("a@example.com", "kept", None, "activation", 1)
     first.close()

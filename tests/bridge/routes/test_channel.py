@@ -70,7 +70,7 @@ def _recorded(version: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("entry", _recorded("v0.3.0") + _recorded("v0.6.6"))
-def test_what_was_recorded_holds(
+def test_the_recorded_channel_messages_hold(
     person: tuple[Person, str], entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Messages and closes, but for `{"code": 200}` (v0.6.6) and silence; every error is a text, then a close."""
@@ -135,7 +135,7 @@ def test_a_message_that_is_too_large_closes_the_channel(person: tuple[Person, st
         assert events(socket) == [1009]
 
 
-def test_a_client_that_goes_before_it_asks_does_no_harm(person: tuple[Person, str]) -> None:
+def test_a_client_that_leaves_before_it_asks_does_no_harm(person: tuple[Person, str]) -> None:
     with opened(person):
         pass
     assert person[0].bridge.http.get("/health").status_code == 200
@@ -208,7 +208,7 @@ def test_a_shard_that_is_lost_or_damaged_never_ends_as_a_good_one(bridge: Runnin
     assert alice.download(bucket, found) == data, "the same content again mends it"
 
 
-def test_a_store_that_is_away_is_an_error(own_bridge: Running) -> None:
+def test_a_store_that_cannot_be_reached_is_an_error(own_bridge: Running) -> None:
     alice = own_bridge.person()
     bucket = alice.bucket()
     asked = alice.pointers(bucket, alice.upload(bucket, HELLO).json()["hash"]).json()[0]

@@ -13,7 +13,7 @@ def statuses(bridge: Running) -> dict[str, int]:
     return {path: bridge.http.get(path).status_code for path in ("/health/live", "/health/ready", "/health")}
 
 
-def test_a_bridge_whose_engines_answer_is_well(own_bridge: Running) -> None:
+def test_a_bridge_whose_engines_answer_is_healthy(own_bridge: Running) -> None:
     assert set(statuses(own_bridge).values()) == {200}
     assert own_bridge.http.get("/health/ready").json() == {"status": "ok"}
 
@@ -25,7 +25,7 @@ def test_a_process_lives_while_its_engines_are_away(own_bridge: Running, monkeyp
     assert set(statuses(own_bridge).values()) == {200}
 
 
-def test_the_engines_are_not_asked_each_time_that_readiness_is(
+def test_the_engines_are_not_asked_at_every_request_for_readiness(
     own_bridge: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "READY_SECONDS", 60.0)

@@ -159,7 +159,7 @@ def test_the_keys_of_a_patch_replace_those_of_the_bucket(bridge: Running) -> Non
         assert (changed.status_code, changed.json()["pubkeys"]) == (200, keys)
 
 
-def test_what_does_not_fit_is_refused_and_a_patch_makes_room(bridge: Running) -> None:
+def test_a_file_that_does_not_fit_is_refused_and_a_patch_makes_room(bridge: Running) -> None:
     alice = bridge.person()
     bucket, token = alice.bucket(storage=0), ""
     token = alice.token(bucket, "PUSH")
@@ -197,7 +197,7 @@ def test_a_json_body_that_is_too_large_is_refused(bridge: Running) -> None:
     assert (reply.status_code, reply.json()) == (413, {"error": "Request body is too large"})
 
 
-def test_the_channel_is_where_the_client_found_the_bridge_or_where_it_is_said_to_be(
+def test_channels_and_links_use_the_public_url_or_the_address_of_the_request(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     with running(tmp_path_factory.mktemp("public"), public_url="https://bridge.example/") as bridge:
@@ -212,7 +212,7 @@ def test_the_channel_is_where_the_client_found_the_bridge_or_where_it_is_said_to
         assert alice.pointers(bucket, content).json()[0]["channel"] == "wss://bridge.example"
 
 
-def test_the_bridge_says_that_it_is_well(own_bridge: Running) -> None:
+def test_the_bridge_says_that_it_is_healthy(own_bridge: Running) -> None:
     assert own_bridge.http.get("/health").json() == {"status": "ok"}
     with own_bridge.without_store():
         reply = own_bridge.http.get("/health")

@@ -62,7 +62,7 @@ def ask(url: str, **headers: str) -> httpx.Response:
     return httpx.get(url, headers={name.replace("_", "-"): text for name, text in headers.items()}, trust_env=False)
 
 
-def test_who_asks_gets_urls_of_the_shards_in_order(person: tuple[Person, str]) -> None:
+def test_a_client_that_asks_for_them_gets_the_urls_of_the_shards_in_order(person: tuple[Person, str]) -> None:
     pointers = direct(*person)
     assert [sorted(pointer) for pointer in pointers] == [["channel", "hash", "operation", "token", "url"]] * 2
     replies = [ask(pointer["url"]) for pointer in pointers]
@@ -74,7 +74,7 @@ def test_who_asks_gets_urls_of_the_shards_in_order(person: tuple[Person, str]) -
 
 
 @pytest.mark.parametrize("value", ["0", "yes", ""])
-def test_all_others_get_the_pointers_of_the_time(person: tuple[Person, str], value: str) -> None:
+def test_all_other_clients_get_the_pointers_of_2016(person: tuple[Person, str], value: str) -> None:
     alice, bucket = person
     headers = {"x-token": alice.token(bucket, "PULL"), "x-direct": value}
     reply = alice.bridge.http.get(f"/buckets/{bucket}/files/{file_hash(DATA)}", headers=headers)
@@ -214,7 +214,7 @@ def test_a_shard_that_is_lost_or_cut_is_not_given_as_whole_and_is_mended(bridge:
     assert ask(pointer["url"]).content == data
 
 
-def test_a_store_that_is_away_is_told(own_bridge: Running) -> None:
+def test_a_store_that_cannot_be_reached_is_reported(own_bridge: Running) -> None:
     alice = own_bridge.person()
     bucket = alice.bucket()
     alice.upload(bucket, b"data")
@@ -223,7 +223,7 @@ def test_a_store_that_is_away_is_told(own_bridge: Running) -> None:
         assert ask(pointer["url"]).status_code == 503
 
 
-def test_the_public_url_is_where_shards_are_found(tmp_path: Path) -> None:
+def test_the_urls_of_shards_begin_with_the_public_url(tmp_path: Path) -> None:
     with running(tmp_path, store=None) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()
@@ -246,7 +246,7 @@ def test_the_access_log_holds_no_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(postgres_folder() is None, reason="needs PostgreSQL")
-def test_from_s3_the_bytes_do_not_pass_the_bridge(tmp_path: Path) -> None:
+def test_bytes_on_s3_do_not_pass_through_the_bridge(tmp_path: Path) -> None:
     with running(tmp_path, store=shared_s3().create("direct")) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()

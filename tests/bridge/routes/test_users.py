@@ -83,7 +83,7 @@ def test_an_account_that_waits_for_nothing_gets_no_mail(own_bridge: Running) -> 
     assert len(own_bridge.mails) == 1
 
 
-def test_an_account_that_goes_meanwhile_is_refused_all_the_same(
+def test_an_account_that_is_removed_meanwhile_gets_the_same_refusal(
     own_bridge: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_bridge.thread._server.config.app.state.bridge.store.users, "with_password", lambda _: None)  # type: ignore[union-attr]

@@ -104,7 +104,7 @@ def test_one_request_that_cannot_be_stored_does_not_spoil_the_others(
     acceptance.close()
 
 
-def test_while_the_database_is_away_all_are_told_so_and_afterwards_it_goes_on(
+def test_while_the_database_is_away_all_requests_are_refused_and_afterwards_accepted(
     store: Store, acceptance: Acceptance, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acceptance.close()

@@ -24,7 +24,7 @@ def test_an_account_is_activated_without_its_mail(store: Store) -> None:
     assert not store.accounts.activate("nobody@example.com")
 
 
-def test_an_account_goes_with_all_that_is_its_own(store: Store) -> None:
+def test_an_account_is_removed_with_its_keys_buckets_and_files(store: Store) -> None:
     store.accounts.activate(USER)
     store.users.add_key(USER, ("key", POINTS[USER]))
     assert accept(store, [(5.0, "signature")]) == [True]

@@ -41,7 +41,7 @@ def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
     impatient.close()
 
 
-def test_what_two_made_at_once_is_found_on_the_next_attempt(tmp_path: Path) -> None:
+def test_a_row_that_another_request_made_meanwhile_is_found_on_the_next_attempt(tmp_path: Path) -> None:
     database, attempts = Database(settings_for(tmp_path).database_url), []
     database.migrate()
 

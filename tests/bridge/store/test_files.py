@@ -103,7 +103,7 @@ def test_a_file_is_deleted_once(store: Store) -> None:
         store.files.delete(bucket, "c")
 
 
-def test_an_upload_into_a_bucket_that_went_is_refused(store: Store) -> None:
+def test_an_upload_into_a_deleted_bucket_is_refused(store: Store) -> None:
     bucket = new_bucket(store)
     token = new_token(store, bucket, "PUSH")
     upload = store.files.begin(token, bucket, 8, NOW)
@@ -336,7 +336,7 @@ def test_a_transfer_limit_may_be_met_exactly(store: Store) -> None:
         store.pointers.create(new_token(store, bucket, "PULL"), bucket, "c", NOW)
 
 
-def test_an_upload_into_a_bucket_that_went_is_told_404(store: Store) -> None:
+def test_an_upload_into_a_deleted_bucket_gets_404(store: Store) -> None:
     bucket = new_bucket(store)
     token = new_token(store, bucket, "PUSH")
     store.buckets.delete(bucket, "a@example.com")

@@ -116,7 +116,7 @@ def test_a_counter_is_compared_with_counters_alone(store: Store, tmp_path: Path)
     assert accepted(store, NOW - 60_000), "the counters' floor is not that of times"
 
 
-def test_what_was_forgotten_is_not_accepted_again(store: Store, tmp_path: Path) -> None:
+def test_a_forgotten_nonce_is_not_accepted_again(store: Store, tmp_path: Path) -> None:
     assert in_a_row(store, range(NOW, NOW + NONCES + 10))
     forget(store, tmp_path)
     assert count(tmp_path) == NONCES

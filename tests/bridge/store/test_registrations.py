@@ -33,6 +33,6 @@ def test_a_registration_that_died_before_its_mail_is_forgotten_after_a_while(sto
     assert store.users.with_password("mailed@example.com") is not None
 
 
-def test_the_sweep_forgets_them_too(store: Store, tmp_path: Path) -> None:
+def test_the_clean_up_forgets_dead_registrations_too(store: Store, tmp_path: Path) -> None:
     cleaning.sweep(store, Blobs(str(tmp_path / "shards")), NOW)
     assert store.users.with_password("a@example.com") is None

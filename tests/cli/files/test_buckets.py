@@ -23,7 +23,7 @@ def test_a_bucket_is_made_and_its_id_written(holder: Holder) -> None:
     assert json.loads(holder.done("mb", "other", "--json", "--quiet"))["storage"] == 30
 
 
-def test_whoever_has_a_key_pair_may_ask_for_tokens_of_their_bucket(member: Typist) -> None:
+def test_the_key_pair_that_makes_a_bucket_may_ask_for_its_tokens(member: Typist) -> None:
     made = json.loads(member.done("mb", "photos", "--json"))
     assert len(made["pubkeys"]) == 1
     assert member.done("ls").startswith("photos\t")
@@ -68,7 +68,7 @@ def test_a_bucket_is_shown_and_changed(holder: Holder) -> None:
     assert holder.data("bucket", "show", bucket.bucket_id) == [shown]
 
 
-def test_a_key_is_granted_and_revoked_in_whatever_form_it_is_written(holder: Holder) -> None:
+def test_a_key_is_granted_and_revoked_in_any_form(holder: Holder) -> None:
     bucket = holder.bucket("photos")
     other = ECDSA()
     key = other.get_public_key()
@@ -83,9 +83,7 @@ def test_a_key_is_granted_and_revoked_in_whatever_form_it_is_written(holder: Hol
     unwrap(bucket.delete())
 
 
-def test_a_key_that_a_bridge_lists_and_that_is_none_is_left_as_it_is(
-    holder: Holder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_that_a_bridge_lists_as_a_key_is_left_as_it_is(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bridges of 2016 stored what they were given."""
     holder.bucket("photos")
     sent: list[Any] = []
@@ -118,8 +116,6 @@ REAL: Any = Buckets.list
         (2, ["mb", "photos", "--storage", "-1"], "is not in the range"),
     ],
 )
-def test_what_a_person_gets_wrong_has_one_line_that_helps(
-    holder: Holder, code: int, arguments: list[str], words: str
-) -> None:
+def test_each_mistake_has_one_line_that_helps(holder: Holder, code: int, arguments: list[str], words: str) -> None:
     holder.bucket("photos")
     assert words in holder.failed(code, *arguments)

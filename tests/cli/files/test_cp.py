@@ -41,21 +41,21 @@ def test_a_folder_goes_up_with_its_name_and_comes_back(holder: Holder) -> None:
 
 
 @pytest.mark.parametrize("source", ["in/.", "in/./."])
-def test_what_is_in_a_folder_goes_up_without_its_name(holder: Holder, source: str) -> None:
+def test_the_files_in_a_folder_go_up_without_its_name(holder: Holder, source: str) -> None:
     bucket = holder.bucket("photos")
     holder.written(**{"in/a.txt": b"a", "in/2016/b.txt": b"b"})
     holder.done("cp", "-r", source, "storj://photos/to")
     assert names(bucket) == ["to／2016／b.txt", "to／a.txt"]
 
 
-def test_this_folder_goes_up_without_a_name(holder: Holder) -> None:
+def test_the_current_folder_goes_up_without_its_name(holder: Holder) -> None:
     bucket = holder.bucket("photos")
     holder.written(**{"a.txt": b"a"})
     holder.done("cp", "-r", ".", "storj://photos")
     assert names(bucket) == ["a.txt"]
 
 
-def test_links_and_what_is_no_file_are_left_out_of_a_folder_with_a_warning(holder: Holder) -> None:
+def test_links_and_pipes_are_left_out_of_a_folder_with_a_warning(holder: Holder) -> None:
     bucket = holder.bucket("photos")
     holder.written(**{"in/a.txt": b"a", "elsewhere/b.txt": b"b", "in/.pymdc-0123/lock": b""})
     (holder.folder / "in/linked").symlink_to("../elsewhere")
@@ -70,7 +70,7 @@ def test_links_and_what_is_no_file_are_left_out_of_a_folder_with_a_warning(holde
     assert words in holder.type("sync", "in", "storj://photos/").stderr
 
 
-def test_a_link_that_is_typed_stands_for_what_it_leads_to(holder: Holder) -> None:
+def test_a_link_that_is_typed_stands_for_its_target(holder: Holder) -> None:
     bucket = holder.bucket("photos")
     holder.written(**{"elsewhere/b.txt": b"b", "a.txt": b"a"})
     (holder.folder / "linked").symlink_to("elsewhere")
@@ -107,7 +107,7 @@ def test_a_file_whose_name_is_not_text_is_sent_under_another_one(holder: Holder)
     [("/dev/zero", "a device"), ("pipe", "a pipe"), ("socket", "a socket"), ("/dev/null", "a device")],
 )
 @pytest.mark.parametrize("command", ["cp", "put"])
-def test_what_is_no_file_is_refused_as_a_source(holder: Holder, command: str, source: str, kind: str) -> None:
+def test_devices_pipes_and_sockets_are_refused_as_sources(holder: Holder, command: str, source: str, kind: str) -> None:
     bucket = holder.bucket("photos", empty=b"")
     os.mkfifo(holder.folder / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
@@ -117,7 +117,7 @@ def test_what_is_no_file_is_refused_as_a_source(holder: Holder, command: str, so
     assert names(bucket) == ["empty"]
 
 
-def test_what_is_no_file_is_not_replaced_by_a_download(holder: Holder) -> None:
+def test_a_pipe_is_not_replaced_by_a_download(holder: Holder) -> None:
     holder.bucket("photos", a=b"a")
     os.mkfifo(holder.folder / "pipe")
     for exists in ("error", "skip", "replace"):
@@ -232,7 +232,7 @@ class TestFilesThatAreThere:
         holder.done("cp", "storj://photos/a.txt", ".", "--exists", "replace")
         assert (holder.folder / "a.txt").read_bytes() == b"old"
 
-    def test_a_content_that_the_bucket_has_under_another_name_is_no_surprise(
+    def test_content_that_the_bucket_has_under_another_name_renames_nothing_silently(
         self, holder: Holder, bucket: Bucket
     ) -> None:
         """A bridge would give its one entry of this content the new name."""
@@ -243,7 +243,7 @@ class TestFilesThatAreThere:
         holder.done("cp", "b.txt", "storj://photos/", "--exists", "replace")
         assert names(bucket) == ["b.txt"]
 
-    def test_two_files_of_one_content_are_told_apart(self, holder: Holder) -> None:
+    def test_of_two_files_with_equal_content_only_the_first_is_sent(self, holder: Holder) -> None:
         bucket = holder.bucket("photos")
         holder.written(**{"in/a": b"same", "in/b": b"same", "in/c": b"else"})
         said = holder.failed(7, "cp", "-r", "in", "storj://photos/")
@@ -289,9 +289,7 @@ class TestFilesThatAreThere:
         (2, ["a"], "Missing argument 'SOURCE...'"),
     ],
 )
-def test_what_a_person_gets_wrong_has_one_line_that_helps(
-    holder: Holder, code: int, arguments: list[str], words: str
-) -> None:
+def test_each_mistake_has_one_line_that_helps(holder: Holder, code: int, arguments: list[str], words: str) -> None:
     holder.written(**{"a": b"a", "b": b"b", "in/c": b"c"})
     bucket = holder.bucket("photos", **{"x": b"x", "2016／y": b"y", "twice": b"1"})
     unwrap(bucket.files.upload(b"2", name="twice"))

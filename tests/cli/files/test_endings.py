@@ -84,7 +84,7 @@ def test_a_terminal_that_is_closed_ends_a_command_in_order(holder: Holder, slow:
     assert list(temporary.iterdir()) == []
 
 
-def test_a_signal_that_is_to_be_ignored_is_ignored(holder: Holder, temporary: Path) -> None:
+def test_a_signal_that_the_parent_ignores_is_ignored(holder: Holder, temporary: Path) -> None:
     """As under `nohup`."""
     holder.bucket("photos")
     process = holder.start(

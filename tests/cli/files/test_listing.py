@@ -48,7 +48,7 @@ def test_files_of_one_name_are_all_listed(holder: Holder) -> None:
     assert holder.done("ls", "photos/a") == "1\ta\n2\ta\n"
 
 
-def test_more_is_listed_if_it_is_asked_for(holder: Holder) -> None:
+def test_long_lists_more_columns(holder: Holder) -> None:
     bucket = holder.bucket("photos", **{"a.txt": b"a"})
     (file,) = unwrap(bucket.files.list())
     assert holder.done("ls", "-l", "photos") == f"1\ta.txt\ttext/plain\t{file['hash']}\n"
@@ -82,7 +82,7 @@ def test_sizes_are_added_up(holder: Holder) -> None:
     assert terminal.lines[-1].split() == ["1.5", "kB", "4", "all", "of", "them"]
 
 
-def test_a_person_sees_the_sum_of_all(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_the_sum_of_all_sizes(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
     holder.bucket("photos", a=b"a")
     holder.bucket("films", b=b"bb")
     monkeypatch.setattr(Output, "on_terminal", True)
@@ -90,7 +90,7 @@ def test_a_person_sees_the_sum_of_all(holder: Holder, monkeypatch: pytest.Monkey
     assert last.split() == ["3", "B", "2", "all", "of", "them"]
 
 
-def test_a_size_that_is_no_number_counts_as_none(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_size_that_is_not_a_number_counts_as_zero(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bridge of 2016 may send anything."""
     holder.bucket("photos", a=b"a")
     real: Any = Files.list
@@ -146,9 +146,7 @@ def test_a_token_is_written(holder: Holder) -> None:
         (2, ["find", "--larger", "much"], "'much' is no size. Write a number of bytes, or something like 10MB"),
     ],
 )
-def test_what_a_person_gets_wrong_has_one_line_that_helps(
-    holder: Holder, code: int, arguments: list[str], words: str
-) -> None:
+def test_each_mistake_has_one_line_that_helps(holder: Holder, code: int, arguments: list[str], words: str) -> None:
     holder.bucket("photos")
     assert words in holder.failed(code, *arguments)
 
@@ -162,7 +160,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5.5", "10 XB", "5i", "٣"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         SIZE.convert(text, None, None)
 

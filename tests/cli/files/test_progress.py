@@ -138,7 +138,7 @@ def test_json_gives_an_object_for_each_file(holder: Holder) -> None:
     }
 
 
-def test_quiet_says_nothing_but_what_went_wrong(holder: Holder) -> None:
+def test_quiet_writes_only_errors(holder: Holder) -> None:
     holder.bucket("photos")
     holder.written(a=b"a", b=b"b")
     ran = holder.type("cp", "a", "b", "storj://photos/", "--quiet")
@@ -195,7 +195,7 @@ def test_one_file_that_fails_has_one_line_and_the_code_of_its_error(holder: Hold
     assert holder.failed(4, "cp", "missing", "storj://photos/") == "Error: There is no file missing.\n"
 
 
-def test_several_files_that_fail_in_one_way_have_the_code_of_that(holder: Holder) -> None:
+def test_several_files_that_fail_in_one_way_have_the_code_of_that_failure(holder: Holder) -> None:
     holder.bucket("photos")
     said = holder.failed(4, "cp", "missing", "gone", "storj://photos/")
     assert said.splitlines()[-1] == "Error: 2 of 2 files failed, 0 are done."
@@ -253,9 +253,7 @@ def test_bars_show_several_kinds_of_work_and_what_fails(
     assert names(bucket) == ["a.txt", "back"]
 
 
-def test_bars_bear_a_word_that_comes_late_and_an_attempt_that_comes_again(
-    holder: Holder, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bars_accept_late_progress_and_another_attempt(holder: Holder, capsys: pytest.CaptureFixture[str]) -> None:
     bucket = BucketFiles("photos", holder.bucket("photos").files)
     transfer = Upload(holder.folder / "a.txt", bucket, "a.txt", 10)
     bars = Bars([transfer], Lines(Output(verbose=True)))

@@ -69,9 +69,7 @@ def test_without_a_terminal_several_need_a_yes(holder: Holder) -> None:
         (2, ["photos/twice"], "storj://photos/twice means 2 files"),
     ],
 )
-def test_what_a_person_gets_wrong_has_one_line_that_helps(
-    holder: Holder, code: int, arguments: list[str], words: str
-) -> None:
+def test_each_mistake_has_one_line_that_helps(holder: Holder, code: int, arguments: list[str], words: str) -> None:
     bucket = holder.bucket("photos", **{"in／a": b"a", "twice": b"1"})
     unwrap(bucket.files.upload(b"2", name="twice"))
     assert words in holder.failed(code, "rm", *arguments)

@@ -38,7 +38,7 @@ def test_put_sends_one_file(holder: Holder) -> None:
     assert names(bucket) == ["a", "c"]
 
 
-def test_standard_input_does_not_replace_without_a_word(holder: Holder) -> None:
+def test_standard_input_replaces_a_file_only_if_asked_to(holder: Holder) -> None:
     bucket = holder.bucket("photos", x=b"old")
     assert "There is storj://photos/x, with other content" in holder.failed(1, "put", "-", "photos/x", input=b"new")
     holder.done("put", "-", "photos/x", "--exists", "replace", input=b"new")
@@ -56,7 +56,7 @@ def test_files_are_written_to_standard_output_and_nothing_else_is(holder: Holder
     assert out == bytes(range(256)) * 40_000 + b"b"
 
 
-def test_a_pipe_that_closes_early_is_no_error_with_words(holder: Holder) -> None:
+def test_a_pipe_that_closes_early_ends_a_command_without_a_message(holder: Holder) -> None:
     holder.bucket("photos", a=b"x" * 3_000_000)
     for number in range(3):
         holder.bucket(f"bucket {number}")
@@ -89,9 +89,7 @@ def test_temporary_files_are_removed(holder: Holder, tmp_path: Path) -> None:
         (2, ["put", "in", "photos/"], "in is a folder"),
     ],
 )
-def test_what_a_person_gets_wrong_has_one_line_that_helps(
-    holder: Holder, code: int, arguments: list[str], words: str
-) -> None:
+def test_each_mistake_has_one_line_that_helps(holder: Holder, code: int, arguments: list[str], words: str) -> None:
     holder.bucket("photos")
     holder.written(**{"in/a": b"a"})
     assert words in holder.failed(code, *arguments)
@@ -110,7 +108,7 @@ def test_content_follows_content_in_the_order_of_the_addresses(holder: Holder) -
     assert "1 of 1" not in holder.done("cp", "storj://photos/a", "-")
 
 
-def test_a_stream_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(Failure, match="there is no standard input or output to use"), kept_input():
         pytest.fail("there is nothing to keep")
@@ -129,7 +127,7 @@ def test_a_stream_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         ("ls nothing >&- 2>&- <&-", 4, "", ""),
     ],
 )
-def test_streams_that_the_shell_has_closed_are_no_reason_to_fail(
+def test_commands_work_with_streams_that_the_shell_has_closed(
     holder: Holder, typed: str, code: int, out: str, error: str
 ) -> None:
     holder.bucket("photos", a=b"a", b=b"b")
@@ -146,7 +144,7 @@ def test_streams_that_the_shell_has_closed_are_no_reason_to_fail(
     assert "Traceback" not in done.stderr
 
 
-def test_streams_of_this_process_that_are_not_there_become_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_streams_of_this_process_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
     with pytest.raises(SystemExit) as exit_, ended():
