@@ -142,9 +142,17 @@ def describe(
         quote_path("/" + raw_path.lstrip("/")),
         quote_query(query),
         payload,
-        credentials if isinstance(credentials, ECDSA | Account) else None,
+        _signer_or_login(credentials),
         _checked_headers({} if headers is None else headers),
     )
+
+
+def _signer_or_login(given: object) -> ECDSA | Account | None:
+    if isinstance(given, ECDSA):
+        return given
+    if given is None or type(given) is tuple:  # the usual ways to give none: to ask for a protocol is slow
+        return None
+    return given if isinstance(given, Account) else None
 
 
 def _checked_method(method: str) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import closing
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 from urllib.error import URLError
 from urllib.parse import SplitResult
@@ -56,9 +55,8 @@ class Transport:
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         proxy = _proxy_for(endpoint)
         self._traced = proxy is not None and (endpoint.scheme == "https" or proxy.url.scheme.startswith(b"socks"))
-        http = httpx.Client(
+        http = _Http(
             transport=_Pool(httpx.create_ssl_context(verify=verify, trust_env=True), proxy),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one call leaves nothing for the next
             trust_env=False,  # what the environment says was read above; a .netrc must not add credentials
         )
         self._http = http
@@ -128,6 +126,20 @@ class _Tunnel:
             self.is_being_made = details["request"].method == b"CONNECT"
         elif event.startswith("socks.setup_socks5_connection."):
             self.is_being_made = not event.endswith(".complete")
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Keep nothing."""
+
+
+_NO_COOKIES = _NoCookies()
+
+
+class _Http(httpx.Client):
+    """A client without cookies: one call leaves nothing for the next. To look for some takes a tenth of a call."""
+
+    cookies = property(lambda self: _NO_COOKIES)
 
 
 class _Pool(httpx.BaseTransport):
