@@ -177,6 +177,9 @@ class _Link:
         self.close()
 
     def close(self, *, answers: bool = False) -> None:
+        if answers:  # the server ends what it was told to, and then the session: nobody is left who would
+            with suppress(OSError):
+                self._server.shutdown(socket.SHUT_WR)
         for one in (self._client,) if answers else (self._client, self._server):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

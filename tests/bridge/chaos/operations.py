@@ -116,6 +116,7 @@ class World:
                     await run(begin)
                 yield run
             finally:
+                bridge.writer.close()
                 bridge.store.close()
 
 
