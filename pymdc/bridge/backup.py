@@ -40,6 +40,7 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
         How many shards could not be copied undamaged.
 
     Raises:
+        OSError: the folder cannot be made.
         ValueError: the bridge's database is not SQLite.
         Unavailable: the database or the store is away.
     """
@@ -47,6 +48,7 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
     blobs, copies = Blobs(settings.store_location), Blobs(str(folder / _SHARDS))
     new = folder / f"{_DATABASE}.new"
     with closing(store):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         claim(store, copies)
         store.leftovers.hold(_HOLD_SECONDS)
         _copy_database(source, new)

@@ -69,7 +69,11 @@ class Bridge:
             Unavailable: the database or the store cannot be used. The message says which one, and why.
             ValueError: the store belongs to another database.
         """
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            why = f"the data folder {settings.data} cannot be used: {error.strerror} (--data names another)"
+            raise Unavailable(why) from error
         with _explained("database"):
             store = Store(settings.database_url)
         try:

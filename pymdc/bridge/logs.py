@@ -28,7 +28,12 @@ def log_handler(place: str) -> logging.Handler:
     Raises:
         OSError: the file cannot be written.
     """
-    return logging.StreamHandler(sys.stderr) if place == "on" else WatchedFileHandler(place, encoding="utf-8")
+    if place == "on":
+        return logging.StreamHandler(sys.stderr)
+    try:
+        return WatchedFileHandler(place, encoding="utf-8")
+    except OSError as error:
+        raise OSError(error.errno, f"the log file {place} cannot be written: {error.strerror}") from error
 
 
 @contextmanager

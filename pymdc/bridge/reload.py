@@ -78,4 +78,5 @@ def _load(context: ssl.SSLContext, settings: Settings) -> None:
         # Without `password`, a key that needs one would make OpenSSL ask for it on the terminal.
         context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except OSError as error:
-        raise ValueError(f"the TLS certificate or its key cannot be used: {error}") from error
+        files = f"{settings.tls_certificate} or its key {settings.tls_key}"
+        raise ValueError(f"the TLS certificate {files} cannot be used: {error.strerror}") from error

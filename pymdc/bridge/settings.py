@@ -7,6 +7,7 @@ constants `MULTIPART_BYTES`, `READ_BYTES`, `READ_SECONDS` and `TOKEN_SECONDS`; a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -87,7 +88,7 @@ MINIMUM_FREE = 256  # MB that stay free: on a full disk a database cannot even d
 ACTIVATION_DAYS = 30  # nobody wants an account that was not activated within a month
 STOP_SECONDS = 30.0  # how long a stopping bridge lets transfers finish: enough for most, and the operator is waiting
 
-
+_DOMAIN = r"[\w-]+(?:\.[\w-]+)+"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 -- only compared
 
 
@@ -248,6 +249,9 @@ class Settings:
             _check_url(origin, "a redirect origin")
         for proxy in self.trusted_proxies:
             _check_network(proxy)
+        if not re.fullmatch(rf"open|closed|{_DOMAIN}(?:\s*,\s*{_DOMAIN})*", self.registrations):
+            known = "registrations are open, closed, or for domains such as example.com"
+            raise ValueError(f"{known}, not {self.registrations!r}")
         if self.smtp_security not in SMTP_PORTS:
             raise ValueError(f"the security of SMTP must be one of {', '.join(SMTP_PORTS)}, not {self.smtp_security!r}")
         if self.smtp_host is not None and self.smtp_sender is None:

@@ -32,7 +32,10 @@ def explained(kind: type[click.ClickException] = click.ClickException) -> Iterat
 
     try:
         yield
-    except (OSError, ValueError, Unavailable) as error:
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise kind(why if error.filename is None else f"{error.filename}: {why}") from error
+    except (ValueError, Unavailable) as error:
         raise kind(str(error)) from error
 
 

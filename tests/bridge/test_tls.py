@@ -72,7 +72,7 @@ def test_a_certificate_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, 
         files["tls_certificate"].unlink()
     else:
         files["tls_certificate"].write_text(text)
-    with pytest.raises(ValueError, match="the TLS certificate or its key cannot be used"):
+    with pytest.raises(ValueError, match=r"the TLS certificate .* or its key .* cannot be used"):
         BridgeThread(settings_for(tmp_path / "data", **files)).start()
 
 
@@ -82,5 +82,5 @@ def test_a_key_that_asks_for_a_password_cannot_be_used(tmp_path: Path) -> None:
     key = serialization.load_pem_private_key(files["tls_key"].read_bytes(), None)
     form, encrypted = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"password")
     files["tls_key"].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encrypted))
-    with pytest.raises(ValueError, match="the TLS certificate or its key cannot be used"):
+    with pytest.raises(ValueError, match=r"the TLS certificate .* or its key .* cannot be used"):
         BridgeThread(settings_for(tmp_path / "data", **files)).start()

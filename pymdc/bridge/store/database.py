@@ -58,10 +58,13 @@ class Database:
                 pool_timeout=_POOL_SECONDS,
                 hide_parameters=True,  # they hold addresses and hashes, and errors are logged
                 pool_pre_ping=True,  # a database that went away and came back is found again
-                connect_args=_ARGUMENTS.get(sa.make_url(url).get_backend_name(), {}),
+                connect_args=_ARGUMENTS.get(_backend(url), {}),
             )
-        except (exc.ArgumentError, ImportError) as error:
+        except exc.ArgumentError as error:
             raise ValueError(f"the database URL cannot be used: {error}") from error
+        except ImportError as error:
+            what = 'pip install "pymdc-metadisk[bridge,postgresql]"'
+            raise ValueError(f"the database URL cannot be used: {error}: {what}") from error
         _keep_private(self._engine.url)
         self.engine = Engine("the database")
         self._ahead: float | None = None
@@ -200,6 +203,13 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
         connection.execute(statement)
     except exc.IntegrityError as error:
         raise taken from error
+
+
+def _backend(url: str) -> str:
+    name = sa.make_url(url).get_backend_name()
+    if name not in _LISTENERS:
+        raise exc.ArgumentError("it begins with neither sqlite:/// nor postgresql+psycopg://")
+    return name
 
 
 def _keep_private(url: sa.URL) -> None:

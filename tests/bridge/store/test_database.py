@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None
 def test_a_url_that_cannot_be_used_is_an_error_that_says_so(url: str) -> None:
     with pytest.raises(ValueError, match="the database URL cannot be used"):
         Database(url)
+
+
+def test_a_database_whose_driver_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValueError, match=r"pip install .pymdc-metadisk\[bridge,postgresql\]"):
+        Database("postgresql+psycopg://host/name")
 
 
 def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
