@@ -1,4 +1,4 @@
-"""What every test needs: no state of the tests before it, and nothing of the machine's own environment."""
+"""Fixtures for every test: no state of the tests before it, and nothing of the machine's own environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how large the part of the matrix was that ran, and what came of it."""
+    """Say how large a part of the matrix ran, and with which outcome."""
     cells: dict[str, int] = {}
     seeds: set[object] = set()
     for outcome in ("passed", "failed"):

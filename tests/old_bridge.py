@@ -1,4 +1,4 @@
-"""A bridge with the manners of 2016, in little: its words and status codes are those that were recorded.
+"""A small bridge that behaves as in 2016, with the recorded messages and status codes.
 
 It keeps one nonce for each user, answers wrong passwords with 500, spends tokens at first sight, cuts names at slashes,
 renames a file whose content comes again, and after a second upload of a file gives a mixture of the pointers of both.
@@ -57,7 +57,7 @@ class User:
 
 @dataclass
 class OldBridge:
-    """What the bridge knows.
+    """The state of the bridge.
 
     Attributes:
         network: the farmers.
@@ -77,10 +77,10 @@ class OldBridge:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def user(self, request: Request) -> User:
-        """Tell who is there, as the recorded bridge did.
+        """Return the account of a request, by the checks of the recorded bridge.
 
         Raises:
-            Refusal: nobody.
+            Refusal: no account fits.
         """
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme == "Basic":
@@ -114,10 +114,10 @@ class OldBridge:
         return user
 
     def bucket(self, request: Request, bucket_id: str) -> dict[str, Any]:
-        """Return a bucket of who asks.
+        """Return a bucket of the account that asks.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such bucket.
         """
         user = self.user(request)
         if not re.fullmatch("[0-9a-f]{24}", bucket_id):
@@ -130,7 +130,7 @@ class OldBridge:
         """Spend a token.
 
         Raises:
-            Refusal: it is none for this.
+            Refusal: the token is not valid for this.
         """
         found = self.tokens.pop(request.headers.get("x-token", ""), None)
         if found is None:
@@ -168,7 +168,7 @@ class Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def handle_one_request(self) -> None:
         try:

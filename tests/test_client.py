@@ -431,7 +431,7 @@ def test_a_callback_may_fork() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_in_a_forked_child_no_lock_of_another_thread_of_the_parent_is_waited_for() -> None:
-    """What runs in the child, called here: a child's coverage is nobody's."""
+    """Call the code of a forked child here: coverage of a child is not measured."""
     with Server(answering(echo)) as server, Client(server.url) as one, Client(server.url) as unused:
         pymdc.configure(endpoint=server.url)
         assert REST("GET", "/a", client=one) == REST("GET", "/a") == "/a"

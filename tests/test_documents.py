@@ -51,7 +51,7 @@ def test_a_heading_ends_the_section_before_it() -> None:
 
 
 def shown(pattern: str) -> list[Any]:
-    """Return what a pattern finds in all documents; nothing is an error."""
+    """Return the matches of a pattern in all documents. No match is an error."""
     found = [match for text in TEXTS.values() for match in re.findall(pattern, text, re.M)]
     assert found, pattern
     return found

@@ -1,4 +1,4 @@
-"""Error values: what unwrap() makes of them, and how they keep their causes."""
+"""Error values: `unwrap`, their causes, and pickling."""
 
 import builtins
 import copy

@@ -1,4 +1,4 @@
-"""What can be imported from where: a change here is a change for every program that uses the library."""
+"""The public names of each module: a change here is a change for every program that uses the library."""
 
 from __future__ import annotations
 

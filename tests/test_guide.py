@@ -28,7 +28,7 @@ IMAGE_HASH = "5579439f51de8508db790f7fe1212d601afb5c51"
 
 
 def shape(value: Any) -> Any:
-    """Return the names and types of a value, so that an example can be compared with what really came."""
+    """Return the names and types of a value, so that an example can be compared with a real value."""
     if isinstance(value, dict):
         return {name: type(each) for name, each in value.items()}
     return [shape(each) for each in value]

@@ -24,7 +24,7 @@ CREDENTIALS = {"authorization", "x-signature", "x-pubkey"}
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[httpx.Request]]:
-    """What a bridge, which the environment names and which answers `{}` to everything, was asked."""
+    """The requests to a bridge that the environment names, and that answers `{}` to everything."""
     monkeypatch.setenv("STORJ_BRIDGE", "http://bridge.test")
     requests: list[httpx.Request] = []
 

@@ -27,7 +27,7 @@ LONG = 60.0
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept() -> Iterator[None]:
-    """What is kept until the process ends is not kept until the tests end."""
+    """Forget the objects that are kept until the process ends, after each test."""
     before = list(schedulers._kept)
     yield
     schedulers._kept[:] = before

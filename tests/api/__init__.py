@@ -6,7 +6,7 @@ from typing import Any
 
 
 def positional(function: Callable[..., Any]) -> str:
-    """Give what a program of 2016 relies on: the arguments by position and their defaults. All others are optional."""
+    """Return the signature that a program of 2016 relies on: arguments by position, and their defaults."""
     kept = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:

@@ -16,7 +16,7 @@ ENDPOINT = "http://bridge.test:6382/base"
 
 
 class Scripted:
-    """A bridge that gives one and the same reply to whatever it is asked, and remembers what it was asked."""
+    """A bridge that gives the same reply to every request, and keeps the requests."""
 
     def __init__(self) -> None:
         self.reply = httpx.Response(200, json={"id": "1"})
@@ -62,7 +62,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture(params=["blocking", "callback"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    """Make a call and give its value, once as it is returned, once as it is handed to a callback."""
+    """Make a call and return its value: once blocking, once through a callback."""
 
     def in_background(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         values: list[Any] = []

@@ -1,4 +1,4 @@
-"""Which client serves: the one that was given, else the account's, else the default; and `client.api`."""
+"""Which client a call uses: the given one, else the account's, else the default one; and `client.api`."""
 
 from __future__ import annotations
 

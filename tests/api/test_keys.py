@@ -131,7 +131,7 @@ def test_no_pair_is_kept_twice_and_a_deleted_one_is_forgotten(bridge: Scripted, 
 
 
 class Duck:
-    """What a program may have in place of an `ECDSA`."""
+    """A key pair of a program's own, in place of an `ECDSA`."""
 
     def get_public_key(self) -> str:
         return PUBLIC

@@ -1,4 +1,4 @@
-"""What a caller writes wrong raises at once, in the caller's thread, in words, whatever parameter it is given to.
+"""A wrong argument of any parameter raises at once, in the caller's thread, and the message says what is wrong.
 
 The table says which of the values below a parameter takes. Every other one must be refused.
 """
@@ -59,7 +59,7 @@ CREDENTIALS = "pair user"
 PROGRESS = "None function class"
 SECONDS = "None 5 1.5"
 
-# How a callable is called rightly, and what else of the values above each of its parameters takes.
+# Right arguments for each callable, and which of the values above each parameter accepts.
 Takes = dict[str, str]
 CALLABLES: dict[str, tuple[Callable[..., Any], dict[str, Any], Takes]] = {
     "Users": (
@@ -90,7 +90,7 @@ CALLABLES: dict[str, tuple[Callable[..., Any], dict[str, Any], Takes]] = {
     "Bucket.patch": (
         api.Bucket("1", PAIR).patch,
         {"params": {}},
-        {"params": "dict refusal", "callback": CALLBACK},  # whatever a dict holds is the bridge's to judge
+        {"params": "dict refusal", "callback": CALLBACK},  # the bridge judges the contents of a dict
     ),
     "Files": (
         api.Files,
@@ -101,17 +101,17 @@ CALLABLES: dict[str, tuple[Callable[..., Any], dict[str, Any], Takes]] = {
     "Files.token": (
         api.Files("1", PAIR).token,
         {"operation": "PUSH"},
-        {"operation": "empty text half", "callback": CALLBACK},  # a bridge says what it thinks of another word
+        {"operation": "empty text half", "callback": CALLBACK},  # the bridge refuses other words
     ),
     "Files.upload": (
         api.Files("1", PAIR).upload,
         {"path": b"content"},
         {
-            "path": "empty text half bytes",  # a path that is none is a file that is missing: a value
+            "path": "empty text half bytes",  # a path without a file is an error value
             "token": "None " + TEXT,
             "callback": CALLBACK,
             "progress": PROGRESS,
-            "name": "None empty text half",  # a name of a file system may hold what is no text
+            "name": "None empty text half",  # a file name on the disk may not be text
             "mimetype": "None text",
         },
     ),
@@ -149,7 +149,7 @@ CALLABLES: dict[str, tuple[Callable[..., Any], dict[str, Any], Takes]] = {
             "method": TEXT,
             "resource": NAME,
             "params": "dict refusal",
-            "auth": " ".join(VALUES),  # whatever is no account and no key pair sends no credentials, as ever
+            "auth": " ".join(VALUES),  # any other value sends no credentials, as in 2016
             "headers": "None dict refusal",
             "callback": CALLBACK,
             "client": "None",
@@ -166,7 +166,7 @@ CALLABLES: dict[str, tuple[Callable[..., Any], dict[str, Any], Takes]] = {
         Client,
         {},
         {
-            "endpoint": "None empty text half",  # a URL that is none makes each call's value a `URLError`
+            "endpoint": "None empty text half",  # a malformed URL makes each call's value a `URLError`
             "timeout": SECONDS,
             "workers": "5",
             "scheduler": CALLBACK,
@@ -185,7 +185,7 @@ CASES = [
     if value not in taken.split(" ") or (value in ("list", "list of 5") and value not in taken)
 ]
 
-# What Python says by itself, to somebody who has not read our code.
+# Python's own messages, which do not say what is wrong.
 NOT_IN_WORDS = re.compile(
     r"object is not|has no attribute|unsupported operand|codec can't|not supported between|must be a string or|"
     r"missing \d|unexpected keyword|argument should be|invalid literal|cannot convert|not JSON serializable"
@@ -211,7 +211,7 @@ def test_a_wrong_argument_raises_at_once_in_words(name: str, parameter: str, val
 
 
 def test_every_parameter_of_every_public_callable_is_in_the_table() -> None:
-    """But for those that are said to take anything, and the schedulers, whose arguments are the toolkits' own."""
+    """Except callables that take any value, and the schedulers, whose arguments belong to the toolkits."""
     for name, (function, _, takes) in CALLABLES.items():
         assert set(inspect.signature(function).parameters) == set(takes), name
     for cls in (api.Users, api.Keys, api.Buckets, api.Bucket, api.Files):

@@ -1,4 +1,4 @@
-"""Accounts: what they send, and what they say of themselves."""
+"""Accounts: their requests and their `repr`."""
 
 from __future__ import annotations
 

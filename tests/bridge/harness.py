@@ -1,4 +1,4 @@
-"""A running bridge, and people who use it with plain HTTP: no code of the client under test."""
+"""A running bridge, and accounts that use it by plain HTTP, without the client's code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _nonces = itertools.count(time.time_ns() // 1_000_000)
 
 
 def file_hash(data: bytes) -> str:
-    """The hash of a file, computed without the code under test."""
+    """The hash of a file, computed without our own code."""
     digest = hashlib.new("ripemd160", usedforsecurity=False)
     digest.update(hashlib.sha256(data).hexdigest().encode())
     return digest.hexdigest()
@@ -143,11 +143,11 @@ class Running:
         return run_sql(self.settings.database_url, statement, *values)
 
     def blobs(self) -> list[str]:
-        """The names of what lies in the store, half-written files included."""
+        """The names of all blobs in the store, half-written ones included."""
         return sorted(blob_names(self.settings))
 
     def lose(self, blob: str) -> None:
-        """Remove something from the store, from outside."""
+        """Remove a blob from the store, from outside."""
         obstore.delete(object_store(self.settings), blob)
 
     @contextmanager
@@ -178,7 +178,7 @@ def run_sql(url: str, statement: str, *values: Any) -> list[Any]:
 
 @contextmanager
 def connected_to(url: str) -> Iterator[Callable[..., list[Any]]]:
-    """Connect to a database. What is given runs statements as `run_sql` does, each in a transaction of its own."""
+    """Connect to a database. Give a function that runs statements as `run_sql` does, each in its own transaction."""
     with _engine(url).connect() as connection:
 
         def run(statement: str, *values: Any) -> list[Any]:
@@ -199,7 +199,7 @@ def _engine(url: str) -> sa.Engine:
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Somebody else holds on to a whole database, so that nobody can write to it."""
+    """Hold the lock of a whole database, so that no other connection can write to it."""
     engine = _engine(url)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -212,13 +212,13 @@ def locked(url: str) -> Iterator[None]:
 
 
 def object_store(settings: Settings) -> ObjectStore:
-    """The store that shards lie in."""
+    """The store of the shards."""
     location = settings.store_location
     return from_url(location) if "://" in location else LocalStore(location)
 
 
 def blob_names(settings: Settings) -> set[str]:
-    """The names of what lies in the store, half-written files included, but not the one that tells whose it is."""
+    """The names of all blobs in the store, half-written ones included, without the marker of the bridge."""
     if "://" not in settings.store_location:
         folder = Path(settings.store_location)
         names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -251,7 +251,7 @@ def running(data: Path, **settings: Any) -> Iterator[Running]:
 
 
 def until(bridge: Running, condition: Callable[[], object]) -> None:
-    """Wait for what a bridge does by itself, with requests to it as the clock."""
+    """Wait until a bridge has done something by itself. Requests to it serve as the clock."""
     deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""How long an event loop is held up, and how long others wait meanwhile."""
+"""Measure how long an event loop is held up, and how long other requests wait."""
 
 from __future__ import annotations
 

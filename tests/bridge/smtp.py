@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 @dataclass
 class Inbox:
-    """What a mail server took, and what it says to recipients and to mails."""
+    """The mails that a mail server took, and its replies to recipients and to mails."""
 
     port: int = 0
     envelopes: list[Envelope] = field(default_factory=list)

@@ -14,7 +14,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def use(person: Person) -> list[str]:
-    """Do a little of everything, and return what must not be in a log."""
+    """Make some requests of each kind, and return the secrets that must not be in a log."""
     bridge = person.bridge
     bucket = person.bucket()
     found = person.upload(bucket, b"data").json()["hash"]

@@ -18,7 +18,7 @@ def found(peer: str | None, *forwarded: str, proxies: tuple[str, ...] = ("10.0.0
         ("::ffff:192.0.2.1", (), "192.0.2.1"),
         ("fe80::1%eth0", (), "fe80::1"),
         (None, (), "unknown"),
-        # Who is not trusted can say what it likes.
+        # What an untrusted client says does not count.
         ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),
         # The last one that no trusted proxy has is the client: whatever stands before it, the client may have written.
         ("10.1.2.3", ("198.51.100.7",), "198.51.100.7"),

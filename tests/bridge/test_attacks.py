@@ -1,4 +1,4 @@
-"""One address does what it can to keep others out, and a client at another address works on without an error.
+"""One address attacks the bridge, and a client at another address works on without an error.
 
 Each attack lasts a moment, or with PYMDC_LARGE a minute.
 """

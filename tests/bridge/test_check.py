@@ -41,7 +41,7 @@ def blob_of(bridge: Running, data: bytes) -> str:
 
 
 def overwrite(bridge: Running, name: str, data: bytes) -> None:
-    """Change what lies in the store, from outside."""
+    """Change a blob in the store, from outside."""
     obstore.put(object_store(bridge.settings), name, data)
 
 
@@ -141,7 +141,7 @@ def test_a_blob_that_is_being_uploaded_or_removed_is_not_an_orphan(
 
 
 class Changing(Blobs):
-    """A store that changes while it is looked at."""
+    """A store that changes while it is checked."""
 
     def pages(self, skip: Callable[[str], None] = print) -> Iterator[list[tuple[str, datetime]]]:
         yield [("swept/0", datetime.now(timezone.utc) - timedelta(days=1))]

@@ -71,7 +71,7 @@ def test_a_bridge_stops_at_the_next_step_of_a_long_clean_up(tmp_path: Path, monk
 
 
 class Stubborn(Blobs):
-    """A store that does not remove some things."""
+    """A store that fails to remove some blobs."""
 
     def delete(self, name: str) -> None:
         raise Unavailable("The store is not available, try again later")

@@ -24,7 +24,7 @@ from .harness import Running, file_hash, object_store, running
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """What the command serves, which here ends at once, as by Ctrl+C."""
+    """The settings that the command serves with. It ends at once, as after Ctrl+C."""
     settings: list[Settings] = []
 
     def serve(given: Settings, echo: Any, reread: Any) -> None:

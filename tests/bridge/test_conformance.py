@@ -45,7 +45,7 @@ Reply = tuple[int, dict[str, str | None], Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """An intended difference: which replies it holds for, what ours is instead, and why."""
+    """An intended difference: the replies that it is about, our own reply, and the reason."""
 
     reason: str
     names: tuple[str, ...] = ()  # of exchanges
@@ -192,11 +192,11 @@ NO_REPLY: dict[str, Any] = {"status": None, "headers": {"Content-Type": "applica
 
 
 class Replay:
-    """Replays exchanges in their order, and learns what stands for what."""
+    """Replays exchanges in their order, and learns which of our ids and tokens belong to the recorded ones."""
 
     def __init__(self, bridge: Running) -> None:
         self.bridge = bridge
-        self.known: dict[str, str] = {}  # what was recorded, and what it is here
+        self.known: dict[str, str] = {}  # recorded id or token: ours
         self.keys: dict[str, ECDSA] = {}  # by the point that was recorded
         url = httpx.URL(bridge.thread.url)
         self.connection = http.client.HTTPConnection(str(url.host), url.port, timeout=60)
@@ -404,7 +404,7 @@ class Met:
 
     @property
     def wrong(self) -> list[str]:
-        """The names of the exchanges whose replies are neither the recorded nor the intended ones."""
+        """The names of the exchanges with a reply that is neither recorded nor intended."""
         return [ENTRIES[number]["name"] for number, (ours, expected) in self.replies.items() if ours != expected]
 
 
@@ -471,7 +471,7 @@ def test_a_recorded_exchange_gets_the_recorded_reply_except_for_intended_differe
 
 @pytest.mark.parametrize("row", [row for row, one in enumerate(DIFFERENCES) if not one.skip])
 def test_every_difference_is_needed(met: Met, row: int) -> None:
-    """Without it, each exchange that it names, or one that has its reply, would be another one than recorded."""
+    """Without the difference, an exchange that it names, or one with its reply, would fail."""
     difference, needed = DIFFERENCES[row], {name for number, name in met.needed if number == row}
     assert needed
     assert set(difference.names) <= needed

@@ -1,4 +1,4 @@
-"""An engine that is away is one line in the log, and one when it is back."""
+"""The log has one line when an engine fails, and one when it is back."""
 
 from __future__ import annotations
 

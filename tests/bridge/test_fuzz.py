@@ -1,4 +1,4 @@
-"""Whatever a client sends: no defect, no crash, no hang.
+"""Random input from clients causes no defect, no crash and no hang.
 
 A defect is what the bridge logs as an error: a 500, or what uvicorn catches. Each well-formed request is answered, in
 time; what is no request ends with its connection. The last test asks whether the bridge is still well.
@@ -34,7 +34,7 @@ bounded = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=l
 
 
 class Errors(logging.Handler):
-    """What was logged as an error."""
+    """The errors in the log."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -99,8 +99,8 @@ def test_requests_that_the_description_allows_get_the_described_answers(
 
 
 def _aim(case: Any, alice: Person, bucket: str) -> None:
-    """Let a case hit what is there."""
-    # Whoever removes it, or leaves no room in it, takes the aim away from the others.
+    """Let a case use existing ids."""
+    # A request that removes the bucket, or fills it, would spoil the other cases.
     if "id" in case.path_parameters and (case.method == "GET" or case.path != "/buckets/{id}"):
         case.path_parameters["id"] = bucket
     if "x-filesize" in (case.headers or {}):

@@ -27,7 +27,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def derived(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The passwords that were looked at in earnest."""
+    """The passwords that were really checked."""
     seen: list[str] = []
     derive = passwords._derive
 

@@ -1,4 +1,4 @@
-"""Long texts wherever a bridge reads what others send: none holds it up."""
+"""Long texts in every place where a bridge reads input: no text holds it up."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _pattern(module: str, call: ast.Call) -> Iterator[tuple[str, str, int]]:
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """End what takes longer, even within a regular expression."""
+    """End a search that takes longer, even within a regular expression."""
 
     def end(*_: object) -> None:
         raise TimeoutError("this takes too long")

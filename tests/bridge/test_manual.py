@@ -1,4 +1,4 @@
-"""What the manual says of running a bridge is what the command does."""
+"""The operator's manual agrees with the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures for Prometheus: what passed, what is under way, and how the engines are."""
+"""The metrics for Prometheus: requests, running work, and the state of the engines."""
 
 from __future__ import annotations
 

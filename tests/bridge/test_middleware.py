@@ -1,4 +1,4 @@
-"""Over raw sockets: what a well-behaved HTTP client does not show."""
+"""Requests over raw sockets that a well-behaved HTTP client would not send."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pymdc.bridge.output import ReplyOutput
 
 
 class Written(asyncio.WriteTransport):
-    """Keeps what is written, a piece for each call to the system."""
+    """A transport that keeps the pieces that are written."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -127,7 +127,7 @@ def test_a_page_fits_its_window_and_follows_the_colours_of_the_desktop(
 
 
 def colours_of(picture: Path, width: int) -> Callable[[int, int], str]:
-    """Return what tells the colour of each pixel of a picture."""
+    """Return a function that gives the colour of each pixel of a picture."""
     qt = pytest.importorskip("PySide6.QtGui", reason="Qt is not there to read a picture", exc_type=ImportError)
     image = qt.QImage(str(picture))
     assert (image.width(), image.height()) == (width, HEIGHT)

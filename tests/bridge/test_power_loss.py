@@ -1,4 +1,4 @@
-"""What is acknowledged has survived a loss of power: the system calls of an upload, in their order."""
+"""An acknowledged upload survives a loss of power: its system calls, in their order."""
 
 from __future__ import annotations
 

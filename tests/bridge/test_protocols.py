@@ -1,4 +1,4 @@
-"""Over raw sockets: clients that cost a bridge something before it knows them."""
+"""Attacks over raw sockets, before a login: large heads, slow bodies, many connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOO_LARGE = b'{"error": "The head of the request is too large"}'
 
 
 def reply_to(bridge: Running, data: bytes) -> bytes:
-    """Send all of something, and return what comes until the connection ends."""
+    """Send bytes, and return the reply up to the end of the connection."""
     received = b""
     with connected(bridge) as connection, contextlib.suppress(OSError):
         connection.sendall(data)
@@ -128,7 +128,7 @@ def test_a_connection_that_is_closed_does_not_wait_for_its_reader_for_ever(
 
 @contextlib.contextmanager
 def narrow(bridge: Running, size: int = 4096) -> Iterator[socket.socket]:
-    """A connection whose reader takes little."""
+    """A connection whose client reads slowly."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
         connection.settimeout(30)

@@ -13,11 +13,11 @@ async def _settled() -> None:
 
 
 def nothing() -> None:
-    """Nobody minds waiting."""
+    """A check that never ends a wait."""
 
 
 class Line:
-    """Some who want a turn of a group in which one place is free at a time."""
+    """Several tasks that wait for a turn in a group with one place."""
 
     def __init__(self) -> None:
         self.turns = Queues()

@@ -28,7 +28,7 @@ LONG = 60.0
 
 @contextmanager
 def reloader(settings: Settings, again: Settings | Exception) -> Iterator[tuple[Bridge, Reloader]]:
-    """A bridge that does not serve, and what reads `again` in place of its settings."""
+    """A bridge that does not serve, and a reload that reads `again` in place of its settings."""
 
     def reread() -> Settings:
         if isinstance(again, Exception):

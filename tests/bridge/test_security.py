@@ -1,4 +1,4 @@
-"""What belongs to somebody cannot be read, changed or guessed at by anybody else, on any route.
+"""No account can read, change or guess the data of another account, on any route.
 
 Each row of the route table is attacked in each way that its credentials allow. A route that is new needs a row here.
 """
@@ -29,7 +29,7 @@ OWN = (200, None)  # somebody else gets what is their own, and nothing of Alice'
 
 @dataclass(frozen=True)
 class Row:
-    """A route that is somebody's: what a good request to it holds, and what somebody else gets who sends the same."""
+    """A route with an owner: a good request to it, and the reply to the same request from another account."""
 
     sent: dict[str, Any] = field(default_factory=dict)
     another: tuple[int, str | None] = OWN
@@ -76,7 +76,7 @@ class Owner:
         return route.format(id=self.bucket, hash=self.hash, key=self.person.key.get_public_key())
 
     def state(self) -> Any:
-        """All that is theirs, as only they can see it."""
+        """All the data of the account, as its owner sees it."""
         pages = [
             self.person.send("GET", path).json() for path in ("/keys", "/buckets", f"/buckets/{self.bucket}/files")
         ]
@@ -85,7 +85,7 @@ class Owner:
 
 @pytest.fixture(scope="module")
 def alice(bridge: Running) -> Owner:
-    """One whom nobody can harm, so that all tests but those that have her own requests served may share her."""
+    """An account that no test changes, so that tests can share it, except those that use up its own requests."""
     return owner(bridge)
 
 

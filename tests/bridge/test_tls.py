@@ -27,7 +27,7 @@ def certificate(folder: Path) -> tuple[trustme.CA, dict[str, Path]]:
 
 
 def trusting(authority: trustme.CA) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """What trusts an authority: a context for HTTP, and one for `connect`.
+    """The contexts that trust an authority: one for HTTP, and one for `connect`.
 
     `connect` reads and writes in two threads. With TLS 1.3 a ticket may come in while the request is written, and now
     and then the request is lost. Up to TLS 1.2 nothing comes before the request.

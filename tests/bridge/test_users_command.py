@@ -1,4 +1,4 @@
-"""`pymdc bridge users`: what an operator does with accounts, while the bridge serves."""
+"""`pymdc bridge users`, while the bridge serves."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_worker_that_is_killed_under_load_is_started_again_and_nothing_is_lost
                     with httpx.Client(base_url=url, timeout=LONG, trust_env=False) as http:
                         reply = http.send(alice.signed("POST", "/buckets", {"name": f"{number}"}))
                 except httpx.TransportError:
-                    continue  # its worker was killed: nobody knows what became of it
+                    continue  # its worker was killed, so the answer was lost
                 reply.raise_for_status()
                 made.append(reply.json()["id"])
 

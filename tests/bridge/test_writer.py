@@ -25,7 +25,7 @@ CLAIM = Claim("point", "signature", Nonce(True, 1.0))
 
 
 class Scripted(Acceptance):
-    """Accepts what it is told to, once it is let go."""
+    """Notes the batches, and answers them once the test lets it."""
 
     def __init__(self, outcome: Accepted | Refused | None = None) -> None:
         self.batches: list[int] = []

@@ -1,4 +1,4 @@
-"""The parts of docs/command.md that say what `--help` says: `python -m tests.cli.command_document` writes them anew."""
+"""The generated parts of docs/command.md, made from `--help`: `python -m tests.cli.command_document` writes them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _about(path: str, command: click.Command) -> str:
 
 
 def _words(text: str) -> str:
-    """Return a help text; what click is told not to wrap is a block."""
+    """Return a help text as Markdown. A paragraph that click must not wrap becomes a block."""
     paragraphs = []
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         if paragraph.startswith("\b"):
@@ -96,7 +96,7 @@ def exit_codes() -> str:
 
 
 def renewed(text: str) -> str:
-    """Return the document with those parts as they should be."""
+    """Return the document with its generated parts up to date."""
     for name, part in (("commands", reference()), ("exit codes", exit_codes())):
         start, end = f"<!-- {name} -->\n", f"<!-- end of the {name} -->"
         before, found, rest = text.partition(start)

@@ -1,4 +1,4 @@
-"""What the tests of the command share: a bridge, a folder of profiles, and a way to type."""
+"""Fixtures for the tests of the command: a bridge, a folder of profiles, and a way to type."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Person:
 
     @property
     def environment(self) -> dict[str, str | None]:
-        """The variables that make all folders of the command the person's own."""
+        """The environment variables that give the person folders of their own."""
         folders = {"XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache", "HOME": "home"}
         return {
             **{variable: str(self.home / folder) for variable, folder in folders.items()},

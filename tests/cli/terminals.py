@@ -1,4 +1,4 @@
-"""A real terminal, without a person: a program runs in it, types come in, and what is shown can be waited for."""
+"""A real terminal without a person: run a program in it, type, and wait for its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pymdc doctor`: each finding has its line and its remedy, and looking changes nothing."""
+"""`pymdc doctor`: each finding has a line and a remedy, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_doctor_says_what_named_the_bridge(member: Typist, monkeypatch: pyte
 
 
 def last(typist: Typist, *arguments: str, code: int) -> dict[str, Any]:
-    """Return the finding with which a diagnosis ends that must find something wrong."""
+    """Run the doctor, which must find a problem, and return its last finding."""
     found = list(findings(typist, *arguments, code=code).values())
     assert all(told["ok"] for told in found[:-1])
     assert not found[-1]["ok"]
@@ -125,7 +125,7 @@ def test_a_transfer_that_fails_is_told(member: Typist, monkeypatch: pytest.Monke
 
 
 class Old:
-    """A bridge of 2016's manners: one nonce for a user, and it refuses a lower one."""
+    """A bridge that counts nonces as those of 2016: it keeps the highest one of a user, and refuses lower ones."""
 
     def __init__(self) -> None:
         self.nonce = 0

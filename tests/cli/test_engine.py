@@ -1,4 +1,4 @@
-"""Transfers side by side: what is done, tried again, reported and interrupted."""
+"""Several transfers at the same time: attempts, reports, errors and interruptions."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_a_refusal_is_reported_as_the_value_that_the_bridge_gave(bucket: BucketF
 
 
 class Scripted(Upload):
-    """An upload whose attempts fail first: a bridge cannot be made to fail at will."""
+    """An upload whose first attempts fail: a real bridge does not fail when a test wants it."""
 
     errors: list[Exception]
 
@@ -272,7 +272,7 @@ def interrupt() -> None:
 
 
 def interrupt_and_wait() -> None:
-    """Ctrl+C, and time for it: else a download on a fast machine is done before it is cancelled."""
+    """Press Ctrl+C, and give the handler time: else a fast download ends before it is cancelled."""
     interrupt()
     time.sleep(0.5)
 
@@ -313,7 +313,7 @@ def steered(bucket: BucketFiles, *calls: Start) -> Steered:
 
 
 def ends_at_once(bucket: BucketFiles) -> Start:
-    """Return a call whose value is there before anybody can cancel it."""
+    """Return a call whose value is ready before it can be cancelled."""
 
     def start(callback: Callable[[Any], object]) -> Handle:
         handle = bucket.files.list(callback)

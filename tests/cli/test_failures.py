@@ -70,7 +70,7 @@ def test_the_words_say_what_to_do() -> None:
 
 
 def group_with(function: Any) -> LazyGroup:
-    """Return a group of one command, `do`, which lies in no module of its own."""
+    """Return a group with one command, `do`, that is not in a module of its own."""
 
     class Group(LazyGroup):
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -1,4 +1,4 @@
-"""The cache of hashes: what is remembered, what is not, and that it can be missing or broken."""
+"""The cache of hashes: which files are remembered, and a cache that is missing or broken."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def loaded_by(*arguments: str) -> set[str]:
 
 
 def test_the_help_loads_click_and_hardly_anything_else() -> None:
-    """What it takes beside `import click` is measured by `python -m tests.bench.run --only import`."""
+    """`python -m tests.bench.run --only import` measures how long it takes."""
     ours = loaded_by("-m", "pymdc", "--help") - loaded_by("-c", "import click")
     package = {name for name in ours if name.split(".")[0] == "pymdc"}
     assert package == {
@@ -128,7 +128,7 @@ def test_the_help_loads_click_and_hardly_anything_else() -> None:
 
 
 def test_a_bridge_that_has_started_says_what_to_do_next_and_how_to_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That it does so as a process as well is shown where its examples run."""
+    """The tests of the documents' examples show the same for a real process."""
 
     def serve(_settings: object, tell: Callable[[str], None], _read: object) -> None:
         tell("Data is kept in a folder.")

@@ -60,7 +60,7 @@ def account(old: Person, tmp_path: Path) -> Person:
 
 
 def told_of(person: Person) -> list[Any]:
-    """Return what a bridge tells of an account, without what a bridge chooses: ids, times and the account's own key."""
+    """Return what a bridge tells about an account, except what it chooses: ids, times and the account's own key."""
     buckets = unwrap(Buckets(person.key_pair, client=person.client).list())
     own = person.key_pair.get_public_key()
     return sorted(

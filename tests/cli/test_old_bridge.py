@@ -1,4 +1,4 @@
-"""The whole walk with a bridge of 2016: one nonce for each user, mixed pointers, status 500 for a person's mistakes."""
+"""Commands against a bridge of 2016: one nonce for each user, mixed pointers, status 500 for a person's mistakes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bridge() -> Iterator[OldBridge]:
 
 @pytest.fixture
 def types(bridge: OldBridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
-    """Give what types a command, which must end with a certain code."""
+    """Return a function that runs a command and checks its exit code."""
     plant(tmp_path, {"password": b"a password\n", "wrong": b"another\n"})
     monkeypatch.chdir(tmp_path)
     environment = {

@@ -1,4 +1,4 @@
-"""What is written: tables, JSON, messages; and that what others have chosen cannot steer a terminal."""
+"""The output of commands: tables, JSON and messages. Text from others cannot control a terminal."""
 
 from __future__ import annotations
 

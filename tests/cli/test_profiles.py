@@ -1,4 +1,4 @@
-"""Profiles: what is kept, where, for whom, and while others write."""
+"""Profiles: their files, who can read them, and several commands that write at once."""
 
 from __future__ import annotations
 

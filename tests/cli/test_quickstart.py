@@ -1,4 +1,4 @@
-"""The quickstart: it shows the documented flow, checks it, and says so when something does not hold."""
+"""The quickstart: it shows the documented flow, checks each value, and reports a wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that is no bridge, or answers as none would: each command ends with one line and the code of the network."""
+"""A server that is not a bridge, or answers in another shape: each command ends with one line and code 5."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUCKET = {"id": "ab" * 12, "name": "b", "pubkeys": None}
 
 
 class Stranger(ThreadingHTTPServer):
-    """A server that gives the same answers whoever asks for whatever.
+    """A server with fixed answers.
 
     Attributes:
         answers: by path; "" is for all other paths.

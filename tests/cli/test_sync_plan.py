@@ -1,4 +1,4 @@
-"""What `sync` plans, carried out on a bucket and a folder that are dicts."""
+"""The plans of `sync`, carried out on a bucket and a folder that are dicts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FURTHER = st.dictionaries(HASHES, st.lists(NAMES, max_size=3), max_size=3)
 
 
 def is_tree(paths: Mapping[str, str]) -> bool:
-    """Tell whether no file stands where another one needs a folder."""
+    """Tell whether no path is both a file and a folder."""
     return not any(str(folder) in paths for path in paths for folder in PurePosixPath(path).parents)
 
 

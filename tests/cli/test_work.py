@@ -1,4 +1,4 @@
-"""What `sync` and `mirror` do with what goes wrong on this machine."""
+"""How `sync` and `mirror` handle errors on this machine."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the library promises, one promise at a time, whatever the call."""
+"""The promises of the library, each tested with every call."""

@@ -1,4 +1,4 @@
-"""What the client signs, a bridge verifies: whatever names, addresses, passwords and ids hold."""
+"""A bridge verifies the client's signatures, with any names, addresses, passwords and ids."""
 
 from __future__ import annotations
 

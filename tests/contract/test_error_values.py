@@ -1,4 +1,4 @@
-"""Whatever a network does to whatever call: the documented value, in both modes, and the callback exactly once."""
+"""Each call under each fault of the network: the documented value, in both modes, and the callback exactly once."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """A value that is no exception."""
+    """A value that is not an exception."""
 
     result: Any
 
@@ -98,7 +98,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Situation:
-    """What meets a call: a place that does it, and the value that is documented for it."""
+    """A fault: a place that has it, and the documented value."""
 
     place: Callable[[], Any]
     expected: Failure | Result
@@ -234,14 +234,14 @@ SITUATIONS: dict[str, Situation] = {
 
 @dataclass(frozen=True)
 class NoPointers:
-    """The value of a download for which the bridge gives something else than pointers."""
+    """The value of a download if the bridge sends something else than pointers."""
 
     def check(self, value: Any) -> None:
         assert type(value) is ChannelError
 
 
 def expected_of(name: str, situation: Situation) -> Failure | Result | NoPointers:
-    """Return what is documented: the same for all calls, but a download makes something of the bridge's reply."""
+    """Return the documented value: the same for all calls, except that a download reads the bridge's reply."""
     expected = situation.expected
     if name == "Files.download" and isinstance(expected, Result) and not isinstance(expected.result, dict):
         return NoPointers()

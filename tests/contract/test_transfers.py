@@ -133,7 +133,7 @@ def test_a_file_of_any_name_goes_up_and_comes_down_into_its_folder(
 
 
 def as_stored(name: str) -> str:
-    """Give what the bridge makes of a name: its last part."""
+    """Return the name that the bridge keeps: the last part."""
     return name.replace("\\", "/").rpartition("/")[2]
 
 

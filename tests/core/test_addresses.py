@@ -61,7 +61,7 @@ def test_an_address_that_does_not_answer_holds_up_the_next_one_for_a_moment_only
 
 
 def test_the_first_address_wins_even_if_it_answers_late(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All attempts go on side by side: one that was begun is not given up for the next one."""
+    """Attempts run at the same time: an attempt goes on when the next one begins."""
     monkeypatch.setattr(config, "ATTEMPT_SECONDS", 0.01)
     with Server(Connection.wait) as server, full_backlog() as dead, full_backlog() as other:
         found(tcp(dead), tcp(other), tcp(server.port))

@@ -1,4 +1,4 @@
-"""What the bridge, or somebody in its place, does with the connections of a client: over plain TCP and over TLS."""
+"""A bridge, or an attacker in its place, that misuses the connections of a client: over plain TCP and over TLS."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def upload(client: Client) -> Any:
 
 
 def assert_cancelled_at_once(handle: Any) -> None:
-    time.sleep(0.1)  # the stage is one where nothing happens
+    time.sleep(0.1)  # at this stage nothing happens
     begun = time.monotonic()
     assert handle.cancel()
     assert isinstance(handle.result(10), CancelledError)
@@ -435,7 +435,7 @@ def test_a_flood_of_interim_replies_ends(interim: bytes, method: str, secure: bo
     assert "interim" in str(value)
 
 
-# Replies that are none
+# Broken replies
 
 
 @both

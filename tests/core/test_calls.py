@@ -1,4 +1,4 @@
-"""What a program asks for, with plain values: what a call is, and what is refused before anything is sent."""
+"""The description of a call, with plain values, and the arguments that are refused before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dispatcher and its handles: once, in order, without deadlock, to the very end of the process."""
+"""The dispatcher and its handles: every callback once, in order, without deadlock, up to the end of the process."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def giving(value: Any) -> Callable[[Job], Any]:
 
 
 class Gate:
-    """A call that says when it has begun, and ends when it is told to."""
+    """A call that notes its beginning, and ends when the test says so."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -580,7 +580,7 @@ def test_an_exception_in_a_scheduled_callback_is_reported(reported: list[BaseExc
 
 
 class NoThreads(threading.Thread):
-    """What `threading.Thread` is when the system has no thread left, or the interpreter is shutting down."""
+    """A `threading.Thread` that cannot start: the system has no thread left, or the interpreter is shutting down."""
 
     def start(self) -> None:
         raise RuntimeError("can't start new thread")
@@ -811,7 +811,7 @@ def test_cancelling_all_calls_takes_a_second_at_most(monkeypatch: pytest.MonkeyP
     assert handle.cancelled()
 
 
-# Forks: what runs in the child, called here, since a child's coverage is nobody's. See the tests of the client, too.
+# Forks: the code of the child is called here, since coverage of a child is not measured. See test_client.py, too.
 
 
 def test_in_the_child_of_a_fork_the_parents_calls_are_ended_and_new_ones_run() -> None:

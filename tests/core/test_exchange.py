@@ -80,7 +80,7 @@ def silent(connection: Connection) -> None:
 
 
 def refuse_tls(connection: Connection) -> None:
-    """Reset before there is a connection: what the client meant to say was never sent."""
+    """Reset before there is a connection: the client has sent nothing."""
     connection.sock.recv(1 << 16)
     connection.reset()
 
@@ -98,7 +98,7 @@ FINE: Any = {"fine": True}
 
 
 def signed(request: Received) -> bool:
-    """Tell whether the request carries a valid signature: computed here from what came, not with pymdc."""
+    """Tell whether the request has a valid signature, computed here from the received bytes, without pymdc."""
     payload = request.body.decode() if request.method in ("POST", "PATCH", "PUT") else request.query
     key = VerifyingKey.from_string(bytes.fromhex(request.headers["x-pubkey"]), curve=SECP256k1)
     try:

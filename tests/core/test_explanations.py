@@ -1,4 +1,4 @@
-"""What a value means to a person: for every row of the table of errors, and for values that real calls gave."""
+"""`explain`: for every row of the table of errors, and for values of real calls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def untrusted() -> ssl.SSLCertVerificationError:
     return error
 
 
-# The rows of the table in the guide, by how each begins; values of each, and what is said of them.
+# The rows of the table in the guide, by their beginnings, with values and their explanations.
 ROWS: dict[str, list[tuple[Any, str]]] = {
     "the bridge refused": [
         ({"error": "Email is already registered"}, "The bridge refused: Email is already registered."),

@@ -1,4 +1,4 @@
-"""Whatever a call gives or a callback does: the call ends, has a value, calls its callback, and its client closes."""
+"""Every call ends with a value and calls its callback, and its client closes, whatever else goes wrong."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def closes(client: Client) -> None:
 
 
 def works(client: Client) -> None:
-    """See that the client's one worker, and the client, are as they were."""
+    """Check that the client and its only worker still work."""
     values: list[Any] = []
     Users("a", "b", client=client).register(callback=values.append).join(LONG)
     values.append(Users("a", "b", client=client).register())
@@ -192,7 +192,7 @@ def test_a_module_of_the_program_may_have_no_name(client: Client) -> None:
 def test_a_mistake_where_an_error_value_is_made_ready_is_the_value(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stands for each mistake of ours there: one such was that of a value that had no traceback."""
+    """It stands for any mistake of ours there, such as one with a value without a traceback."""
     mistake = LookupError("a mistake")
     monkeypatch.setattr("pymdc.core.handle.without_locals", raising(mistake))
     values: list[Any] = []
@@ -220,7 +220,7 @@ def test_error_values_keep_nothing_of_the_call_alive(client: Client) -> None:
 
 
 class Result:
-    """What a callback refers to. To free it fails, which Python tells in its own way."""
+    """An object that a callback refers to. Its `__del__` raises, which Python reports."""
 
     def __del__(self) -> None:
         raise ValueError("the end of an object of the program")
@@ -267,7 +267,7 @@ def test_whatever_a_scheduler_raises_is_reported(
 
 
 class Reporting:
-    """A scheduler that runs all at once, and whose report fails."""
+    """A scheduler that runs everything at once, and whose report raises."""
 
     def __init__(self, error: BaseException) -> None:
         self.report = raising(error)
@@ -331,7 +331,7 @@ def test_a_program_cannot_set_the_value_of_a_handle(change: str, client: Client)
 
 
 class NoMemory(threading.Thread):
-    """What `threading.Thread` is when there is no memory for a worker."""
+    """A `threading.Thread` that cannot start, for want of memory."""
 
     def start(self) -> None:
         if self.name.startswith("pymdc"):
@@ -403,7 +403,7 @@ def test_a_download_whose_shards_cannot_be_kept_gives_its_buffers_back(monkeypat
 def test_what_the_program_handles_when_it_calls_is_no_part_of_the_value(
     secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy refuses, which no error of the system tells: that of the program's own `except` must not stand there."""
+    """A proxy refuses, without an error of the system. The exception that the program handles is not the cause."""
     value: Any = None
 
     def refuse(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Running work: whether it is still wanted, and how far it is."""
+"""Jobs: cancelling, committing, and reports of progress."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_work_that_is_abandoned_stops_even_after_it_has_committed_itself() -> No
 
 
 def reported(total: int | None, *steps: int) -> list[Report]:
-    """Give what is reported of these steps, of which the last one is the end, with time enough between them."""
+    """Return the reports of these steps, with enough time between them. The last step is the end."""
     reports: list[Report] = []
     progress = Progress(Job(at_once), lambda *report: reports.append(report), total)
     for step in steps[:-1]:

@@ -1,4 +1,4 @@
-"""Connections whose every wait ends."""
+"""Sockets whose waits end at a deadline or when the call is cancelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nonces: milliseconds, and each higher than the one before, whatever the thread and the process."""
+"""Nonces: milliseconds, each higher than the one before, in all threads and processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pool where the ways of the dispatcher's tests do not lead: forks in callbacks, and the end of the interpreter."""
+"""The pool in cases that the dispatcher's tests do not reach: forks in callbacks, and the end of the interpreter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG = 30.0
 
 
 def test_a_callback_that_forked_waits_for_calls_of_the_new_pool_and_leaves_it_alone() -> None:
-    """What runs in the child of a fork, called here: a child's coverage is nobody's."""
+    """Call the code of a forked child here: coverage of a child is not measured."""
     dispatcher, ended = Dispatcher(1), threading.Event()
     values: list[Any] = []
     begun, go = threading.Event(), threading.Event()
@@ -43,7 +43,7 @@ def test_a_callback_that_forked_waits_for_calls_of_the_new_pool_and_leaves_it_al
 
 
 class EndedMain(threading.Thread):
-    """What the main thread is to handlers of atexit: the one that runs, and no longer alive."""
+    """The main thread as handlers of atexit see it: it runs, but is not alive."""
 
     def is_alive(self) -> bool:
         return False

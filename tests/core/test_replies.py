@@ -1,4 +1,4 @@
-"""How the bytes of a reply are taken, with plain values."""
+"""Reading the bytes of a reply, with plain values."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_packed_content_that_is_too_large_itself_is_an_error(monkeypatch: pytest
         content("gzip", gzip.compress(b"")[:10], *[empty_block] * 300)
 
 
-# What JSON takes when it is decoded
+# Memory of decoded JSON
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_json_that_would_take_far_more_memory_than_it_is_long_is_not_decoded(pie
     ],
 )
 def test_json_that_is_decoded_takes_at_most_sixteen_times_its_size(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many pieces as are taken, without what any JSON may take, among text as wide as it can be."""
+    """As many values as are accepted without the fixed allowance, among text with the widest characters."""
     monkeypatch.setattr(replies, "_FREE_BYTES", 0)
     size = MIB // 2
     pieces = [(piece % number if "%" in piece else piece).encode() for number in range(size // len(piece))]

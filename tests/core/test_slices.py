@@ -31,7 +31,7 @@ class Loop(slices.Slices):
         return self.open
 
     def go(self) -> None:
-        """Turn until nobody wakes the loop any more."""
+        """Turn until the loop is not woken any more."""
         while self.turns:
             self.turns -= 1
             self.turn()

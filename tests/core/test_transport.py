@@ -66,7 +66,7 @@ def upload(client: Client, path: Path) -> Any:
 
 @pytest.fixture
 def large(tmp_path: Path) -> Path:
-    """A file that no socket's buffers hold, and no disk has to."""
+    """A file larger than the buffers of sockets. It is sparse, so it takes no room on the disk."""
     path = tmp_path / "large"
     path.touch()
     os.truncate(path, 200_000_000)
@@ -194,7 +194,7 @@ def test_an_upload_arrives_whole(tmp_path: Path, secure: bool) -> None:
 
 @pytest.mark.parametrize("secure", [False, True], ids=["HTTP", "TLS"])
 def test_a_reset_in_the_middle_of_an_upload_is_its_value(large: Path, secure: bool) -> None:
-    """Whether a write meets it or a read, and however OpenSSL puts it."""
+    """In a write or in a read, and with each error of OpenSSL."""
 
     def script(connection: Connection) -> None:
         connection.read_head()
@@ -295,7 +295,7 @@ def test_a_limit_counts_from_the_last_bytes_however_often_a_wait_looks_up(monkey
 
 
 def test_bytes_that_tls_has_decrypted_are_read_though_the_socket_is_silent() -> None:
-    """A seam of httpcore's: a reader may ask for less than a record holds."""
+    """httpcore may ask for fewer bytes than a TLS record holds."""
 
     def script(connection: Connection) -> None:
         connection.send(b"reply")
@@ -381,7 +381,7 @@ def behind_a_proxy_with_tls(
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
 
     def tunnel(connection: Connection) -> None:
-        """Relay what a plain proxy would, on the other end of a second plain connection."""
+        """Relay bytes as a plain proxy does, at the other end of a second plain connection."""
         with socket.create_connection((HOST, plain.port)) as onward:
             connection.server.adopt(onward)
             back = connection.server.start(copy, onward, connection.sock)
@@ -640,7 +640,7 @@ def test_nothing_secret_is_logged(
 
 
 def told_by(value: BaseException) -> Iterator[str]:
-    """Give all that an error value, its causes, and what they refer to say in words."""
+    """Return every text of an error value, of its causes and of the objects that they refer to."""
     yield "".join(traceback.format_exception(value))
     error: BaseException | None = value
     while error is not None:

@@ -1,4 +1,4 @@
-"""The rules of the protocol, with plain values: requests are what was signed, replies are what was documented."""
+"""The rules of the protocol, with plain values: the sent request is the signed one, and values are as documented."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USER = Users("someone@example.com", "secret")
 WITH_BODY = ["POST", "PATCH", "PUT"]
 WITHOUT_BODY = ["GET", "DELETE"]
 
-# What is hard in a URL, more often than chance would have it. Surrogates are no text: they have tests of their own.
+# Characters that are hard in a URL, more often than by chance. Surrogates are not text: they have their own tests.
 hard = st.text(
     st.one_of(st.sampled_from("/?#%&=+ .;:@'\"\\[]{}<>|^`~\x00\r\n\té€🖇"), st.characters()), max_size=30
 ).filter(lambda text: not re.search("[\ud800-\udfff]", text))
@@ -67,7 +67,7 @@ def test_no_secret_is_in_the_repr_of_a_call_a_request_or_a_reply() -> None:
         assert USER.password_hash() not in shown
 
 
-# prepare(): what is signed is what is sent
+# prepare(): the sent request is the signed one
 
 
 @pytest.mark.parametrize("method", [*WITH_BODY, *WITHOUT_BODY])

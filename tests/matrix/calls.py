@@ -33,7 +33,7 @@ SECRETS = (
     PAIR.get_private_key(),
     str(PAIR.private_key),
 )
-"""What may be seen nowhere. Signatures, and the tokens of channels, come on top of them."""
+"""The secrets that must be seen nowhere. Signatures and the tokens of channels are added."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The oracle: the value that is documented for a fault, whatever the call."""
+"""The oracle: the documented value for a fault, for any call."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Gives:
 
 
 def what_was_asked(request: Received) -> str:
-    """Return what tells a request from all others, without the secrets that its path may hold."""
+    """Return a text that identifies a request, without the secrets that its path may hold."""
     return hashlib.sha256(f"{request.method} {request.target}".encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The table of what a farmer, or a store with a direct URL, may do to a download."""
+"""The table of the faults of a farmer, or of a store with a direct URL, in a download."""
 
 from __future__ import annotations
 

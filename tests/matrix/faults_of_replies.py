@@ -1,4 +1,4 @@
-"""The table of what a bridge may answer, and of how it may fail to."""
+"""The table of the replies that a bridge may send, and of the ways in which a reply fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of what may stand between a client and its bridge: no connection, TLS, proxies, and redirects."""
+"""The table of the faults between a client and its bridge: no connection, TLS, proxies, and redirects."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _STALLED = Timeout(20, 20, 20, 20, transfer=0.5, channel=20)  # an upload whose 
 
 @dataclass
 class Scene:
-    """Where a call is made.
+    """The surroundings of a call.
 
     Attributes:
         client: its client.
@@ -42,7 +42,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Moment:
-    """What is drawn for one cell, and how its client waits."""
+    """The random choices for one cell, and the limits of its client."""
 
     chance: random.Random
     tls: bool
@@ -51,11 +51,11 @@ class Moment:
 
 @dataclass(frozen=True)
 class Fault:
-    """What meets a call.
+    """A fault that a call meets.
 
     Attributes:
         name: in words.
-        place: makes a scene with the fault in it.
+        place: makes a scene with the fault.
         expected: the value that is documented.
         timeout: how long the client waits for what never comes.
         stalls: whether the call never ends without a limit.

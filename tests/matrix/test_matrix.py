@@ -108,7 +108,7 @@ def _make(cell: Cell, mode: str, folder: Path) -> None:
 
 
 def _nothing_half(folder: Path, values: list[object], closed: bool) -> None:
-    """See that a file stands where it was to be only if it is whole, and beside it at most what a download keeps.
+    """Check that a file has its name only if it is whole, with at most the folder of an unfinished download beside it.
 
     Who closes a client learns that its calls were cancelled; the file of one may just have become whole.
     """

@@ -1,4 +1,4 @@
-"""What a call leaves behind: open files, threads, memory, and words in a log."""
+"""Check what a call leaves behind: open files, threads, memory, and lines in a log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _left(files: dict[str, str], threads: set[threading.Thread]) -> list[str]:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """See that what is within opens no file and starts no thread that outlives it."""
+    """Check that no file and no thread of this context is left at its end."""
     files, threads = _open_files(), set(threading.enumerate())
     yield
     end = time.monotonic() + _LEAVE_SECONDS
@@ -96,7 +96,7 @@ class Logs(logging.Handler):
 
 
 def words_of(value: Any) -> str:
-    """Return all that a value tells: in its `repr` and its `str`, its causes' and, of all frames, the variables'."""
+    """Return every text of a value: `repr` and `str` of itself, of its causes and of the variables of its frames."""
     words = [repr(value), str(value)]
     if isinstance(value, BaseException):
         words += traceback.TracebackException.from_exception(value, capture_locals=True).format()

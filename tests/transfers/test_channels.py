@@ -1,4 +1,4 @@
-"""The data channel: one shard, from farmers that are described by their recordings, and from worse ones."""
+"""The data channel: one shard from farmers that behave as recorded, and from worse ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fetched(answer: Answer, body: bytes = BODY, timeout: Timeout = PATIENT, **se
 
 
 def fetched_from(script: Script, timeout: Timeout = PATIENT) -> bytes:
-    """Fetch from what is no farmer, but a socket."""
+    """Fetch from a socket that is not a farmer."""
     with Server(script) as server:
         pointer = {"hash": hash_of(BODY), "token": "t", "channel": f"ws://{HOST}:{server.port}"}
         return fetch(ShardSources(timeout, True), pointer)
@@ -271,7 +271,7 @@ def test_a_handshake_that_trickles_in_is_a_url_error() -> None:
 
 
 def test_the_limit_is_on_silence_and_not_on_a_message() -> None:
-    """The message takes twice the limit, in pieces that come in time."""
+    """The message takes twice the limit, but each piece comes in time."""
     pieces = cut(BODY[:30_000], 1000)
 
     def slowly(shard: Shard) -> None:
@@ -343,7 +343,7 @@ def test_a_farmer_of_the_earlier_form_that_just_closes_is_a_channel_error() -> N
         fetched(lambda shard: shard.connection.close(), earlier=True, timeout=CURT)
 
 
-# What is no farmer
+# Servers that are not farmers
 
 
 def saying(data: bytes) -> Script:

@@ -203,7 +203,7 @@ class DirectNetwork(Network):
     """A bridge that gives URLs, and a store.
 
     Attributes:
-        script: what the store does; else it gives what is asked for.
+        script: what the store does. Default: it sends the requested bytes.
     """
 
     script: Script | None = None

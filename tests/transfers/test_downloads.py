@@ -47,7 +47,7 @@ def noted(folder: Path) -> list[str]:
     return found
 
 
-# What a download gives
+# The value of a download
 
 
 @pytest.mark.parametrize("size", [0, 1, 99_999, 100_000, 100_001, 200_000, 450_000])

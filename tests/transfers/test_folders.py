@@ -1,4 +1,4 @@
-"""The hidden folder that keeps what has come of a file."""
+"""The hidden folder that keeps the part of a file that a download has fetched."""
 
 from __future__ import annotations
 

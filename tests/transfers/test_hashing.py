@@ -15,7 +15,7 @@ LONG = 60.0
 
 
 class Watched:
-    """A digest that notes how many others are at work."""
+    """A digest that notes how many digests work at the same time."""
 
     def __init__(self, others: int) -> None:
         self.at_work, self.most = 0, 0

@@ -1,4 +1,4 @@
-"""Transfers that are cancelled or killed at random moments: nothing half, nothing left, over TCP and over TLS.
+"""Transfers that are cancelled or killed at random moments leave no partial file and nothing else, by TCP and by TLS.
 
 `PYMDC_SEED` makes other moments; the whole of it runs with `-m slow`.
 """
@@ -94,7 +94,7 @@ def things() -> tuple[int, int]:
 
 
 def cancel_one(here: Here, chance: random.Random, folder: Path) -> None:
-    """Begin a transfer, cancel it at some moment, and look at what is left."""
+    """Begin a transfer, cancel it at some moment, and check that nothing is left."""
     values: list[Any] = []
     up, path = folder / "up", folder / "down"
     upload = chance.random() < 0.4
@@ -131,7 +131,7 @@ def cancel_one(here: Here, chance: random.Random, folder: Path) -> None:
 def test_transfers_that_are_cancelled_leave_nothing_half_and_nothing_behind(
     count: int, places: list[Here], tmp_path: Path
 ) -> None:
-    for here in places:  # what the first call opens is open
+    for here in places:  # the first call has opened its sockets and files
         unwrap(here.files.download(HASH))
     before = things()
     for number in range(count):
@@ -144,7 +144,7 @@ def test_transfers_that_are_cancelled_leave_nothing_half_and_nothing_behind(
 
 
 def kill_one(here: Here, chance: random.Random, folder: Path) -> None:
-    """Kill a program in the middle of a transfer, and look at what is left; then make the transfer."""
+    """Kill a program in the middle of a transfer, and check what is left; then make the transfer."""
     path = folder / "x"
     upload = chance.random() < 0.5
     content = chance.randbytes(12 * MIB) if upload else CONTENT

@@ -1,4 +1,4 @@
-"""Under which name a file goes, and what happens to what is there."""
+"""The name of a downloaded file, and what happens to a file that is there."""
 
 from __future__ import annotations
 

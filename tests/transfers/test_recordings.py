@@ -1,4 +1,4 @@
-"""The recorded farmers of 2016, played to our client: what they said, in their own bytes."""
+"""The recorded farmers of 2016, played to our client, byte for byte."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def recorded() -> Iterator[Any]:
 
 
 def request_in(events: list[dict[str, Any]]) -> Any:
-    """Give the request of a recorded client; `None` where it sent no such thing."""
+    """Return the request of a recorded client, or `None` if it sent no request."""
     sent = next((event for event in events if "send" in event), {})
     if sent.get("send") == "text":
         with suppress(ValueError):
@@ -67,9 +67,9 @@ class Exchange:
     Attributes:
         events: as they were recorded.
         body: the bytes of the shard.
-        request: what the client is to ask for.
-        words: the farmer's, where it refused.
-        problems: what went otherwise than recorded.
+        request: the request that the client must send.
+        words: the farmer's message, if it refused.
+        problems: the differences from the recording.
     """
 
     def __init__(self, events: list[dict[str, Any]]) -> None:
@@ -114,7 +114,7 @@ class Exchange:
 
 
 def v03_style_text() -> list[dict[str, Any]]:
-    """Give what a farmer of v0.2.4 did when it was asked in the later form."""
+    """Return how a farmer of v0.2.4 answered a request in the later form."""
     events: list[dict[str, Any]] = next(e for e in entries_of("v0.2.4") if "v0.3-style" in e["name"])["events"]
     return events
 
@@ -188,7 +188,7 @@ def test_a_recorded_farmer_gives_the_shard_or_its_words_or_silence(version: str,
 
 
 def test_each_recorded_version_gives_shards_and_words_or_silence() -> None:
-    """The test above would hold for want of anything to find."""
+    """Without these, the test above would have nothing to check."""
     for version in VERSIONS:
         exchanges = [Exchange(each.values[1]) for each in recorded() if each.values[0] == version]
         assert sum(bool(exchange.body) for exchange in exchanges) >= 5

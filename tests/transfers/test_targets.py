@@ -1,4 +1,4 @@
-"""Where a download goes: a file that is whole or not there, whatever happens meanwhile."""
+"""The target of a download: a file is whole or not there, whatever happens meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What type checkers say of programs that use the library: mypy --strict and pyright, as a user runs them."""
+"""Type checkers on programs that use the library: mypy --strict and pyright, as a user runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold between the database of a bridge and its store, looked at from outside, with SQL of its own."""
+"""Check that the database and the store of a bridge agree, from outside, with SQL of its own."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _COUNTS = {
 
 
 def audit(settings: Settings, *, thorough: bool = True, clean: bool = False) -> list[str]:
-    """Return all that is wrong.
+    """Return a line for each fault.
 
     Arguments:
         thorough: whether each shard is read and hashed, and each file put together.
-        clean: whether nothing may lie in the store that no shard points to; else the journal may explain it.
+        clean: whether every blob in the store must belong to a shard; else the journal may explain it.
     """
     with connected_to(settings.database_url) as query:
         return list(_wrong(settings, query, thorough, clean))
@@ -66,7 +66,7 @@ def _wrong(settings: Settings, query: Query, thorough: bool, clean: bool) -> Ite
 
 
 def _noted(query: Query) -> set[str]:
-    """Names of blobs and of uploads that the journal knows."""
+    """The names of the blobs and uploads in the journal."""
     return {name for (name,) in query("SELECT blob FROM garbage UNION SELECT id FROM uploads")}
 
 

@@ -1,4 +1,4 @@
-"""Clients that do all that clients do, at random, and remember what they were promised."""
+"""Clients that make random calls, and remember what the bridge acknowledged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMON = [random.Random(seed).randbytes(size) for seed, size in enumerate([0, 10
 
 
 class Unanswered(Exception):  # noqa: N818 -- it is the lot of those who talk to a bridge that is being killed
-    """Nobody knows whether the request did what it asked for."""
+    """The answer was lost: the request may have been carried out or not."""
 
 
 @dataclass
@@ -31,10 +31,10 @@ class Client:
     """Somebody who works through several bridges, one bucket at a time.
 
     Attributes:
-        files: what is acknowledged to be there.
-        unknown: what may be there, or not, since nobody answered.
-        wrong: what must not happen and did.
-        done: how often each thing was done.
+        files: the files that the bridge has acknowledged.
+        unknown: the files that may be there or not, since the answer was lost.
+        wrong: the promises that were broken.
+        done: how often each call was made.
     """
 
     settings: Settings
@@ -143,7 +143,7 @@ class Client:
         return reply
 
     def verify(self, url: str) -> None:
-        """Look whether what was promised is there, whole, and nothing else."""
+        """Check that every acknowledged file is there, whole, and no other one."""
         with visited(self.settings, url) as bridge:
             person = Person(bridge, self.person.email, self.person.key)
             listed = {file["hash"] for file in person.send("GET", f"/buckets/{self.bucket}/files").json()}

@@ -34,16 +34,16 @@ _LATER = (UPLOAD_LEASE_SECONDS + 60) * 1000
 
 
 class Unanswered(Exception):  # noqa: N818 -- it is no error, but the lot of those whose bridge loses its database
-    """Nobody knows whether the request did what it asked for."""
+    """The answer was lost: the request may have been carried out or not."""
 
 
 @dataclass
 class Promises:
-    """What clients were told.
+    """The acknowledgements that clients got.
 
     Attributes:
         stored: bucket and hash of each file that is acknowledged.
-        unknown: those that may be there or not, since nobody answered.
+        unknown: the files that may be there or not, since the answer was lost.
         gone: buckets that are deleted.
         users: accounts that are activated.
     """
@@ -54,7 +54,7 @@ class Promises:
     users: set[str] = field(default_factory=set)
 
     def note(self, what: str, *about: str) -> None:
-        """Take note of what is being tried, and of what was answered."""
+        """Note a request before it is sent, and its answer."""
         file = cast("tuple[str, str]", about)
         if what in ("storing", "deleting"):
             self.unknown |= {file} - self.stored if what == "storing" else {file}
@@ -96,7 +96,7 @@ class World:
 
     @asynccontextmanager
     async def bridge(self) -> AsyncIterator[Run]:
-        """Open the bridge. What is given runs an operation on it, and notes what came of it."""
+        """Open the bridge. Give a function that runs an operation on it and notes the outcome."""
         mails: list[Mail] = []
         app = create_app(Settings(**{**vars(self.settings), "on_mail": mails.append}))
         bridge = app.state.bridge
@@ -304,14 +304,14 @@ async def _begun(session: Session) -> tuple[str, str, int, int]:
 
 
 async def repair(session: Session) -> None:
-    """Check and repair where blobs lie about that belong to nobody."""
+    """Check and repair a store with blobs that belong to no shard."""
     session.blobs.put(f"{secrets.token_hex(16)}/0", b"nobody's")
     with session.world.plan.armed():
         await remove_orphans(session)
 
 
 async def remove_orphans(session: Session) -> None:
-    """Do what `check --repair` does with blobs that belong to nobody."""
+    """Remove blobs that belong to no shard, as `check --repair` does."""
     found = await session.database(check, session.store, session.blobs, lambda line: None)
     assert found.wrong == []
     await session.database(remove, session.store, session.blobs, found.orphans)
@@ -358,4 +358,4 @@ OPERATIONS: dict[str, Operation] = {
 }  # fmt: skip
 
 AFTER = {"heal": mend, "repair": remove_orphans}
-"""What has to follow where the operation of that name was interrupted."""
+"""The operation that must follow if the one of this name was interrupted."""

@@ -48,7 +48,7 @@ class Process:
         self._end(signal.SIGTERM)
 
     def check(self) -> str:
-        """What `pymdc bridge check` says on the same engines; it must find nothing missing and nothing damaged."""
+        """Run `pymdc bridge check`, which must find no missing and no damaged shard; return its output."""
         done = subprocess.run([*self._command, "check"], capture_output=True, text=True, timeout=LONG)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -68,7 +68,7 @@ class Process:
 
 
 class Elsewhere(BridgeThread):
-    """What a `Running` knows of a bridge that runs in another process."""
+    """Has the settings and the URL of a bridge that runs in another process."""
 
     def __init__(self, settings: Settings, url: str) -> None:
         super().__init__(settings)

@@ -27,7 +27,7 @@ def test_a_bridge_killed_at_any_moment_loses_no_acknowledged_file_and_lists_no_h
     acknowledged: dict[str, int] = {}
 
     def upload(bucket: str, seed: int) -> None:
-        """Upload until nobody answers any more."""
+        """Upload until the bridge does not answer any more."""
         with visited(settings, bridge.url) as found:
             person, mine = Person(found, alice.email, alice.key), random.Random(seed)
             while True:
@@ -40,7 +40,7 @@ def test_a_bridge_killed_at_any_moment_loses_no_acknowledged_file_and_lists_no_h
     for kill in range(KILLS):
         with bridge.serving(), ThreadPoolExecutor(UPLOADERS) as pool:
             uploads = [pool.submit(upload, bucket, kill * UPLOADERS + number) for number in range(UPLOADERS)]
-            time.sleep(choose.uniform(0, 0.7))  # nothing waits for this: the moment of the kill is to be random
+            time.sleep(choose.uniform(0, 0.7))  # a random moment for the kill
             bridge.kill()
             assert all(isinstance(one.exception(), httpx.TransportError) for one in uploads)
         assert audit(settings, thorough=False) == []

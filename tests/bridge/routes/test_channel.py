@@ -51,7 +51,7 @@ def opened(person: tuple[Person, str], path: str = "") -> ClientConnection:
 
 
 def events(socket: ClientConnection) -> list[Any]:
-    """What comes, up to and with the code of the close."""
+    """The messages, and the code of the close at the end."""
     received: list[Any] = []
     try:
         while True:
@@ -165,7 +165,7 @@ def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: py
 def test_a_channel_that_has_ended_is_not_kept_in_memory(
     person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever opens and leaves thousands of them would fill the memory."""
+    """Thousands of ended channels would fill the memory."""
     begun: list[weakref.ref[protocols.Channel]] = []
     connection_made = protocols.Channel.connection_made
 

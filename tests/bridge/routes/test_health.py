@@ -1,4 +1,4 @@
-"""Whether the bridge is well: what a load balancer asks."""
+"""The health of a bridge, as a load balancer asks for it."""
 
 from __future__ import annotations
 

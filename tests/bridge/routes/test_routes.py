@@ -1,4 +1,4 @@
-"""What the recorded exchanges do not show: see `test_conformance.py` for what they do."""
+"""The routes, in cases that the recorded exchanges do not show (see `test_conformance.py`)."""
 
 from __future__ import annotations
 

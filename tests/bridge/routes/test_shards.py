@@ -1,4 +1,4 @@
-"""Direct downloads: pointers with a URL, and the bytes that it gives.
+"""Direct downloads: pointers with URLs, and the bytes behind these URLs.
 
 Where a test does not say otherwise, the shards lie in a folder, whatever the other tests use: from S3 the bytes do not
 come from the bridge.

@@ -1,4 +1,4 @@
-"""Registering an account again that is not activated yet sends its mail again."""
+"""Registering again: an account that is not activated yet gets its mail again."""
 
 from __future__ import annotations
 

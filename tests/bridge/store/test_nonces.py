@@ -40,7 +40,7 @@ def in_a_row(store: Store, numbers: range) -> bool:
 
 
 def forget(store: Store, tmp_path: Path, subject: str = USER, old: bool = True) -> None:
-    """Make the bridge forget what it may: all that was accepted counts as old."""
+    """Make the bridge forget: everything accepted so far counts as old."""
     if old:
         run_sql(settings_for(tmp_path).database_url, "UPDATE signatures SET accepted = 0")
     engine = sa.create_engine(settings_for(tmp_path).database_url, poolclass=sa.NullPool)

@@ -1,4 +1,4 @@
-"""What the tests of the commands about files share."""
+"""Fixtures for the tests of the commands about files."""
 
 from __future__ import annotations
 

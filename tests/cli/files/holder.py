@@ -46,7 +46,7 @@ class Holder:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tells a command who types it."""
+        """The environment variables with the bridge and the account."""
         return {
             "STORJ_BRIDGE": self._bridge.url,
             "STORJ_BRIDGE_USER": self._email,
@@ -163,7 +163,7 @@ class Terminal:
 
 
 class Valve:
-    """Stands before a bridge, and lets through so many bytes of each connection in a direction until it is opened.
+    """A proxy before a bridge. Until it is opened, it passes only so many bytes of each connection in each direction.
 
     Until then, at most 6.5 MB pass in a second.
 
@@ -216,7 +216,7 @@ class Valve:
                 passed += len(piece)
                 if passed > limit:
                     self._opened.wait(LONG)
-                # So slowly that what has passed is reported: progress is told some times a second only.
+                # So slowly that progress is reported, which is a few times a second only.
                 self._opened.wait(0.01)
                 sink.sendall(piece)
         _end(sink)

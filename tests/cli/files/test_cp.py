@@ -186,7 +186,7 @@ def test_files_go_from_one_bucket_to_another(holder: Holder) -> None:
 
 
 class TestFilesThatAreThere:
-    """What happens to a file that is there already."""
+    """The target has a file of this name already."""
 
     @pytest.fixture
     def bucket(self, holder: Holder) -> Bucket:
@@ -235,7 +235,7 @@ class TestFilesThatAreThere:
     def test_content_that_the_bucket_has_under_another_name_renames_nothing_silently(
         self, holder: Holder, bucket: Bucket
     ) -> None:
-        """A bridge would give its one entry of this content the new name."""
+        """The bridge would only rename the file that it has."""
         holder.written(**{"b.txt": b"old"})
         assert "has this one as a.txt" in holder.failed(1, "cp", "b.txt", "storj://photos/")
         holder.done("cp", "b.txt", "storj://photos/", "--exists", "skip")

@@ -1,4 +1,4 @@
-"""What a person sees of transfers: bars on a terminal, lines elsewhere."""
+"""The progress of transfers: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
