@@ -145,3 +145,7 @@ def test_missing_steps_are_shown_and_made(served: Path) -> None:
     assert command(served, "migrate") == (0, shown.replace("are missing", "were made"))
     assert command(served, "migrate", "--show") == (0, "0 steps are missing.\n")
     assert command(served, "users", "list") == (0, "")
+
+
+def test_a_copy_that_has_no_place_is_refused_in_one_line(served: Path) -> None:
+    assert command(served, "backup", "/dev/null/copy") == (1, "Error: /dev/null/copy: Not a directory\n")
