@@ -1,7 +1,7 @@
-"""What a window of files shows, and what a person can do there: `tk_files.py` and `qt_files.py` draw it.
+"""The state of a window of files, and what a person can do there. `tk_files.py` and `qt_files.py` draw it.
 
-A `Model` knows who is signed in, their buckets, the files of the bucket that is chosen, and the transfers. Every call
-has a callback, so nothing here ever waits. The window gets told what has changed, and shows it again.
+A `Model` has the account, its buckets, the files of the chosen bucket, and the transfers. Every call has a callback, so
+nothing here ever waits. The model tells the window what has changed, and the window shows it again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from files_words import as_text, duration, in_order, in_words
 import pymdc
 from pymdc.api import ECDSA, Bucket, Buckets, Files, Keys, Users
 
-AT_ONCE = 4  # transfers: more would only share the same line
-SPEED_SECONDS = 3.0  # over which the speed of a transfer is measured
+AT_ONCE = 4  # transfers at once: more would only share the same network
+SPEED_SECONDS = 3.0  # the time over which the speed of a transfer is measured
 GB = 10**9
 NEW_BUCKET_GB = 10
 _rows = itertools.count(1)
-KEY_IS_GONE = "Public key not registered"  # what the bridge says of a key that was removed
+KEY_IS_GONE = "Public key not registered"  # the bridge's words for a key that was removed
 UNFINISHED = ("waiting", "running", "storing", "cancelling")
 
 
@@ -39,11 +39,11 @@ def open_file(path: str) -> None:
         os.startfile(path)  # noqa: S606 - that is what the person asked for
     else:
         process = subprocess.Popen(["open" if sys.platform == "darwin" else "xdg-open", path])  # noqa: S603
-        threading.Thread(target=process.wait, daemon=True).start()  # somebody must, or it stays as a zombie
+        threading.Thread(target=process.wait, daemon=True).start()  # otherwise the ended process stays as a zombie
 
 
 class Memory:
-    """What is kept between two runs, in a folder: the address, the key pairs, the transfers. Never a password."""
+    """Keeps the address, the key pairs and the transfers between two runs, in a folder. Never a password."""
 
     def __init__(self, folder: Path, endpoint: str) -> None:
         self.path = folder / "account.json"
@@ -58,7 +58,7 @@ class Memory:
         return here
 
     def save(self) -> None:
-        """Write it down, for nobody else to read."""
+        """Write it to a file that nobody else can read."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")
         with suppress(FileNotFoundError):
@@ -84,7 +84,7 @@ class Transfer:
     """An upload or a download.
 
     Arguments:
-        what: `{"up": path}` or `{"down": file, "folder": path}`, and in both `"bucket": id`; written down as it is.
+        what: `{"up": path}` or `{"down": file, "folder": path}`, each with `"bucket": id`. It is saved as it is.
     """
 
     def __init__(self, what: dict[str, Any], files: Files) -> None:
@@ -103,7 +103,7 @@ class Transfer:
 
     @property
     def share(self) -> float:
-        """How much is done, from 0.0 to 1.0: bytes themselves are more than the numbers of a bar can hold."""
+        """How much is done, from 0.0 to 1.0: a number of bytes may be too large for a bar."""
         return 1.0 if self.state == "done" else min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
@@ -144,7 +144,7 @@ class Transfer:
         return f"{words} · {duration((self.total - self.done) / speed)} left" if speed else words
 
     def look(self) -> None:
-        """Say so when nothing has moved for a while: a speed of long ago would be a lie."""
+        """Show no speed if no byte has moved for a while: the last speed would be wrong."""
         if self.state == "running" and time.monotonic() - self.samples[-1][0] > SPEED_SECONDS:
             of = f" of {in_words(self.total)}" if self.total is not None else ""
             self.words = f"{in_words(self.done)}{of} · waiting for the bridge"
@@ -173,11 +173,11 @@ class Model:
     """Everything that a window shows, and everything that a person can do in it.
 
     Arguments:
-        client: whose scheduler brings callbacks to the thread of the window.
-        memory: what was kept.
+        client: its scheduler makes callbacks run in the thread of the window.
+        memory: what an earlier run has kept.
 
     Attributes:
-        changed: called with what is to be shown again: "account", "buckets", "files", "transfers" or "message".
+        changed: called with the part to show again: "account", "buckets", "files", "transfers" or "message".
     """
 
     def __init__(self, client: pymdc.Client, memory: Memory) -> None:
@@ -190,7 +190,7 @@ class Model:
         self._forget()
 
     def _forget(self) -> None:
-        """Start with nothing: what belongs to one account is neither seen nor used in the next."""
+        """Start with nothing, so that the next account does not see or use anything of this one."""
         self.email, self.signed_in = "", False
         self._key_pair: ECDSA | None = None
         self.account = object()  # answers to the calls of another account are not for this one
@@ -212,7 +212,7 @@ class Model:
         self.changed("message")
 
     def _mine(self, function: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Return a callback that is only for the account of now, and only for values that are no errors."""
+        """Return a callback that ignores errors, and values for an earlier account."""
         account = self.account
 
         def came(value: Any) -> None:
@@ -239,7 +239,7 @@ class Model:
     # The account
 
     def start(self) -> None:
-        """Sign in again, where a key pair was kept."""
+        """Sign in again, if a key pair was kept."""
         email = self.memory.here["email"]
         if self.memory.key_pair(email) is not None:
             self.sign_in(email, "")
@@ -264,7 +264,7 @@ class Model:
         go_on = self._mine(lambda _: self._keep_key())
 
         def came(value: Any) -> None:
-            # The password was right, and the bridge knows the key that was kept: that will do.
+            # The password was right, and the bridge knows the kept key, so use that key.
             known = isinstance(value, dict) and value.get("error") == "Public key is already registered"
             go_on({} if known else value)
 
@@ -384,7 +384,7 @@ class Model:
     # Files
 
     def list_files(self) -> None:
-        """List the files, once for all who ask while the list is under way."""
+        """List the files. While a list is being fetched, further requests wait for the same list."""
         bucket = self.bucket
         if bucket is None or self._listing:
             self._list_again = self._listing
@@ -403,7 +403,7 @@ class Model:
         self._at(bucket).files.list(callback=self._mine(came))
 
     def sort(self, by: str, backwards: bool | None = None) -> None:
-        """Sort by "filename", "size" or "mimetype"; by the same once more: the other way round."""
+        """Sort by "filename", "size" or "mimetype"; the same column again sorts in the other direction."""
         self.backwards = (by == self.sort_by and not self.backwards) if backwards is None else backwards
         self.sort_by = by
 
@@ -425,7 +425,7 @@ class Model:
 
     @property
     def hint(self) -> str:
-        """What to do where there is nothing to see."""
+        """What to do if there is nothing to show."""
         if not self.buckets:
             return "There is no bucket yet. Make one with New."
         if self.files is None:
@@ -460,7 +460,7 @@ class Model:
         return transfer
 
     def _go_on(self) -> None:
-        """Start those whose turn it is, and write down those that are not done."""
+        """Start the transfers whose turn it is, and save those that are not done."""
         running = sum(each.state in UNFINISHED[1:] for each in self.transfers)
         for transfer in self.transfers:
             if transfer.state == "waiting" and running < AT_ONCE:
@@ -484,7 +484,7 @@ class Model:
         self._go_on()
 
     def _tell_of_renaming(self, value: dict[str, Any]) -> None:
-        """A bucket holds a content once: under the name of its last upload."""
+        """Tell if the bucket had this content: it holds each content once, under its latest name."""
         for file in self.files or []:
             if file["hash"] == value["hash"] and file["filename"] != value["filename"]:
                 old, new = as_text(file["filename"]), as_text(value["filename"])
@@ -496,7 +496,7 @@ class Model:
         self._go_on()
 
     def retry(self, transfers: list[Transfer]) -> None:
-        """Begin again; a download goes on where it was."""
+        """Start it again; a download continues where it stopped."""
         self.say("")
         for transfer in transfers:
             if transfer.can_retry:
@@ -504,7 +504,7 @@ class Model:
         self._go_on()
 
     def clear(self) -> None:
-        """Forget the transfers that have ended, and what is left of downloads that have not come to their end."""
+        """Forget the transfers that have ended, and remove the parts of failed downloads."""
         ended = [each for each in self.transfers if each.state not in UNFINISHED]
         for transfer in ended:
             if not transfer.up and transfer.state != "done":
@@ -513,7 +513,7 @@ class Model:
         self._go_on()
 
     def open(self, transfer: Transfer) -> None:
-        """Open what a transfer brought here, or took from here."""
+        """Open the local file of a transfer."""
         try:
             open_file(str(transfer.path))
         except OSError as error:
@@ -536,7 +536,7 @@ class Model:
 
     @property
     def under_way(self) -> str:
-        """Say how many transfers are under way."""
+        """Say how many transfers are running."""
         number = len(self.unfinished)
         return "One transfer is under way." if number == 1 else f"{number} transfers are under way."
 
@@ -570,7 +570,7 @@ class Model:
         self.changed("transfers")
 
     def close(self) -> None:
-        """End everything within a second, whatever the bridge does. What was under way is remembered."""
+        """End everything within a second, whatever the bridge does. Running transfers are remembered."""
         self.closed = True
         self.client.close(cancel=True)
 
@@ -583,7 +583,7 @@ def config_folder() -> Path:
 
 @contextmanager
 def bridge(mailed: Callable[[str], object]) -> Iterator[str]:
-    """Give the URL of the bridge that STORJ_BRIDGE names, or of one of our own.
+    """Give the URL of the bridge in STORJ_BRIDGE, or start our own bridge and give its URL.
 
     Arguments:
         mailed: called with the token of each activation mail of our own bridge, in a thread of the bridge.

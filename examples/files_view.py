@@ -1,6 +1,6 @@
-"""What a window of files does that is no matter of its toolkit: its commands, and what its tables must change.
+"""The parts of a window of files that need no toolkit: its commands, and which rows of its tables change.
 
-A window is a `Window`: the toolkit's own widgets and dialogs, behind a few methods.
+A window is a `Window`: a few methods that hide the widgets and dialogs of the toolkit.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from files_model import Model, Transfer
 from files_words import as_text, in_words
 
-REFRESH_MS = 200  # a window shows each thing anew at most once in this time
-SLICE = 100  # rows that a table gets at once: more would keep a click waiting
+REFRESH_MS = 200  # a window shows each thing again at most once in this time
+SLICE = 100  # rows that a table gets at once: with more, a click would have to wait
 FILE_COLUMNS = {"filename": "File", "size": "Size", "mimetype": "Type"}
 LONGEST = 60  # letters of a name in a question
 
@@ -23,19 +23,19 @@ Texts = tuple[str, ...]
 
 
 class Window(Protocol):
-    """What each toolkit does in its own way."""
+    """The methods that each toolkit has in its own way."""
 
     def ask_text(self, title: str, question: str, text: str) -> str:
-        """Ask for a text; give "" where the person gave none."""
+        """Ask for a text; give "" if the person gave none."""
 
     def sure(self, title: str, question: str) -> bool:
         """Ask whether to go on."""
 
     def ask_files(self, title: str) -> list[str]:
-        """Ask for files that are here."""
+        """Ask for files on this machine."""
 
     def ask_folder(self, title: str) -> str:
-        """Ask for a folder that is here; give "" where the person gave none."""
+        """Ask for a folder on this machine; give "" if the person chose none."""
 
     def typed(self) -> tuple[str, str, str]:
         """Give the address, the password, and the link from the mail."""
@@ -51,7 +51,7 @@ class Window(Protocol):
     def show_buckets(self) -> bool: ...
     def show_files(self) -> bool: ...
     def show_transfers(self) -> bool:
-        """Show what the model knows, as the four above do. Return whether there is more to show soon."""
+        """Show a part of the model. Return whether there is more to show soon."""
 
 
 class Commands:
@@ -122,7 +122,7 @@ class Commands:
         self.model.say("The hash is in the clipboard.")
 
     def transfers(self) -> list[Transfer]:
-        """Return the transfers that are selected; all of them where none is."""
+        """Return the selected transfers; if none is selected, return all."""
         rows = self.window.chosen("transfers")
         return self.model.chosen_transfers(rows) if rows else self.model.transfers
 
@@ -171,7 +171,7 @@ def file_titles(model: Model) -> list[str]:
 
 
 def transfer_rows(model: Model) -> dict[str, Texts]:
-    """Return what is shown of each transfer; the second column is a bar."""
+    """Return the row of each transfer; the second column is a bar."""
     return {
         each.row: (("↑ " if each.up else "↓ ") + each.name, "", each.words, f"{each.name}\n{each.words}")
         for each in model.transfers
@@ -183,16 +183,16 @@ class Changes:
     """The least that a table must change to show other rows: drop, order, insert, write."""
 
     rows: dict[str, Texts]
-    """What the table shows then."""
+    """The rows after the change."""
     gone: list[str]
     stay: list[str]
-    """Those that were there already, in their order of now."""
+    """The old rows that stay, in their new order."""
     moved: bool
     """Whether that is another order than before."""
     new: list[tuple[int, str]]
-    """Where each new row goes, from the top to the bottom."""
+    """The place of each new row, from the top to the bottom."""
     written: list[str]
-    """Those that were there already, with other texts."""
+    """The old rows that have new texts."""
     more: bool
     """Whether there are more new rows, for the next time."""
 
@@ -217,8 +217,8 @@ class Refreshes:
     """Lets a window show each thing a few times a second, however often it changes.
 
     Arguments:
-        model: what is shown.
-        window: what shows it.
+        model: the model to show.
+        window: the window that shows it.
         later: called with milliseconds and a function; the loop of the window runs the function after that time.
     """
 
@@ -246,7 +246,7 @@ class Refreshes:
             self.ask(what)
 
     def ask(self, what: str) -> None:
-        """Show it now, or when enough time has gone by since the last time."""
+        """Show it now, or when enough time has passed since the last time."""
         wait = round(1000 * (self.shown_at.get(what, 0.0) - time.monotonic())) + REFRESH_MS
         if wait <= 0:
             self.now(what)
@@ -267,7 +267,7 @@ class Refreshes:
             self._plan(what, 10)
 
     def _look(self) -> None:
-        """Show the transfers that are under way, a few times a second, however often they tell of progress."""
+        """Show the running transfers a few times a second, even if they report progress more often."""
         self.later(REFRESH_MS, self._look)
         for each in self.model.unfinished:
             each.look()

@@ -1,4 +1,4 @@
-"""Words for people: sizes, times, and names as they can be shown. No toolkit, no bridge."""
+"""Texts for people: sizes, times, and names that are safe to show. Needs no toolkit and no bridge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _JOINERS = "\u200d\u200c"  # which join emoji, and letters of some scripts
 
 
 def in_words(size: float) -> str:
-    """Say how much that is: 1234567 is "1.2 MB"."""
+    """Return a size as text: 1234567 is "1.2 MB"."""
     if size < 1000:
         return "1 byte" if size == 1 else f"{size:.0f} bytes"
     for unit in ("kB", "MB", "GB"):
@@ -24,7 +24,7 @@ def in_words(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say how long that is: 75 is "1 min 15 s"."""
+    """Return a time as text: 75 is "1 min 15 s"."""
     whole = max(1, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 
 @functools.lru_cache(maxsize=4096)  # a refresh asks for the same names again
 def as_text(name: str) -> str:
-    """Return a name on one line: tabs are spaces, and what would change the direction or the line is "�"."""
+    """Return a name on one line. A tab becomes a space; a character that changes the line or direction becomes "�"."""
     return "".join(
         " " if each in "\t\n\r" else "�" if unicodedata.category(each) in _ODD and each not in _JOINERS else each
         for each in name
@@ -43,7 +43,7 @@ def as_text(name: str) -> str:
 
 
 def in_order(name: str) -> tuple[list[tuple[bool, int, str]], str]:
-    """Return what sorts names as people do: "up2" comes before "up10"."""
+    """Return a key that sorts names as people do: "up2" comes before "up10"."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
     return [(not each[0].isdigit(), int(each) if each[0].isdigit() else 0, each) for each in parts], name
 
@@ -65,10 +65,10 @@ def _without_middle(text: str, kept: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def as_drawn(text: str) -> str:
-    """Return a text in the order in which it is seen from left to right.
+    """Return a text in the order in which people see it from left to right.
 
-    For a toolkit that draws one character after the other: Tk does under X11. Words of a right-to-left script are
-    turned round, numbers in them are not. That is the usual case of the Unicode Bidirectional Algorithm, not all of it.
+    For toolkits that draw one character after the other, as Tk does under X11. It reverses words of a right-to-left
+    script, but not numbers in them. That is the usual case of the Unicode Bidirectional Algorithm, not all of it.
     """
     drawn: list[str] = []
     run: list[str] = []  # from the first letter of a right-to-left script on

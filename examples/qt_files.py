@@ -4,7 +4,7 @@
 
 It talks to the bridge that STORJ_BRIDGE names. Without one it starts a bridge of its own, with its data in the folder
 "pymdc-files" of your home folder (or in the one that you name as an argument), and reads the activation mails itself.
-What is no matter of Qt is in `files_model.py`, `files_view.py` and `files_words.py`.
+The parts that need no Qt are in `files_model.py`, `files_view.py` and `files_words.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 def plain(text: str) -> str:
-    """Return what a tooltip shows as this text: Qt takes for HTML what looks like it, and breaks no long word."""
+    """Return a tooltip that shows this text: Qt shows text as HTML if it looks like HTML, and breaks no long word."""
     pieces = [text[at : at + 40] for at in range(0, len(text), 40)]
     return f"<span style='white-space: pre-wrap'>{html.escape(BREAK.join(pieces))}</span>"
 
@@ -48,7 +48,7 @@ def label(text: str = "") -> Widgets.QLabel:
 
 
 def button(text: str, clicked: Callable[[], object]) -> Widgets.QPushButton:
-    """Make a button. What is clicked gets no argument, whatever Qt says; Return presses it as well."""
+    """Make a button. Its function gets no argument, though Qt sends one. Return presses it as well."""
     made = Widgets.QPushButton(text, autoDefault=True)
     made.clicked.connect(lambda: clicked())
     return made
@@ -66,7 +66,7 @@ def line(*parts: Widgets.QWidget | int) -> Widgets.QHBoxLayout:
 
 
 def column(*parts: Widgets.QWidget | Widgets.QHBoxLayout, margin: int = 0) -> Widgets.QWidget:
-    """Lay parts out from top to bottom; tables and pages get the room that is left."""
+    """Lay parts out from top to bottom; tables and pages get the remaining space."""
     made = Widgets.QWidget()
     layout = Widgets.QVBoxLayout(made)
     layout.setContentsMargins(margin, margin, margin, margin)
@@ -79,7 +79,7 @@ def column(*parts: Widgets.QWidget | Widgets.QHBoxLayout, margin: int = 0) -> Wi
 
 
 class Bars(Widgets.QStyledItemDelegate):
-    """Draws the bar of a transfer as the style of the desktop does. Its numbers are per mille, never bytes."""
+    """Draws the bar of a transfer in the style of the desktop. Its numbers are per mille, never bytes."""
 
     def paint(self, painter: Any, option: Any, index: Any) -> None:
         super().paint(painter, option, index)  # what is behind it: the row may be selected
@@ -92,7 +92,7 @@ class Bars(Widgets.QStyledItemDelegate):
 
 
 class Table(Widgets.QTreeWidget):
-    """A table whose rows have names, which keeps what is selected when it is shown again."""
+    """A table whose rows have names. It keeps the selected rows when it is shown again."""
 
     def __init__(self, titles: list[str], several: bool, hint: bool = False) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Table(Widgets.QTreeWidget):
         return change.more
 
     def write(self, item: Widgets.QTreeWidgetItem, texts: Texts) -> None:
-        """Write into an item what it does not show yet."""
+        """Write new texts into an item, where they differ."""
         tip = plain(texts[-1])
         for place, text in enumerate(texts[:-1]):
             if item.text(place) != text:
@@ -155,7 +155,7 @@ class Table(Widgets.QTreeWidget):
         return [item.data(0, ROW) for item in self.selectedItems()]
 
     def select(self, rows: list[str]) -> None:
-        """Select these rows, all at once: one by one, each would be compared with all that are selected."""
+        """Select these rows all at once: one by one, Qt would compare each with all selected rows."""
         model, flags = self.model(), self.selectionModel().SelectionFlag
         places = sorted(self.indexOfTopLevelItem(self.items[row]) for row in rows)
         selection = QtCore.QItemSelection()
@@ -172,7 +172,7 @@ class Table(Widgets.QTreeWidget):
 
 
 class Window(Widgets.QMainWindow):
-    """The window. It shows what the model knows, and passes on what a person wants."""
+    """The window. It shows the model, and passes on what a person does."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -336,7 +336,7 @@ class Window(Widgets.QMainWindow):
         return more
 
     def enable(self) -> None:
-        """Let only those buttons be pressed that can do something now."""
+        """Enable only the buttons that can do something now."""
         for name, can in self.do.possible().items():
             getattr(self, name).setEnabled(can)
 
@@ -391,7 +391,7 @@ class Window(Widgets.QMainWindow):
 
 
 def say_what_is_fatal(kind: QtCore.QtMsgType, _: Any, message: str) -> None:
-    """Say in one sentence that there is no screen; Qt itself would end the program with a dump."""
+    """Say in one sentence that there is no screen; Qt itself would crash the program."""
     if kind == QtCore.QtMsgType.QtFatalMsg:
         sys.stderr.write(f"There is no screen for the window: {' '.join(message.split())}\n")
         os._exit(1)

@@ -4,7 +4,7 @@
 
 It talks to the bridge that STORJ_BRIDGE names. Without one it starts a bridge of its own, with its data in the folder
 "pymdc-files" of your home folder (or in the one that you name as an argument), and reads the activation mails itself.
-What is no matter of Tk is in `files_model.py`, `files_view.py` and `files_words.py`.
+The parts that need no Tk are in `files_model.py`, `files_view.py` and `files_words.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLUE = "#3584e4"
 
 
 class Tip:
-    """Shows the whole text of a row, where the mouse rests on it."""
+    """Shows the whole text of a row when the mouse rests on it."""
 
     def __init__(self, tree: ttk.Treeview, text_of: Callable[[str], str]) -> None:
         self.tree, self.text_of = tree, text_of
@@ -70,12 +70,12 @@ class Tip:
 
 
 class Window:
-    """The window. It shows what the model knows, and passes on what a person wants."""
+    """The window. It shows the model, and passes on what a person does."""
 
     def __init__(self, root: tkinter.Tk, model: Model) -> None:
         self.root, self.model, self.do = root, model, Commands(model, self)
         self.shown: dict[str, tuple[list[int], dict[str, Texts]]] = {}  # the columns' widths and the rows, by table
-        self.bars: list[ttk.Progressbar] = []  # one for each row of a transfer that can be seen
+        self.bars: list[ttk.Progressbar] = []  # a bar for each visible row of a transfer
         self.refreshes = Refreshes(model, self, root.after)
         self.style()
         self.message = ttk.Label(root, padding=(8, 2), anchor="w")
@@ -95,11 +95,11 @@ class Window:
     # What it is made of
 
     def style(self) -> None:
-        """Give all of it one grey, and sizes that follow the fonts, which follow the resolution of the screen."""
+        """Give all parts one grey, and sizes that follow the fonts, which follow the resolution of the screen."""
         style, self.text = ttk.Style(self.root), font.nametofont("TkDefaultFont")
         self.letter, self.line = self.text.measure("0"), self.text.metrics("linespace")
         self.x11 = self.root.tk.call("tk", "windowingsystem") == "x11"
-        if self.x11:  # elsewhere Tk looks as the desktop does
+        if self.x11:  # on other systems Tk looks like the desktop
             style.theme_use("clam")
             grey = style.lookup("TFrame", "background")
             self.root.configure(background=grey)
@@ -116,7 +116,7 @@ class Window:
         style.configure("Hint.TLabel", background="white", foreground="#555555", padding=8)
 
     def button(self, parent: tkinter.Misc, text: str, command: Callable[[], object]) -> ttk.Button:
-        """Make a button; Alt and the letter behind the "&" press it."""
+        """Make a button; Alt and the letter after the "&" press it."""
         place, plain = text.index("&"), text.replace("&", "")
         made = ttk.Button(parent, text=plain, underline=place, command=command)
         self.on_alt(plain[place], made, made.invoke)
@@ -181,7 +181,7 @@ class Window:
         self.rename_bucket.grid(row=0, column=1, sticky="ew", padx=(4, 0))
         self.delete_bucket.grid(row=1, column=0, columnspan=2, sticky="ew", pady=(4, 0))
         rows.columnconfigure((0, 1), weight=1)
-        for each in (rows, self.full_words, self.full):  # from below: the table gets what is left
+        for each in (rows, self.full_words, self.full):  # from below: the table gets the remaining space
             each.pack(side="bottom", fill="x", pady=(4, 0), before=self.buckets.master)
         self.buckets.bind("<<TreeviewSelect>>", lambda _: self.do.choose_bucket())
         return frame
@@ -239,7 +239,7 @@ class Window:
         return frame
 
     def table(self, parent: tkinter.Misc, columns: list[tuple[str, int]], mode: Any, height: int) -> ttk.Treeview:
-        """Make a table, with a scrollbar while there is more than can be seen, and with tooltips."""
+        """Make a table with tooltips, and with a scrollbar if not all rows are visible."""
         frame = ttk.Frame(parent)
         frame.pack(fill="both", expand=True)
         frame.columnconfigure(0, weight=1)
@@ -265,7 +265,7 @@ class Window:
         return tree
 
     def several(self, tree: ttk.Treeview, what: str) -> None:
-        """Let several rows of a table be selected, as everywhere; show it again when its columns are wider."""
+        """Let people select several rows of a table; show it again when its columns change their width."""
         tree.bind("<Control-a>", lambda _: tree.selection_set(tree.get_children()))
         tree.bind("<Escape>", lambda _: tree.selection_set(()))
         tree.bind("<<TreeviewSelect>>", lambda _: self.enable())
@@ -275,7 +275,7 @@ class Window:
     # What it shows
 
     def drawn(self, text: str) -> str:
-        """Return a text as it must be given to Tk, which knows no right-to-left scripts under X11."""
+        """Return a text in the order that Tk needs: under X11 it does not support right-to-left scripts."""
         return as_drawn(text) if self.x11 else text
 
     def show_message(self) -> bool:
@@ -297,11 +297,11 @@ class Window:
         return False
 
     def rows_of(self, tree: ttk.Treeview) -> dict[str, Texts]:
-        """Return the rows that a table shows: the texts of each in full, and its tip behind them."""
+        """Return the rows of a table: the full texts of each, followed by its tooltip."""
         return self.shown.get(str(tree), ([], {}))[1]
 
     def show_rows(self, tree: ttk.Treeview, rows: dict[str, Texts]) -> bool:
-        """Show these rows; what was selected stays selected. Return whether more of them are to come."""
+        """Show these rows, and keep the selected rows. Return whether there are more of them."""
         columns = ("#0", *tree.cget("columns"))
         widths = [tree.column(each, "width") for each in columns]
         before, shown = self.shown.get(str(tree), ([], {}))
@@ -358,7 +358,7 @@ class Window:
         return more
 
     def look_at_bars(self) -> None:
-        """Put a bar over each row that can be seen: a table of Tk draws none, and two hundred would be slow."""
+        """Put a bar over each visible row: a table of Tk draws no bars, and two hundred bars would be slow."""
         used = 0
         shares = {each.row: each.share for each in self.model.transfers}
         for row in self.seen_rows(self.transfers):
@@ -374,13 +374,13 @@ class Window:
             bar.place_forget()
 
     def seen_rows(self, tree: ttk.Treeview) -> list[str]:
-        """Return the rows that the window shows, and one more on either side; to ask each one would be slow."""
+        """Return the visible rows, and one more on either side; asking Tk about each row would be slow."""
         rows = tree.get_children()
         top, bottom = tree.yview()
         return list(rows[max(0, int(top * len(rows)) - 1) : int(bottom * len(rows)) + 2])
 
     def enable(self) -> None:
-        """Let only those buttons be pressed that can do something now."""
+        """Enable only the buttons that can do something now."""
         for name, can in self.do.possible().items():
             getattr(self, name).state(["!disabled" if can else "disabled"])
 
