@@ -56,7 +56,7 @@ def _place(error: BaseException) -> str:
 def _http_error(error: HTTPError) -> str:
     status = f"{error.code} {error.reason}".strip()
     if error.code < HTTPStatus.BAD_REQUEST:
-        return f"{_capital(_place(error))} sent the call elsewhere ({status}), which is not followed"
+        return f"{_capital(_place(error))} redirected the call ({status}), and pymdc does not follow this redirect"
     return f"{_capital(_place(error))} answered with an error: {status}"
 
 
@@ -75,10 +75,10 @@ def _no_connection(error: URLError) -> str:
 _REASONS: list[tuple[type[BaseException], Callable[[str, Any], str]]] = [
     (
         ssl.SSLCertVerificationError,
-        lambda place, reason: f"the certificate of {place} is not to be trusted: {reason.verify_message}",
+        lambda place, reason: f"the certificate of {place} cannot be trusted: {reason.verify_message}",
     ),
-    (ssl.SSLError, lambda place, _: f"{place} makes no secure connection: it may not speak TLS"),
-    (socket.gaierror, lambda place, _: f"no host is known by the name of {place}: check the address and the network"),
+    (ssl.SSLError, lambda place, _: f"{place} makes no TLS connection: it may not speak TLS"),
+    (socket.gaierror, lambda place, _: f"{place} was not found: check the address and the network"),
     (ConnectionRefusedError, lambda place, _: f"nothing answers at {place}: the connection was refused"),
     (TimeoutError, lambda place, _: f"{place} could not be reached in time"),
 ]
@@ -101,8 +101,8 @@ _FILES = [
     (FileNotFoundError, "There is no file {}"),
     (IsADirectoryError, "{} is a folder, not a file"),
     (NotADirectoryError, "{} is not in a folder"),
-    (PermissionError, "There is no permission to use the file {}"),
-    (FileExistsError, "There is a file {} already"),
+    (PermissionError, "You have no permission to use the file {}"),
+    (FileExistsError, "The file {} exists already"),
 ]
 
 # The first kind that fits is taken, so subclasses stand before their bases.
@@ -110,15 +110,15 @@ _WORDS: list[tuple[type[BaseException], Callable[[Any], str]]] = [
     (MetadiskError, lambda error: f"The bridge refused: {error}"),
     (HTTPError, _http_error),
     (URLError, _no_connection),
-    (RemoteDisconnected, lambda error: f"{_capital(_place(error))} closed the connection without an answer"),
+    (RemoteDisconnected, lambda error: f"{_capital(_place(error))} closed the connection without a reply"),
     (ConnectionError, lambda error: f"The connection to {_place(error)} was lost"),
     (TimeoutError, lambda error: f"{_capital(_place(error))} did not answer in time"),
     (OSError, _file_error),
     (CancelledError, lambda _: "The call was cancelled"),
-    (IncompleteRead, lambda error: f"The answer of {_place(error)} was cut short"),
-    (BadStatusLine, lambda error: f"{_capital(_place(error))} does not answer in HTTP: it may be no bridge"),
-    (HTTPException, lambda error: f"The answer of {_place(error)} cannot be used: {error}"),
-    (IntegrityError, lambda error: f"The content is not what its hash says: {error}"),
+    (IncompleteRead, lambda error: f"The reply of {_place(error)} ended too early"),
+    (BadStatusLine, lambda error: f"{_capital(_place(error))} does not speak HTTP: it may not be a bridge"),
+    (HTTPException, lambda error: f"The reply of {_place(error)} cannot be used: {error}"),
+    (IntegrityError, lambda error: f"The content does not match its hash: {error}"),
     (ChannelError, lambda error: f"A farmer did not give its part of the file: {error}"),
     (BaseException, lambda error: f"Something went wrong: {type(error).__name__}: {error}"),
 ]

@@ -57,13 +57,13 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         ),
         (
             URLError(socket.gaierror(-2, "Name or service not known")),
-            f"No host is known by the name of the bridge at {PLACE}: check the address and the network.",
+            f"The bridge at {PLACE} was not found: check the address and the network.",
         ),
         (
             URLError(untrusted()),
-            f"The certificate of the bridge at {PLACE} is not to be trusted: certificate has expired.",
+            f"The certificate of the bridge at {PLACE} cannot be trusted: certificate has expired.",
         ),
-        (URLError(ssl.SSLError(1, "x")), f"The bridge at {PLACE} makes no secure connection: it may not speak TLS."),
+        (URLError(ssl.SSLError(1, "x")), f"The bridge at {PLACE} makes no TLS connection: it may not speak TLS."),
         (URLError(TimeoutError("timed out")), f"The bridge at {PLACE} could not be reached in time."),
         (
             URLError(os_error(errno.ENETUNREACH)),
@@ -78,20 +78,20 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
     ],
     "no reply in time": [(TimeoutError("timed out"), f"The bridge at {PLACE} did not answer in time.")],
     "the bridge closed the connection": [
-        (RemoteDisconnected("x"), f"The bridge at {PLACE} closed the connection without an answer.")
+        (RemoteDisconnected("x"), f"The bridge at {PLACE} closed the connection without a reply.")
     ],
-    "a reply that ends too early": [(IncompleteRead(b"x", 5), f"The answer of the bridge at {PLACE} was cut short.")],
+    "a reply that ends too early": [(IncompleteRead(b"x", 5), f"The reply of the bridge at {PLACE} ended too early.")],
     "a reply that is not HTTP": [
-        (BadStatusLine("SSH"), f"The bridge at {PLACE} does not answer in HTTP: it may be no bridge.")
+        (BadStatusLine("SSH"), f"The bridge at {PLACE} does not speak HTTP: it may not be a bridge.")
     ],
     "a reply that is too large": [
-        (HTTPException("too large"), f"The answer of the bridge at {PLACE} cannot be used: too large."),
+        (HTTPException("too large"), f"The reply of the bridge at {PLACE} cannot be used: too large."),
     ],
     "a reply that is not JSON, with status 400": [
         (http_error(502, "Bad Gateway"), f"The bridge at {PLACE} answered with an error: 502 Bad Gateway."),
         (
             http_error(302, "Found"),
-            f"The bridge at {PLACE} sent the call elsewhere (302 Found), which is not followed.",
+            f"The bridge at {PLACE} redirected the call (302 Found), and pymdc does not follow this redirect.",
         ),
     ],
     "a reply that is not JSON, with a status below": [("", ""), ("text", ""), (b"\xff", "")],
@@ -99,7 +99,7 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         (os_error(errno.ENOENT, "a.txt"), "There is no file a.txt."),
         (os_error(errno.EISDIR, "photos"), "photos is a folder, not a file."),
         (os_error(errno.ENOTDIR, "a.txt/b"), "a.txt/b is not in a folder."),
-        (os_error(errno.EACCES, "a.txt"), "There is no permission to use the file a.txt."),
+        (os_error(errno.EACCES, "a.txt"), "You have no permission to use the file a.txt."),
         (os_error(errno.ENOSPC), "No space left on device."),
         (
             OSError(errno.EBUSY, "the file changed while it was sent", "a.txt"),
@@ -109,11 +109,11 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
         (OSError(), "The system reports an error."),
     ],
     "the download cannot be written": [
-        (os_error(errno.EEXIST, "a.txt"), "There is a file a.txt already."),
+        (os_error(errno.EEXIST, "a.txt"), "The file a.txt exists already."),
         (os_error(errno.ENOSPC, "a.txt"), "The file a.txt cannot be used: No space left on device."),
     ],
     "content that does not match": [
-        (IntegrityError("the shard ff came with other content"), "The content is not what its hash says: the shard"),
+        (IntegrityError("the shard ff came with other content"), "The content does not match its hash: the shard"),
     ],
     "a farmer refused": [
         (ChannelError("the farmer refused"), "A farmer did not give its part of the file: the farmer refused."),
@@ -176,7 +176,7 @@ def test_values_of_real_calls_name_the_host_in_both_modes() -> None:
     with Server(answering(lambda _: reply_bytes(200, "[]")), context=server_context()) as server:
         with Client(server.url) as one:
             text = explain(REST("GET", "/a", client=one))
-        assert text.startswith(f"The certificate of the bridge at {HOST}:{server.port} is not to be trusted")
+        assert text.startswith(f"The certificate of the bridge at {HOST}:{server.port} cannot be trusted")
         with Client(server.url, verify=client_context()) as one:
             assert explain(REST("GET", "/a", client=one)) == ""
 
