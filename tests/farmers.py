@@ -1,7 +1,8 @@
 """A bridge and a farmer that do what a script says: real sockets, threads, and none of the package's own code.
 
-The bridge answers as the recorded one in `tests/data/bridge-v0.6.6-http.json`, with its status codes: 500 for a token
-that is not valid, among others.
+`tests/test_doubles.py` plays the recordings to both. The bridge has one bucket and its files, and answers as the
+recorded one in `tests/data/bridge-v0.6.6-http.json`, with its status codes: 500 for a token that is not valid, among
+others.
 The farmer behaves as the recorded ones in `tests/data/bridge-*-channel.json`: by default as v0.3.0, which refuses in
 words and then drops the connection; with `whole_as_in_v066` and `refusal=Shard.wait` as v0.6.6, which says nothing to a
 bad token; with `earlier=True` as v0.2.4, which speaks BinaryJS and answers anything else with close 1000.
@@ -199,7 +200,10 @@ class Network:
 
     def _reply(self, request: Received) -> bytes:
         status, value = self._answer(request)
-        return reply_bytes(status, _compact(value), Content_Type="application/json; charset=utf-8")
+        kind = "application/json; charset=utf-8"
+        return reply_bytes(
+            status, _compact(value), Vary="Origin", Access_Control_Allow_Credentials="true", Content_Type=kind
+        )
 
     def _answer(self, request: Received) -> tuple[int, Any]:
         last = request.path.rpartition("/")[2]
@@ -270,14 +274,29 @@ def _close_pipe(farmer: FarmerServer) -> None:
 
 
 def _serve_later(connection: ServerConnection, network: Network) -> None:
-    try:
-        request = json.loads(connection.recv())
-        assert request["operation"] == "PULL"
-    except (ValueError, TypeError):
-        connection.send(_compact({"code": 400, "message": "Failed to parse message"}))
-        connection.socket.shutdown(socket.SHUT_RDWR)
+    asked: Any = None
+    with suppress(ValueError):
+        asked = json.loads(connection.recv())
+    if (words := _mistake(asked)) is None:
+        network.handle(Shard(connection, network, asked["hash"], asked["token"]))
         return
-    network.handle(Shard(connection, network, request["hash"], request["token"]))
+    shard = Shard(connection, network, "", "")
+    if network.refusal:
+        network.refusal(shard)
+    elif words:
+        shard.refuse(words)
+    else:
+        shard.drop()
+
+
+def _mistake(asked: Any) -> str | None:
+    """Give the recorded words for what is no request, "" where the farmer crashes before it says any, else `None`."""
+    if not isinstance(asked, dict):
+        return "Failed to parse message"
+    for name, words in (("token", "You did not supply a token"), ("hash", "You did not supply the data hash")):
+        if name not in asked:
+            return words
+    return None if asked.get("operation") == "PULL" else ""
 
 
 # BinaryJS, as js-binarypack writes it; golden bytes, so that the package's own code is not what answers it.
@@ -304,7 +323,8 @@ class EarlierShard(Shard):
         """Say that this was all; the farmer does not close."""
         self.connection.send(b"\x93\x05\xc0\x00")
         with suppress(ConnectionClosed):
-            self.connection.recv()
+            while True:
+                self.connection.recv()
 
 
 def _head_of_bytes(size: int) -> bytes:

@@ -1,4 +1,6 @@
-"""A small bridge that behaves as in 2016, with the recorded messages and status codes.
+"""A small bridge that behaves as in 2016: the one of `tests/data/bridge-v0.6.6-http.json`.
+
+`tests/test_doubles.py` replays that recording against it, and says which exchanges it leaves out.
 
 It keeps one nonce for each user, answers wrong passwords with 500, spends tokens at first sight, cuts names at slashes,
 renames a file whose content comes again, and after a second upload of a file gives a mixture of the pointers of both.
@@ -26,6 +28,28 @@ from .farmers import Network, cut, hash_of
 _ENTRIES = json.loads((Path(__file__).parent / "data" / "bridge-v0.6.6-http.json").read_text("utf-8"))["entries"]
 RECORDED = {entry["name"]: entry["response"] for entry in _ENTRIES if entry.get("response")}
 DAY = "2016-04-29T12:00:00.000Z"
+
+
+# The routes, by their first word (within a bucket: its second one) and by how many ids follow: their methods.
+_ROUTES: dict[tuple[str, int], tuple[str, ...]] = {
+    ("users", 0): ("POST",),
+    ("activations", 1): ("GET",),
+    ("keys", 0): ("GET", "POST"),
+    ("keys", 1): ("DELETE",),
+    ("buckets", 0): ("GET", "POST"),
+    ("buckets", 1): ("GET", "PATCH", "DELETE"),
+    ("tokens", 1): ("POST",),
+    ("files", 1): ("GET", "PUT"),
+    ("files", 2): ("GET", "DELETE"),
+}
+
+
+class RedirectError(Exception):
+    """The reply leads elsewhere."""
+
+
+class NoRouteError(Exception):
+    """There is no such route."""
 
 
 class Refusal(Exception):  # noqa: N818 - the word of the API
@@ -94,6 +118,19 @@ class OldBridge:
             raise Refusal("unactivated user basic auth")
         return user
 
+    def owned(self, bucket_id: str, user: User | None) -> dict[str, Any]:
+        """Return a bucket of a user, or of anybody.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if not re.fullmatch("[0-9a-f]{24}", bucket_id):
+            raise Refusal("bucket get: malformed id")
+        found = self.buckets.get(bucket_id)
+        if found is None or (user is not None and found["user"] != user.email):
+            raise Refusal("bucket get: unknown id")
+        return found
+
     def _signer(self, request: Request) -> User:
         key, signature = request.headers.get("x-pubkey"), request.headers.get("x-signature")
         if not key or not signature:
@@ -104,10 +141,13 @@ class OldBridge:
         user = next((user for user in self.users.values() if key in user.keys), None)
         if user is None:
             raise Refusal("ECDSA: unregistered key")
-        named = parse_qs(payload) if request.method in ("GET", "DELETE") else json.loads(payload)
-        nonce = named["__nonce"]
-        nonce = float(nonce[0] if isinstance(nonce, list) else nonce)
-        if nonce < user.nonce:
+        named = parse_qs(payload) if request.method in ("GET", "DELETE") else request.json
+        nonce: Any = named.get("__nonce", 0)
+        try:
+            nonce = float(nonce[0] if isinstance(nonce, list) and len(nonce) == 1 else nonce)
+        except (TypeError, ValueError):
+            raise Refusal("nonce: not a number") from None
+        if nonce < user.nonce or not nonce:
             self.stale += 1
             raise Refusal("nonce: stale (smaller)")
         user.nonce = nonce
@@ -119,12 +159,7 @@ class OldBridge:
         Raises:
             Refusal: there is no such bucket.
         """
-        user = self.user(request)
-        if not re.fullmatch("[0-9a-f]{24}", bucket_id):
-            raise Refusal("bucket get: malformed id")
-        if self.buckets.get(bucket_id, {}).get("user") != user.email:
-            raise Refusal("bucket get: unknown id")
-        return self.buckets[bucket_id]
+        return self.owned(bucket_id, self.user(request))
 
     def spend(self, request: Request, bucket_id: str, operation: str) -> None:
         """Spend a token.
@@ -135,8 +170,9 @@ class OldBridge:
         found = self.tokens.pop(request.headers.get("x-token", ""), None)
         if found is None:
             raise Refusal("upload: unknown token")
+        self.owned(bucket_id, None)
         if found != (bucket_id, operation):
-            raise Refusal("upload: PULL token")
+            raise Refusal("upload: PULL token" if operation == "PUSH" else "pointers: PUSH token")
 
     def keep(self, bucket_id: str, name: str, kind: str, content: bytes) -> dict[str, Any]:
         """Store a file. Each upload cuts it at other places, as those of 2016 did."""
@@ -148,7 +184,8 @@ class OldBridge:
         uploads.append([hash_of(piece) for piece in pieces])
         last = re.split(r"[/\\]", name)[-1] or file_hash
         entry = {"bucket": bucket_id, "mimetype": kind, "filename": last, "size": len(content), "hash": file_hash}
-        self.files[bucket_id][file_hash] = entry
+        unnamed = {"filename": {"_id": file_hash, "__v": 0, "size": len(content)}}  # it listed a mistake of its own
+        self.files[bucket_id][file_hash] = entry if name else entry | unnamed
         return entry
 
     def pointers(self, bucket_id: str, file_hash: str) -> list[dict[str, str]]:
@@ -158,7 +195,7 @@ class OldBridge:
         uploads = self.shards[file_hash]
         longest = max(map(len, uploads))
         mixed = [upload[place] for place in range(longest) for upload in uploads if place < len(upload)]
-        return [self.network._pointer(shard) for shard in mixed]
+        return [self.network._pointer(shard) for shard in dict.fromkeys(mixed)]
 
 
 class Request(BaseHTTPRequestHandler):
@@ -180,15 +217,26 @@ class Request(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         self.method, self.path, self.query = self.command, address.path, address.query
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        kind = "application/json; charset=utf-8"
         try:
             with self.bridge.lock:
                 status, value = self._value()
-            body = "" if value is None else json.dumps(value)
+            body = "" if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         except Refusal as refusal:
             status, body = refusal.reply["status"], refusal.reply["body"]
+        except RedirectError as target:
+            status, body, kind = 302, f"Found. Redirecting to {target}", "text/plain; charset=utf-8"
+        except NoRouteError:
+            status, body, kind = 404, f"Cannot {self.method} {address.path}\n", "text/html; charset=utf-8"
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(body.encode())))
+        self.send_header("Vary", "Origin, Accept" if status == 302 else "Origin")
+        if status == 302:
+            self.send_header("Location", body.rpartition(" ")[2])
+        self.send_header("Access-Control-Allow-Credentials", "true")
+        if body:
+            self.send_header("Content-Type", kind)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body.encode())))
         self.end_headers()
         self.wfile.write(body.encode())
 
@@ -198,18 +246,31 @@ class Request(BaseHTTPRequestHandler):
         first, *rest = self.path.strip("/").split("/")
         if first == "buckets" and len(rest) >= 2:
             first, rest = rest[1], [rest[0], *rest[2:]]
+        if self.method not in _ROUTES.get((first, len(rest)), ()):
+            raise NoRouteError
         value: tuple[int, Any] = getattr(self, f"_{first}")(*rest)
         return value
 
     @property
     def json(self) -> dict[str, Any]:
-        return dict(json.loads(self.body))
+        try:
+            return dict(json.loads(self.body))
+        except ValueError:  # what is no JSON counts as nothing
+            return {}
 
     def _users(self) -> tuple[int, Any]:
-        email = self.json["email"].lower()
+        email, password = str(self.json.get("email")).lower(), self.json.get("password")
+        if not isinstance(password, str):
+            raise Refusal("create user: missing password")
+        if len(password) % 2:
+            raise Refusal("create user: non-hex password odd length")
+        if not re.fullmatch("[0-9a-fA-F]{64}", password):
+            raise Refusal("create user: non-hex password")
+        if not re.fullmatch(r"[\w.-]+@[\w.-]+\.\w{2,4}", email):
+            raise Refusal("create user: invalid email")
         if email in self.bridge.users:
             raise Refusal("create user: duplicate email")
-        self.bridge.users[email] = User(email, self.json["password"])
+        self.bridge.users[email] = User(email, password.lower())
         self.bridge.mailed.append(f"{len(self.bridge.mailed)} {email}".encode().hex())
         return 200, self.bridge.users[email].told
 
@@ -219,13 +280,19 @@ class Request(BaseHTTPRequestHandler):
         self.bridge.mailed.remove(token)
         user = self.bridge.users[bytes.fromhex(token).decode().split()[1]]
         user.activated = True
+        if target := parse_qs(self.query).get("redirect"):
+            raise RedirectError(target[0])
         return 200, user.told
 
     def _keys(self, key: str = "") -> tuple[int, Any]:
         user = self.bridge.user(self)
         if self.method == "POST":
+            if self.json.get("key", "") == "":
+                raise Refusal("add key: empty" if self.json else "add key: missing")
             if any(self.json["key"] in each.keys for each in self.bridge.users.values()):
                 raise Refusal("add key: duplicate")
+            if not _is_key(self.json["key"]):
+                raise Refusal("add key: short")
             user.keys.append(self.json["key"])
             return 200, {"user": user.email, "key": self.json["key"], "id": self.json["key"]}
         if self.method == "DELETE":
@@ -242,25 +309,52 @@ class Request(BaseHTTPRequestHandler):
                 del self.bridge.buckets[bucket_id]
                 return 204, None
             if self.method == "PATCH":
-                bucket |= {
-                    key: self.json[key] for key in ("name", "storage", "transfer", "pubkeys") if key in self.json
-                }
+                bucket |= self._settings()
             return 200, bucket
         user = self.bridge.user(self)
         if self.method == "GET":
             return 200, [bucket for bucket in self.bridge.buckets.values() if bucket["user"] == user.email]
-        made = {"user": user.email, "created": DAY, "name": "New Bucket", "pubkeys": [], "status": "Active"}
-        made |= {"transfer": 10, "storage": 30} | {key: value for key, value in self.json.items() if key != "__nonce"}
+        made: dict[str, Any] = {"user": user.email, "created": DAY, "name": "New Bucket", "pubkeys": []}
+        made |= {"status": "Active", "transfer": 30, "storage": 10} | self._settings()
+        signer = self.headers.get("x-pubkey")
+        if signer is not None and signer not in made["pubkeys"]:
+            made["pubkeys"] = [*made["pubkeys"], signer]
         made["id"] = secrets.token_hex(12)
         self.bridge.buckets[str(made["id"])] = made
         self.bridge.files[str(made["id"])] = {}
         return 200, made
 
+    def _settings(self) -> dict[str, Any]:
+        """Return what the request sets of a bucket."""
+        given: dict[str, Any] = {
+            key: self.json[key] for key in ("name", "storage", "transfer", "pubkeys") if key in self.json
+        }
+        for key in {"storage", "transfer"} & set(given):
+            try:
+                given[key] = float(given[key])
+            except ValueError:
+                raise Refusal("bucket create: non-numeric storage") from None
+            given[key] = int(given[key]) if given[key].is_integer() else given[key]
+        return given
+
     def _tokens(self, bucket_id: str) -> tuple[int, Any]:
-        self.bridge.bucket(self, bucket_id)
-        token, operation = secrets.token_hex(32), self.json["operation"]
+        self._may_issue(bucket_id)
+        token, operation = secrets.token_hex(32), self.json.get("operation")
+        if operation not in ("PUSH", "PULL"):
+            raise Refusal("token: unknown operation")
         self.bridge.tokens[token] = (bucket_id, operation)
         return 200, {"bucket": bucket_id, "operation": operation, "expires": DAY, "token": token, "id": token}
+
+    def _may_issue(self, bucket_id: str) -> None:
+        """Let a key issue tokens that the bucket lists, registered or not, and whatever its nonce."""
+        signed = "x-signature" in self.headers and "Authorization" not in self.headers
+        try:
+            self.bridge.bucket(self, bucket_id)
+        except Refusal as refusal:
+            if not signed or refusal.args[0] not in ("ECDSA: unregistered key", "nonce: stale (smaller)"):
+                raise
+            if self.headers["x-pubkey"] not in self.bridge.owned(bucket_id, None)["pubkeys"]:
+                raise Refusal("bucket get: unknown id") from None
 
     def _files(self, bucket_id: str, file_hash: str = "") -> tuple[int, Any]:
         if self.method == "PUT":
@@ -277,15 +371,31 @@ class Request(BaseHTTPRequestHandler):
         return 200, list(self.bridge.files[bucket_id].values())
 
     def _uploaded(self, bucket_id: str) -> dict[str, Any]:
+        declared = self.headers.get("x-filesize", "none")
+        if not re.fullmatch(r"-?[0-9.]*", declared):
+            raise Refusal("upload: missing x-filesize")
         mark = b"--" + self.headers["Content-Type"].partition("boundary=")[2].encode()
-        part = self.body.split(mark)[3]
+        if mark + b"--" not in self.body:
+            raise Refusal("upload: multipart without the closing boundary")
+        parts = (part for part in self.body.split(mark) if b"data; name" in part)
+        part = next(part for part in parts if re.search(b"filename=|octet-stream", part.partition(b"\r\n\r\n")[0]))
         head, _, content = part.partition(b"\r\n\r\n")
+        content = content.removesuffix(b"\r\n")
+        if len(content) > int(float(declared or 0)):
+            raise Refusal("upload: x-filesize smaller")
+        if len(content) < int(float(declared or 0)):
+            raise Refusal("upload: x-filesize larger")
         found = re.search(r'filename="((?:\\.|[^"\\])*)"', head.decode())
-        kind = re.search(r"Content-Type: (\S+)", head.decode())
-        assert found
-        assert kind
-        content = content[: int(self.headers["x-filesize"])]
-        return self.bridge.keep(bucket_id, re.sub(r"\\(.)", r"\1", found[1]), kind[1], content)
+        kind = re.search(r"Content-Type: ([^\s;]+)", head.decode())
+        name = re.sub(r"\\(.)", r"\1", found[1]) if found else ""
+        return self.bridge.keep(bucket_id, name, kind[1].lower() if kind else "text/plain", content)
+
+
+def _is_key(text: object) -> bool:
+    try:
+        return bool(ECDSA(str(text)))
+    except ValueError:
+        return False
 
 
 @contextmanager
