@@ -1,4 +1,7 @@
-"""Real bridges for the tests: on a free port, with a data folder of their own."""
+"""Real bridges for the tests: on a free port, with a data folder of their own.
+
+They are this package's own, to which `tests/bridge/test_conformance.py` plays the recording.
+"""
 
 from __future__ import annotations
 

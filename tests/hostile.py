@@ -1,4 +1,7 @@
-"""A hostile HTTP server: a script says what it does with a connection. Real sockets, threads, no HTTP library."""
+"""A hostile HTTP server: a script says what it does with a connection. Real sockets, threads, no HTTP library.
+
+It follows no recording: whatever a script says is what it does.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ENDPOINT = "http://bridge.test:6382/base"
 
 
 class Scripted:
-    """A bridge that gives the same reply to every request, and keeps the requests."""
+    """A bridge that gives the same reply to every request, and keeps the requests. It follows no recording."""
 
     def __init__(self) -> None:
         self.reply = httpx.Response(200, json={"id": "1"})

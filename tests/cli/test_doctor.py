@@ -125,7 +125,10 @@ def test_a_transfer_that_fails_is_told(member: Typist, monkeypatch: pytest.Monke
 
 
 class Old:
-    """A bridge that counts nonces as those of 2016: it keeps the highest one of a user, and refuses lower ones."""
+    """A bridge that counts nonces as those of 2016: it keeps the highest one of a user, and refuses lower ones.
+
+    It follows "nonce: equal" and "nonce: stale (smaller)" in `tests/data/bridge-v0.6.6-http.json`.
+    """
 
     def __init__(self) -> None:
         self.nonce = 0
@@ -153,7 +156,7 @@ def serving(old: Old, tls: ssl.SSLContext | None = None) -> Iterator[str]:
             self.send_response_only(status)
             if old.shift is not None:
                 self.send_header("Date", formatdate(time.time() + old.shift, usegmt=True))
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "application/json; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -22,7 +22,7 @@ BUCKET = {"id": "ab" * 12, "name": "b", "pubkeys": None}
 
 
 class Stranger(ThreadingHTTPServer):
-    """A server with fixed answers.
+    """A server with fixed answers. It follows no recording: it is no bridge.
 
     Attributes:
         answers: by path; "" is for all other paths.

@@ -23,7 +23,7 @@ LONG = 60.0
 
 
 def storing(connection: Connection) -> None:
-    """Answer each request as if all went well."""
+    """Answer each request as if all went well. It follows no recording: of a reply it gives what the client reads."""
     while (request := connection.read_request()) is not None:
         connection.reply(200, '{"token": "t"}' if request.method == "POST" else '{"size": 5}')
 
