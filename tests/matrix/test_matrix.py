@@ -22,7 +22,7 @@ from .calls import CALLS, CONTENT, DOWNLOADS, SECRETS
 from .faults_of_farmers import DIRECT_SECRET, FARMERS
 from .faults_of_replies import REPLIES
 from .faults_of_roads import ROADS
-from .modes import MODES, Fault, Moment
+from .modes import LATENESS, MODES, Fault, Moment
 from .watch import Logs, memory_bound, nothing_left, words_of
 
 SEED = int(os.environ.get("PYMDC_SEED", "1"))
@@ -55,11 +55,12 @@ def _cells() -> list[Cell]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick_collections() -> Iterator[None]:
-    """Take what is there already out of the garbage collector's way: it runs after many cells."""
+def _around_all() -> Iterator[None]:
+    """Take what is there already out of the garbage collector's way, which runs after many cells; watch the machine."""
     gc.collect()
     gc.freeze()
-    yield
+    with LATENESS:
+        yield
     gc.unfreeze()
 
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Logs", "memory_bound", "nothing_left", "words_of"]
+__all__ = ["Lateness", "Logs", "memory_bound", "nothing_left", "words_of"]
 
 _SELF = Path("/proc/self")
 _LEAVE_SECONDS = 5.0  # how long a thread may take to end that has nothing left to do
+_TICK_SECONDS = 0.01
 _FARMERS = "websockets.server"  # the tests' own farmer logs what it was asked
 
 
@@ -68,6 +69,40 @@ def memory_bound(mib: int) -> Iterator[None]:
     yield
     grown = (_in_status("VmHWM") - before) // 1024
     assert grown <= mib, f"{grown} MiB more at the peak"
+
+
+class Lateness:
+    """How late a busy machine runs this process, while the context is open: it adds that to every bound of time.
+
+    A thread sleeps for a moment again and again. What it oversleeps, beyond the time for which the process itself was
+    busy, the machine gave to others.
+    """
+
+    def __init__(self) -> None:
+        self._told: list[tuple[float, float]] = []
+        self._end = threading.Event()
+
+    def since(self, began: float) -> float:
+        """Return how late the process has been run since then, by `time.monotonic()`, in seconds."""
+        return sum(late for at, late in list(self._told) if at > began)
+
+    def __enter__(self) -> Lateness:
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        at, busy = time.monotonic(), time.process_time()
+        while not self._end.wait(_TICK_SECONDS):
+            now, used = time.monotonic(), time.process_time()
+            late = now - at - _TICK_SECONDS - (used - busy)
+            if late > _TICK_SECONDS:
+                self._told.append((now, late))
+            at, busy = now, used
 
 
 class Logs(logging.Handler):
