@@ -58,7 +58,7 @@ _UNKNOWN = sa.select(signatures.c.nonce).where(
 
 @dataclass(frozen=True)
 class Nonce:
-    """A nonce in the form that it is compared in.
+    """A nonce in the form for comparison.
 
     Attributes:
         timed: whether it is a time. Times are compared with times, and other numbers with other numbers.
@@ -70,25 +70,25 @@ class Nonce:
 
 
 NO_NONCE = Nonce(False, math.inf)
-"""What stands for the nonce of a request that needs none and has none. It is never below a floor of numbers."""
+"""The nonce of a request that needs no nonce and has none. It is never below a floor of numbers."""
 
 
 class Replayed(Refused):
-    """This very request was accepted before."""
+    """The same request was accepted before."""
 
     def __init__(self) -> None:
         super().__init__(401, "Invalid nonce supplied")
 
 
 class Stale(Refused):
-    """The nonce is not above the highest one that was forgotten."""
+    """The nonce is not above the highest deleted one."""
 
     def __init__(self) -> None:
         super().__init__(401, "Invalid nonce supplied")
 
 
 def comparable(nonce: float) -> Nonce:
-    """Return a nonce in the form that it is compared in: clients that count in different units share an account."""
+    """Return a nonce in the form for comparison: clients that count in different units may share an account."""
     for unit in _UNITS:
         if _FIRST_SECOND <= nonce / unit < _LAST_SECOND:
             return Nonce(True, nonce * 1000 / unit)
@@ -108,7 +108,7 @@ def remember(connection: sa.Connection, subject: str, nonce: Nonce, signature: s
     added = _INSERT[connection.dialect.name](signatures).values(accepted=database_time()).on_conflict_do_nothing()
     if connection.execute(added.returning(signatures.c.nonce), row).first() is None:
         raise Replayed
-    # The floor is read after the insert: the insert waits for another process that is just forgetting this request.
+    # The floor is read after the insert: the insert waits for another process that is just deleting this request.
     floor = connection.execute(_FLOOR, {"subject": subject, "timed": nonce.timed}).scalar()
     if floor is not None and nonce.value <= floor:
         raise Stale
@@ -122,18 +122,18 @@ def start_floor(connection: sa.Connection, subject: str, nonce: Nonce) -> None:
 
 
 def to_forget_for(requests: Sequence[_Request]) -> Sequence[_Request]:
-    """Choose, by chance, at most one of some requests: the bridge is to forget those before it.
+    """Choose by chance at most one of some requests: the bridge will delete older ones of its subject.
 
-    Each is chosen once in `FORGET_ONE_IN` times. No client can know when.
+    Each is chosen with a chance of one in `FORGET_ONE_IN`, so that no client can know when.
     """
     number = secrets.randbelow(FORGET_ONE_IN)
     return requests[number : number + 1]
 
 
 def forget(connection: sa.Connection, subject: str) -> None:
-    """Forget the lowest nonces of a subject that need not be remembered any more, and raise its floors to match.
+    """Delete the lowest nonces of a subject that are no longer needed, and raise its floors.
 
-    Remembered are the highest `NONCES`, and what was accepted in the last `NONCE_SECONDS`, up to `NONCES_AT_MOST`.
+    It keeps the highest `NONCES`, and those that were accepted in the last `NONCE_SECONDS`, up to `NONCES_AT_MOST`.
     """
     for timed in (True, False):
         mine = {"subject": subject, "timed": timed}
@@ -145,7 +145,7 @@ def forget(connection: sa.Connection, subject: str) -> None:
 
 
 def forget_all(connection: sa.Connection, subject: str, limit: int) -> int:
-    """Forget some requests of a subject that is being removed, and return how many: call it until it returns 0."""
+    """Delete some requests of a subject that is being removed, and return how many. Call it until it returns 0."""
     mine = signatures.c.subject == subject
     name = sa.tuple_(signatures.c.timed, signatures.c.nonce, signatures.c.signature)
     some = sa.select(signatures.c.timed, signatures.c.nonce, signatures.c.signature).where(mine).limit(limit)

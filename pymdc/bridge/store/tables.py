@@ -87,7 +87,7 @@ floors = sa.Table(
     metadata,
     sa.Column("subject", sa.String(254), primary_key=True),
     sa.Column("timed", sa.Boolean, primary_key=True),
-    sa.Column("nonce", sa.Double, nullable=False),  # nonces up to this one were forgotten, so they are refused
+    sa.Column("nonce", sa.Double, nullable=False),  # nonces up to this one were deleted, so they are refused
 )
 buckets = sa.Table(
     "buckets",

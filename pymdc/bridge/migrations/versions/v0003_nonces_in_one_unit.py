@@ -1,8 +1,8 @@
-"""Nonces are kept in one unit, and there is a floor for times and one for other numbers, of users and of buckets.
+"""Nonces are stored in one unit. Users and buckets have one floor for nonces that are times, and one for other nonces.
 
-Before, all nonces were compared as they were sent, and the floor was the highest that was forgotten. What was forgotten
-from a client that counts in seconds lies far below a floor in milliseconds, though it may be of the same day. So where
-the floor is in milliseconds, all that was signed before this step is stale.
+Before, nonces were compared as they were sent, and the floor was the highest deleted nonce. Nonces of a client that
+counts in seconds are far below a floor in milliseconds, even those of the same day. So if the floor is in
+milliseconds, every request that was signed before this step is refused as too old.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _signatures(now: sa.ColumnElement[int]) -> None:
         sqlite_with_rowid=False,
     )
     old = sa.table("old_signatures", sa.column("subject"), sa.column("signature"), sa.column("nonce", sa.Double))
-    # Of a bucket no nonces were kept, so its requests are never to be forgotten.
+    # No nonces of buckets were stored, so requests for buckets must never be deleted.
     unknown = old.c.nonce == 0
     nonce = sa.case((unknown, sa.literal(float("inf"), sa.Double)), else_=_scaled(old.c.nonce))
     rows = sa.select(old.c.subject, old.c.signature, _timed(old.c.nonce), nonce, now)
@@ -67,7 +67,7 @@ def _floors(now: sa.ColumnElement[int]) -> None:
     later = sa.case((sa.or_(of_seconds, scaled > now), scaled), else_=sa.cast(now, sa.Double))
     times = sa.select(users.c.email, sa.true(), later).where(_timed(floor))
     op.execute(floors.insert().from_select(columns, times))
-    # What is no time was refused from any floor that is one, and still is: nobody knows which were accepted.
+    # A nonce that is not a time was refused below any floor that is one. It still is: nobody knows which were accepted.
     highest = sa.case((_timed(floor), sa.literal(_SECOND[0], sa.Double)), else_=floor)
     numbers = sa.select(users.c.email, sa.false(), highest).where(floor.is_not(None))
     op.execute(floors.insert().from_select(columns, numbers))

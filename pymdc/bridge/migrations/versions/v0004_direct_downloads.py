@@ -1,4 +1,4 @@
-"""A pointer may be paid for when it is given: its token then opens a URL as often as is asked until it expires."""
+"""The transfer of a pointer may be charged when it is given. Its token then opens a URL any number of times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operator can disable an account, and say how much it may store and how many buckets it may have."""
+"""An operator can disable an account, and limit its storage and its number of buckets."""
 
 from __future__ import annotations
 

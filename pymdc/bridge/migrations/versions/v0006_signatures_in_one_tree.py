@@ -1,7 +1,7 @@
-"""What is remembered of signed requests lies in one tree, in the order of the nonces, instead of two.
+"""Signed requests are stored in one tree, in the order of their nonces, instead of two.
 
-Each pair of nonce and signature was remembered once before, by its signature. The signature covers the nonce, so the
-pairs of both forms are the same.
+Before this step, each pair of nonce and signature was stored once, by its signature. The signature covers the nonce, so
+both forms have the same pairs.
 """
 
 from __future__ import annotations
