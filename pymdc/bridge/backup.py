@@ -44,11 +44,11 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
         ValueError: the bridge's database is not SQLite.
         Unavailable: the database or the store is away.
     """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     source, store = _sqlite_file(settings), Store(settings.database_url, migrate=False)
     blobs, copies = Blobs(settings.store_location), Blobs(str(folder / _SHARDS))
     new = folder / f"{_DATABASE}.new"
     with closing(store):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         claim(store, copies)
         store.leftovers.hold(_HOLD_SECONDS)
         _copy_database(source, new)

@@ -10,7 +10,7 @@ import click
 
 from ..bridge.settings import Settings
 from .extras import needs_bridge
-from .operation import explained
+from .operation import existing, explained
 
 __all__ = ["backup", "migrate", "restore"]
 
@@ -29,7 +29,7 @@ def backup(options: dict[str, Any], folder: Path) -> None:
     with needs_bridge():
         from ..bridge.backup import backup as copy
     with explained():
-        failed = copy(Settings(**options), folder, click.echo)
+        failed = copy(existing(options), folder, click.echo)
     _tell(failed, f"Copied to {folder}.")
 
 

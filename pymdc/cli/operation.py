@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..bridge.check import Findings
     from ..bridge.store import Store
 
-__all__ = ["check", "explained", "opened"]
+__all__ = ["check", "existing", "explained", "opened"]
 
 _YES = click.option("--yes", is_flag=True, allow_from_autoenv=False, help="Do not ask.")
 
@@ -39,6 +39,18 @@ def explained(kind: type[click.ClickException] = click.ClickException) -> Iterat
         raise kind(str(error)) from error
 
 
+def existing(options: dict[str, Any]) -> Settings:
+    """Return the settings of a bridge that has served before.
+
+    Raises:
+        ValueError: there is none.
+    """
+    settings = Settings(**options)
+    if settings.database is None and not (settings.data / "bridge.sqlite").exists():
+        raise ValueError(f"no bridge has its data in {settings.data}")
+    return settings
+
+
 @contextmanager
 def opened(
     options: dict[str, Any], kind: type[click.ClickException] = click.ClickException
@@ -46,9 +58,7 @@ def opened(
     with needs_bridge():
         from ..bridge.store import Store
     with explained(kind):
-        settings = Settings(**options)
-        if settings.database is None and not (settings.data / "bridge.sqlite").exists():
-            raise ValueError(f"no bridge has its data in {settings.data}")
+        settings = existing(options)
         with closing(Store(settings.database_url, migrate=False)) as store:
             yield settings, store
 

@@ -57,7 +57,7 @@ def test_a_bridge_is_copied_while_files_come_and_go_and_its_copy_is_whole(tmp_pa
     assert command(elsewhere, "restore", str(copy)) == (0, f"Restored to {elsewhere}.\n")
     assert (elsewhere / "bridge.sqlite").stat().st_mode & 0o777 == 0o600
     code, output = command(elsewhere, "check")
-    assert (code, " 0 wrong, 0 orphaned" in output) == (0, True)
+    assert (code, " 0 wrong, 0 orphaned" in output) == (0, True), output
     assert audit(on_sqlite(elsewhere)) == []
     with running(elsewhere, database=None, store=None) as bridge:
         again = type(alice)(bridge, alice.email, alice.key)
@@ -148,4 +148,12 @@ def test_missing_steps_are_shown_and_made(served: Path) -> None:
 
 
 def test_a_copy_that_has_no_place_is_refused_in_one_line(served: Path) -> None:
-    assert command(served, "backup", "/dev/null/copy") == (1, "Error: /dev/null/copy: Not a directory\n")
+    with running(served, database=None, store=None):
+        assert command(served, "backup", "/dev/null/copy") == (1, "Error: /dev/null/copy: Not a directory\n")
+
+
+def test_a_folder_without_a_bridge_cannot_be_copied(served: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    assert command(served, "backup", str(copy)) == (1, f"Error: no bridge has its data in {served}\n")
+    assert not served.exists()
+    assert not copy.exists()
