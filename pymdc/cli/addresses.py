@@ -42,7 +42,7 @@ def parse_address(text: str) -> Address:
         Failure: the text is not an address.
     """
     if not is_address(text):
-        raise Failure(f"{text} is no address: write {SCHEME}BUCKET/NAME", Code.USAGE)
+        raise Failure(f"{text} is not an address: write {SCHEME}BUCKET/NAME", Code.USAGE)
     bucket, _, name = text[len(SCHEME) :].partition("/")
     if name and not bucket:
         raise Failure(f"{text} names no bucket: write {SCHEME}BUCKET/NAME", Code.USAGE)

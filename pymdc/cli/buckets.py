@@ -164,7 +164,7 @@ def _point(key: str) -> bytes:
     try:
         return ECDSA(key).public_key
     except ValueError as error:
-        raise Failure(f"{key} is no public key: {error}", Code.USAGE) from error
+        raise Failure(f"{key} is not a public key: {error}", Code.USAGE) from error
 
 
 def _is(key: object, point: bytes) -> bool:

@@ -160,7 +160,7 @@ def _version(reply: Any) -> Finding:
 
     value = wire.decode(reply)
     if not isinstance(value, dict) or not isinstance(value.get("info"), dict):
-        words = f"what answers is no bridge (status {reply.status})"
+        words = f"the server is not a bridge (status {reply.status})"
         raise _ended("version", words, "Check the URL, its port and its path.")
     kind = "of pymdc" if "openapi" in value else "of 2016's kind"
     return Finding("version", True, f"{value['info'].get('title')} {value['info'].get('version')}, a bridge {kind}")

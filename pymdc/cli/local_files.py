@@ -125,7 +125,7 @@ def checked_parent(folder: Path, path: str) -> Path:
             place.mkdir()
         except FileExistsError:
             if not stat.S_ISDIR(place.lstat().st_mode):
-                raise NotADirectoryError(f"{os.fspath(place)!r} is no folder, and is left as it is") from None
+                raise NotADirectoryError(f"{os.fspath(place)!r} is not a folder, and is left as it is") from None
     place = place / parts[-1]
     if place.is_symlink():
         raise FileExistsError(f"{os.fspath(place)!r} is a link, and is left as it is")

@@ -27,7 +27,7 @@ def check_target(folder: Path) -> None:
     except RuntimeError:  # there is no home folder
         return
     if folder.exists() and not folder.is_dir():
-        raise Failure(f"{folder} is no folder", Code.USAGE)
+        raise Failure(f"{folder} is not a folder", Code.USAGE)
     if folder.resolve() in (home, *home.parents):
         raise Failure(f"{folder} is your home folder, or above it: name a folder of its own", Code.USAGE)
 

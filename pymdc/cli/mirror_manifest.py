@@ -80,7 +80,7 @@ class Manifest:
         """
         path = folder / _NAME
         if not path.exists():
-            raise Failure(f"{folder} is no mirror: it has no {_NAME}", Code.NOT_FOUND)
+            raise Failure(f"{folder} is not a mirror: it has no {_NAME}", Code.NOT_FOUND)
         value = read_json(path)
         try:
             buckets = [_kept(each) for each in value["buckets"]]
@@ -142,7 +142,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise Failure(f"{path} is damaged: it is no JSON") from error
+        raise Failure(f"{path} is damaged: it is not JSON") from error
 
 
 def write_json(path: Path, value: object) -> None:

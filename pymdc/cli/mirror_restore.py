@@ -111,7 +111,7 @@ class _Record:
         try:
             value: Any = self._mine.create(bucket["name"], bucket["storage"], bucket["transfer"], bucket["pubkeys"])
         except (LookupError, TypeError, ValueError) as error:  # the file may hold anything
-            work.problem(address, f"what mirror.json tells of it is no bucket: {error}")
+            work.problem(address, f"mirror.json does not describe a bucket: {error}")
             return None
         return entry(value, "id") if work.told("creation", address, value) else None
 

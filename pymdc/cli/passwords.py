@@ -72,7 +72,7 @@ def _first_line(path: Path | None, descriptor: int | None) -> str:
     try:
         line = _read(path, descriptor).rstrip(b"\r\n").decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        words = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise Failure(f"the password cannot be read from {name}: {words}", Code.USAGE) from error
     if not line:
         raise Failure(f"there is no password in the first line of {name}", Code.USAGE)

@@ -90,7 +90,7 @@ def _path(folder: Path, public_key: str) -> Path:
 def _from_file(path: Path) -> str:
     try:
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise Failure(f"others can read the private key. Take that from them: chmod 600 {path}", Code.CREDENTIALS)
+            raise Failure(f"other users can read the private key. Make it private: chmod 600 {path}", Code.CREDENTIALS)
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
         return ""

@@ -176,7 +176,7 @@ class Profiles:
         with self._changing() as document:
             self.find(name)
             if self.get(new) is not None or not _NAME.fullmatch(new):
-                raise Failure(f"{new!r} is taken, or no name for a profile", Code.USAGE)
+                raise Failure(f"{new!r} is taken, or not a name for a profile", Code.USAGE)
             document["profiles"][new] = document["profiles"].pop(name)
             if document.get("current") == name:
                 document["current"] = new
@@ -202,7 +202,7 @@ class Profiles:
         except (OSError, ValueError, TOMLKitError) as error:
             raise Failure(f"{self.path} cannot be read: {error}. Mend it, or move it away and log in again") from error
         if not isinstance(document.get("profiles", {}), dict):
-            raise Failure(f"{self.path}: profiles is no table. Mend it, or move it away and log in again")
+            raise Failure(f"{self.path}: profiles is not a table. Mend it, or move it away and log in again")
         return document
 
     def _profile(self, name: str, table: Any) -> Profile:
@@ -232,4 +232,4 @@ class Profiles:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise Failure(f"{name!r} is no name for a profile: use letters, digits, and . _ @ + -", Code.USAGE)
+        raise Failure(f"{name!r} is not a name for a profile: use letters, digits, and . _ @ + -", Code.USAGE)

@@ -23,7 +23,7 @@ class _Size(click.ParamType[int]):
         match = _SIZE.fullmatch(str(value).strip())
         unit = _UNITS.get(match[2].lower()) if match else None
         if match is None or unit is None:
-            self.fail(f"{value!r} is no size. Write a number of bytes, or something like 10MB or 1.5GiB.", param, ctx)
+            self.fail(f"{value!r} is not a size. Write a number of bytes, such as 4096, 10MB or 1.5GiB.", param, ctx)
         return int(Decimal(match[1]) * unit)
 
 

@@ -63,7 +63,7 @@ def _folder(text: str) -> Path:
     folder = Path(text)
     if folder.is_dir():
         return folder
-    what = "is no folder. To send one file: pymdc cp" if folder.exists() else "does not exist"
+    what = "is not a folder. To send one file: pymdc cp" if folder.exists() else "does not exist"
     raise Failure(f"{text} {what}", Code.USAGE if folder.exists() else Code.NOT_FOUND)
 
 

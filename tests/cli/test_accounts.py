@@ -135,7 +135,7 @@ def test_nothing_changes_at_the_bridge_if_the_profile_cannot_be_written(member: 
 
 def test_a_wrong_profile_name_is_refused_before_an_account_is_registered(typist: Typist) -> None:
     arguments = ("register", typist.email, "--bridge", typist.bridge.url, *typist.with_password)
-    assert "is no name for a profile" in typist.failed(2, *arguments, "--profile", "a b")
+    assert "is not a name for a profile" in typist.failed(2, *arguments, "--profile", "a b")
     typist.done(*arguments)
 
 
@@ -266,7 +266,7 @@ def test_a_password_may_come_from_standard_input(typist: Typist) -> None:
     [
         (["--password-file", "missing"], "cannot be read from missing: No such file"),
         (["--password-file", "empty"], "no password in the first line of empty"),
-        (["--password-file", "binary"], "it is no text"),
+        (["--password-file", "binary"], "it is not text"),
         (["--password-fd", "77"], "cannot be read from descriptor 77: Bad file descriptor"),
         (["--password-fd", "0", "--password-file", "empty"], "not both"),
         ([], "there is no terminal to ask for the password on"),

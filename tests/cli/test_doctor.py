@@ -230,7 +230,7 @@ def test_a_bridge_that_does_not_tell_the_time_is_no_problem(old: Old, typist: Ty
 def test_a_server_that_is_not_a_bridge_is_a_problem(description: Any, old: Old, typist: Typist) -> None:
     old.description = description
     told = last(typist, code=5)
-    assert (told["step"], told["words"]) == ("version", "what answers is no bridge (status 200)")
+    assert (told["step"], told["words"]) == ("version", "the server is not a bridge (status 200)")
 
 
 def test_a_server_that_does_not_speak_http_is_a_problem(typist: Typist) -> None:

@@ -161,7 +161,7 @@ def test_a_bucket_that_was_made_before_it_was_written_down_is_found_again(
         (["storj://photos", "here"], 2, "mirror takes a whole account"),
         (["storj://", "here", "--keys"], 2, "--keys for the way back"),
         (["here", "storj://", "--delete"], 2, "--delete is for mirroring into a folder"),
-        (["/missing", "storj://"], 4, "is no mirror"),
+        (["/missing", "storj://"], 4, "is not a mirror"),
         (["storj://", str(Path(__file__).parent)], 2, "holds something else"),
     ],
 )
@@ -197,7 +197,7 @@ def test_an_entry_of_a_mirror_that_is_not_a_bucket_is_told(new: Person, tmp_path
     (tmp_path / "mirror" / "buckets").mkdir(parents=True)
     Manifest("", None, [{"key": "no key"}, {"key": 1}, 1], buckets).write(tmp_path / "mirror")
     ran = new.types("mirror", tmp_path / "mirror", "storj://", "--keys", code=7)
-    assert ran.stderr.count("is no bucket: ") == 2
+    assert ran.stderr.count("does not describe a bucket: ") == 2
     assert "the key no key: not a public key" in ran.stderr
 
 

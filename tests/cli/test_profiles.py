@@ -96,10 +96,10 @@ def test_a_profile_is_renamed_used_and_removed(profiles: Profiles) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a" * 65, "ä", "a b", "a\n"])
 def test_a_wrong_name_for_a_profile_is_refused(name: str, profiles: Profiles) -> None:
-    with pytest.raises(Failure, match="no name for a profile"):
+    with pytest.raises(Failure, match="not a name for a profile"):
         profiles.save(profile(name))
     profiles.save(profile("a"))
-    with pytest.raises(Failure, match="no name for a profile"):
+    with pytest.raises(Failure, match="not a name for a profile"):
         profiles.rename("a", name)
     assert [each.name for each in profiles.all()] == ["a"]
 

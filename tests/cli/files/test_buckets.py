@@ -109,7 +109,7 @@ REAL: Any = Buckets.list
     ("code", "arguments", "words"),
     [
         (2, ["bucket", "set", "photos"], "say what to change: --name, --storage or --transfer"),
-        (2, ["bucket", "grant", "photos", "nonsense"], "nonsense is no public key"),
+        (2, ["bucket", "grant", "photos", "nonsense"], "nonsense is not a public key"),
         (2, ["bucket", "show", "photos/x"], "storj://photos/x is in a bucket: write storj://photos/"),
         (4, ["bucket", "show", "none"], "there is no bucket none"),
         (2, ["mb", "storj://"], "a bucket needs a name"),

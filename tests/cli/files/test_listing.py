@@ -143,7 +143,7 @@ def test_a_token_is_written(holder: Holder) -> None:
         (4, ["ls", "photos/none"], "there is no file storj://photos/none. To see all: pymdc ls storj://photos/"),
         (2, ["token", "photos/x", "push"], "a token is for a bucket: write storj://photos/"),
         (2, ["token", "photos", "both"], "'both' is not one of 'push', 'pull'"),
-        (2, ["find", "--larger", "much"], "'much' is no size. Write a number of bytes, or something like 10MB"),
+        (2, ["find", "--larger", "much"], "'much' is not a size. Write a number of bytes, such as 4096, 10MB"),
     ],
 )
 def test_each_mistake_has_one_line_that_helps(holder: Holder, code: int, arguments: list[str], words: str) -> None:
