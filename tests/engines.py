@@ -47,7 +47,7 @@ def wait_for_port(port: int) -> None:
 
 
 def postgres_folder() -> Path | None:
-    """Return the folder of PostgreSQL's programs, or `None` where there is none. Debian keeps it off the PATH."""
+    """Return the folder of PostgreSQL's programs, or `None` if it is not installed. Debian keeps it off the PATH."""
     on_path = shutil.which("initdb")
     found = [Path(on_path)] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return found[-1].resolve().parent if found else None

@@ -184,7 +184,7 @@ def test_the_operating_systems_error_is_found_under_the_libraries_ones() -> None
     assert errors.os_error_under(chain(RuntimeError("httpx"), ValueError("no system in it"))) is None
 
 
-def test_it_is_found_although_a_library_raised_again_from_none() -> None:
+def test_the_error_is_found_although_a_library_raised_again_from_none() -> None:
     below = ConnectionRefusedError(111, "refused")
     above = RuntimeError("httpcore")
     above.__context__ = below

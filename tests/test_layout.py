@@ -230,7 +230,7 @@ def test_the_map_names_every_file() -> None:
 
 
 def place(path: str) -> Path:
-    """Return where a path in the map is; the package may be installed elsewhere than its tests."""
+    """Return the place of a path in the map. The package may be installed in another folder than its tests."""
     return (ROOT.parent if path.startswith("pymdc/") else Path(__file__).parents[1]) / path
 
 

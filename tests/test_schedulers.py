@@ -85,7 +85,7 @@ def root() -> Any:
     return Root()
 
 
-def test_tk_runs_what_is_waiting_in_order_when_its_loop_turns(root: Any) -> None:
+def test_tk_runs_waiting_functions_in_order_when_its_loop_turns(root: Any) -> None:
     schedule = schedulers.tk(root)
     ran: list[int] = []
     for number in range(3):

@@ -83,7 +83,7 @@ def test_wrong_key_pairs_raise_at_once(bridge: Scripted, client: Client, ask: As
     assert bridge.asked == []
 
 
-def test_keys_may_be_in_hex_or_what_a_call_gave(bridge: Scripted, client: Client) -> None:
+def test_keys_may_be_in_hex_or_the_result_of_a_call(bridge: Scripted, client: Client) -> None:
     Buckets(PAIR, client=client).create("a", 1, 1, (key for key in (PAIR, PUBLIC, {"key": PUBLIC})))
     assert json.loads(bridge.request.content)["pubkeys"] == [PUBLIC] * 3
 
@@ -111,7 +111,7 @@ def test_a_user_may_stand_for_the_key_pair_and_logs_in(bridge: Scripted, client:
 
 
 @pytest.mark.parametrize("bucket_id", [ID, MADE, ID.encode()])
-def test_a_bucket_is_known_by_its_id_or_by_what_create_gave(bucket_id: Any) -> None:
+def test_a_bucket_is_known_by_its_id_or_the_result_of_create(bucket_id: Any) -> None:
     for bucket in (Bucket(bucket_id, PAIR), Bucket(bucket_id=bucket_id, key_pair=PAIR)):
         assert bucket.bucket_id == ID
         assert bucket.key_pair is PAIR

@@ -55,7 +55,7 @@ def test_the_signatures_are_those_of_2016() -> None:
 
 
 @pytest.mark.parametrize("bucket_id", [ID, {"id": ID, "name": "photos"}, ID.encode()])
-def test_the_bucket_is_known_by_its_id_or_by_what_create_gave(bucket_id: Any) -> None:
+def test_the_bucket_is_known_by_its_id_or_the_result_of_create(bucket_id: Any) -> None:
     assert Files(bucket_id, PAIR).bucket_id == Files(bucket_id=bucket_id, key_pair=PAIR).bucket_id == ID
 
 

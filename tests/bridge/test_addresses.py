@@ -20,7 +20,7 @@ def found(peer: str | None, *forwarded: str, proxies: tuple[str, ...] = ("10.0.0
         (None, (), "unknown"),
         # What an untrusted client says does not count.
         ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),
-        # The last one that no trusted proxy has is the client: whatever stands before it, the client may have written.
+        # The last one that no trusted proxy has is the client: the client may have written anything before it.
         ("10.1.2.3", ("198.51.100.7",), "198.51.100.7"),
         ("::1", ("203.0.113.9, 198.51.100.7, 10.0.0.2",), "198.51.100.7"),
         ("10.1.2.3", ("203.0.113.9", "198.51.100.7 ,10.0.0.2"), "198.51.100.7"),

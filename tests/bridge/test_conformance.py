@@ -176,7 +176,7 @@ DIFFERENCES = (
     ),
 )  # fmt: skip
 
-# Tokens that the recorder had asked for aside: what they are for, where that is not the plain thing.
+# Tokens that the recorder asked for in other requests, and what they are for.
 TOKENS = {
     "upload: PULL token": ("PULL", MAIN),
     "upload: token of another bucket": ("PUSH", OTHER),

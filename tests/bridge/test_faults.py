@@ -32,7 +32,7 @@ from .harness import PASSWORD, Person, Running, cleaned, multipart, running
 NO_STORE = (503, {"error": "The store is not available, try again later"})
 FULL = (507, {"error": "The bridge is full, it takes no files for now"})
 NO_DATABASE = (503, {"error": "The database is not available, try again later"})
-BOUND = 30.0  # seconds in which everything is answered, whatever has failed
+BOUND = 30.0  # seconds within which everything is answered, even if an engine has failed
 LARGE = bytes(9 << 20)
 
 needs_postgresql = pytest.mark.skipif(postgres_folder() is None, reason="needs PostgreSQL")

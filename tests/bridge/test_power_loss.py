@@ -16,7 +16,7 @@ from .chaos.processes import LONG, Process, people, visited
 from .harness import Person, multipart, settings_for
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-SIMPLE = {"database": None, "store": None}  # SQLite and a folder: whoever runs a server of either asks its manual
+SIMPLE = {"database": None, "store": None}  # SQLite and a folder: for servers, see their manuals
 CALLS = "fsync,fdatasync,rename,renameat,renameat2,sendto,sendmsg,write"
 
 

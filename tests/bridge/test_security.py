@@ -202,7 +202,7 @@ OUTSIDE: tuple[Attack, ...] = (
 
 @pytest.mark.parametrize("attack", OUTSIDE, ids=lambda attack: attack.__name__)
 @pytest.mark.parametrize(("method", "route"), OWNED, ids=map(" ".join, OWNED))
-def test_nobody_can_use_the_things_of_another_account(
+def test_no_account_can_use_the_data_of_another_one(
     alice: Owner, eve: Person, method: str, route: str, attack: Attack
 ) -> None:
     row, before = OWNED[method, route], alice.state()

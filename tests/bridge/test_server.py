@@ -129,7 +129,7 @@ def test_a_bridge_ends_when_it_is_told_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="files have no such modes here")
-def test_nobody_else_can_read_what_a_bridge_keeps_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files_of_a_bridge_with_any_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         (tmp_path / "bridge.sqlite").touch(mode=0o644)
@@ -160,5 +160,5 @@ def test_a_bridge_for_other_machines_warns_if_they_cannot_reach_its_address(
     assert any("--public-url" in line for line in lines) == warned
 
 
-def test_where_mails_go_by_smtp_its_server_is_named(tmp_path: Path) -> None:
+def test_a_bridge_that_mails_by_smtp_names_the_server(tmp_path: Path) -> None:
     assert "Mail: smtp.example" in greeting(Settings(tmp_path, smtp_host="smtp.example", smtp_sender="a@b.example"))

@@ -39,7 +39,7 @@ def test_links_lead_to_the_address_at_which_clients_reach_the_bridge(
 
 
 @pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", "https://127.0.0.1:6382"), ("::1", "https://[::1]:6382")])
-def test_links_lead_to_tls_where_the_bridge_speaks_it(host: str, expected: str) -> None:
+def test_links_begin_with_https_if_the_bridge_speaks_tls(host: str, expected: str) -> None:
     assert Settings(Path("/data"), host, tls_certificate=Path("c"), tls_key=Path("k")).base_url == expected
 
 

@@ -118,7 +118,7 @@ def test_a_refusal_is_raised() -> None:
     asyncio.run(run())
 
 
-def test_a_writer_that_is_closed_answers_what_waits_and_takes_no_more() -> None:
+def test_a_closed_writer_answers_waiting_requests_and_takes_no_more() -> None:
     scripted = Scripted()
 
     async def run() -> None:

@@ -53,7 +53,7 @@ def test_the_walk_from_registering_to_logging_out(typist: Typist) -> None:
     assert "pymdc login EMAIL" in typist.failed(3, "whoami")
 
 
-def test_each_step_tells_what_it_made_as_json(typist: Typist) -> None:
+def test_each_step_tells_its_result_as_json(typist: Typist) -> None:
     made = typist.data("register", typist.email, "--bridge", typist.bridge.url, *typist.with_password)
     assert (made[0]["email"], made[0]["activated"]) == (typist.email, False)
     assert typist.data("activate", typist.mailed_token())[0]["activated"] is True
@@ -149,7 +149,7 @@ def test_a_key_of_an_earlier_login_that_stays_is_named(member: Typist, monkeypat
     assert f"{before}, is still registered: The bridge refused: no." in ran.stderr
 
 
-def test_what_the_bridge_refuses_ends_with_its_code(typist: Typist, tmp_path: Path) -> None:
+def test_a_refusal_of_the_bridge_ends_with_its_code(typist: Typist, tmp_path: Path) -> None:
     url = ("--bridge", typist.bridge.url)
     typist.done("register", typist.email, *url, *typist.with_password)
     assert "pymdc activate LINK" in typist.failed(3, "login", *typist.with_password)
@@ -162,7 +162,7 @@ def test_what_the_bridge_refuses_ends_with_its_code(typist: Typist, tmp_path: Pa
     assert "Check both" in typist.failed(3, "login", "--password-file", str(tmp_path / "wrong"))
 
 
-def test_what_is_typed_wrong_is_an_error_of_usage(typist: Typist) -> None:
+def test_a_wrong_argument_is_an_error_of_usage(typist: Typist) -> None:
     url = ("--bridge", typist.bridge.url)
     assert "must not contain ':'" in typist.failed(2, "register", "a:b", *url, *typist.with_password)
     assert "whose login?" in typist.failed(2, "login", *url)

@@ -96,7 +96,7 @@ def written(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def test_transfers_say_from_where_and_to_where(bucket: BucketFiles) -> None:
+def test_transfers_name_their_source_and_target(bucket: BucketFiles) -> None:
     upload = Upload(Path("in/a.txt"), bucket, "in／a.txt", 7)
     download = Download(bucket, {"filename": "in／a.txt", "size": 7, "hash": "00"}, Path("out"))
     assert (upload.source, upload.target) == (str(Path("in/a.txt")), "storj://photos/in/a.txt")
@@ -152,7 +152,7 @@ def test_a_mime_type_that_cannot_be_sent_is_not_copied(bucket: BucketFiles, mime
     assert (copied["filename"], copied["mimetype"]) == ("c.txt", "text/plain")
 
 
-def test_an_upload_deletes_what_it_replaces_when_it_is_stored(bucket: BucketFiles, tmp_path: Path) -> None:
+def test_an_upload_deletes_the_files_that_it_replaces_after_it_is_stored(bucket: BucketFiles, tmp_path: Path) -> None:
     (path,) = written(tmp_path, 1)
     old = unwrap(bucket.files.upload(b"old", name=path.name))
     assert run([Upload(path, bucket, path.name, 1, (old["hash"],))], Recorded()).done == 1

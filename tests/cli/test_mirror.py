@@ -108,7 +108,7 @@ def test_the_folder_is_for_people_too(account: Person, tmp_path: Path) -> None:
     assert len({path.split("/")[0] for path in files}) == 3
 
 
-def test_only_what_is_missing_is_fetched_again(account: Person, tmp_path: Path) -> None:
+def test_only_missing_files_are_fetched_again(account: Person, tmp_path: Path) -> None:
     folder = tmp_path / "mirror"
     account.types("mirror", "storj://", folder)
     victim = next(path for path in sorted((folder / "buckets").rglob("c")))

@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_or_kept_is_told_and_the_others_go_on(
     ran = person.types("sync", folder, "storj://photos/", "--delete", code=7)
     assert "line\\nbreak: its name cannot be kept at a bridge: rename it\n" in ran.stderr
     assert "links are not followed: 2, such as" in ran.stderr
-    assert "kept" in names_of(bucket)  # --delete deletes only where all else went well
+    assert "kept" in names_of(bucket)  # --delete deletes only if all else went well
     assert person.told("sync", folder, "storj://photos/", code=7)[0]["error"]
 
 

@@ -93,7 +93,7 @@ def goes_there_and_back(tmp_path: Path, count: int, size: int) -> int:
     return max(peaks)
 
 
-def test_it_ends_equal_though_it_is_killed_three_times_each_way(tmp_path: Path) -> None:
+def test_a_sync_that_is_killed_three_times_each_way_ends_equal(tmp_path: Path) -> None:
     assert goes_there_and_back(tmp_path, 60, 20 * MIB) < 120 * MIB
 
 

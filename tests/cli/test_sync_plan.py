@@ -91,7 +91,7 @@ def test_without_delete_a_bucket_keeps_files_that_the_folder_does_not_have(
 
 
 @given(FOLDERS, BUCKETS, FURTHER, st.booleans(), st.booleans())
-def test_a_folder_gets_what_the_bucket_has(
+def test_a_folder_gets_the_files_of_the_bucket(
     local: dict[str, str], bucket: Bucket, names: Names, delete: bool, fold: bool
 ) -> None:
     wanted = fetched(plan_down({}, listing(bucket), names, fold=fold), {}, bucket)

@@ -251,7 +251,7 @@ def test_a_connection_with_more_than_the_reply_is_never_used_again(sent: bytes, 
 
 @both
 @pytest.mark.parametrize(("method", "status"), [("POST", 204), ("POST", 304), ("HEAD", 200)])
-def test_the_content_of_a_reply_that_has_none_is_no_reply_to_the_next_call(
+def test_content_after_a_reply_without_content_is_no_reply_to_the_next_call(
     method: str, status: int, secure: bool
 ) -> None:
     def once(connection: Connection) -> None:

@@ -101,7 +101,7 @@ def test_the_arguments_are_copied_and_never_changed() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_nonce_that_the_caller_gives_is_replaced_by_a_fresh_one(method: str) -> None:
-    """The original left its nonce in the caller's dict, where a later call found it."""
+    """The original left its nonce in the caller's dict, and a later call found it there."""
     assert "5" not in calls.describe(method, "/", {calls.NONCE: 5}).payload
 
 

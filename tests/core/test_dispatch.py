@@ -86,7 +86,7 @@ def test_without_a_callback_ctrl_c_is_raised() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("a defect"), SystemExit(3), KeyboardInterrupt()])
-def test_with_a_callback_whatever_the_call_raises_is_its_value(error: BaseException) -> None:
+def test_with_a_callback_each_exception_of_the_call_is_its_value(error: BaseException) -> None:
     values: list[Any] = []
     handle = start(failing(error), values.append)
     handle.join(LONG)

@@ -151,7 +151,7 @@ def works(client: Client) -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_whatever_a_program_s_file_raises_is_told_once(error: Callable[[], BaseException], client: Client) -> None:
+def test_each_exception_of_a_program_s_file_is_told_once(error: Callable[[], BaseException], client: Client) -> None:
     values: list[Any] = []
     handle = Files("1", None, client=client).upload(File(error()), "token", callback=values.append, name="a")
     handle.join(LONG)
@@ -163,13 +163,13 @@ def test_whatever_a_program_s_file_raises_is_told_once(error: Callable[[], BaseE
 
 
 @pytest.mark.parametrize("error", ORDINARY)
-def test_whatever_a_program_s_file_raises_is_returned(error: Callable[[], BaseException], client: Client) -> None:
+def test_each_exception_of_a_program_s_file_is_returned(error: Callable[[], BaseException], client: Client) -> None:
     value = Files("1", None, client=client).upload(File(error()), "token", name="a")
     assert type(value).__mro__[-2] is BaseException
     works(client)
 
 
-def test_what_a_program_s_file_raises_is_the_value_itself(client: Client) -> None:
+def test_an_exception_of_a_program_s_file_is_the_value_itself(client: Client) -> None:
     errors: list[Any] = [NoWords(), NoCopies(), Slots(), in_a_circle(), in_a_long_chain(), MemoryError()]
     for error in errors:
         assert Files("1", None, client=client).upload(File(error), "token", name="a") is error
@@ -189,7 +189,7 @@ def test_a_module_of_the_program_may_have_no_name(client: Client) -> None:
     assert str(value) == "no name"
 
 
-def test_a_mistake_where_an_error_value_is_made_ready_is_the_value(
+def test_a_mistake_while_an_error_value_is_prepared_is_the_value(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands for any mistake of ours there, such as one with a value without a traceback."""
@@ -244,7 +244,7 @@ def test_objects_of_the_program_that_cannot_be_freed_do_no_harm(client: Client, 
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_whatever_a_callback_raises_is_reported(
+def test_each_exception_of_a_callback_is_reported(
     error: Callable[[], BaseException], client: Client, reported: list[BaseException]
 ) -> None:
     handle = Users("a", "b", client=client).register(callback=raising(error()))
@@ -256,7 +256,7 @@ def test_whatever_a_callback_raises_is_reported(
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_whatever_a_scheduler_raises_is_reported(
+def test_each_exception_of_a_scheduler_is_reported(
     error: Callable[[], BaseException], client: Client, reported: list[BaseException]
 ) -> None:
     handle = Users("a", "b", client=client.with_scheduler(raising(error()))).register(callback=print)
@@ -278,7 +278,7 @@ class Reporting:
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_whatever_the_report_of_a_scheduler_raises_harms_nothing(
+def test_an_exception_in_the_report_of_a_scheduler_harms_nothing(
     error: Callable[[], BaseException], client: Client
 ) -> None:
     values: list[Any] = []
@@ -400,7 +400,7 @@ def test_a_download_whose_shards_cannot_be_kept_gives_its_buffers_back(monkeypat
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_what_the_program_handles_when_it_calls_is_no_part_of_the_value(
+def test_an_exception_that_the_program_handles_is_no_part_of_the_value(
     secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy refuses, without an error of the system. The exception that the program handles is not the cause."""

@@ -52,7 +52,7 @@ def test_the_first_of_cancel_and_commit_decides_whether_work_can_still_be_stoppe
     committed.commit()
 
 
-def test_what_a_part_commits_the_whole_commits() -> None:
+def test_a_commit_of_a_part_is_a_commit_of_the_whole() -> None:
     whole = Job(at_once)
     whole.part().commit()
     assert not whole.cancel()

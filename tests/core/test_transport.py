@@ -145,7 +145,7 @@ def test_after_an_early_refusal_the_next_call_has_a_connection_of_its_own(large:
 
 @pytest.mark.parametrize("interim", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 Wait\r\nx: y\r\n\r\n" * 2])
 def test_an_interim_reply_does_not_end_an_upload(tmp_path: Path, interim: bytes) -> None:
-    """RFC 9110, 15.2: a client must be able to read one or more of them, also where it did not ask."""
+    """RFC 9110, 15.2: a client must be able to read one or more of them, even if it did not ask."""
     path = tmp_path / "file"
     path.write_bytes(bytes(20_000_000))
 

@@ -27,7 +27,7 @@ _PYTHONS = [sys.executable, "/usr/bin/python3"]  # the distribution's: toolkits 
 
 
 def missing(what: str) -> None:
-    """Skip this test, or fail it where that is asked for."""
+    """Skip this test, or fail it if that is asked for."""
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(what)
     pytest.skip(what)

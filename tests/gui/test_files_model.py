@@ -80,7 +80,7 @@ def test_names_are_sorted_by_the_numbers_in_them() -> None:
     assert sorted(names, key=files_words.in_order) == ["", "2", "10", "Up2.txt", "up2a.txt", "up10.txt", "é"]
 
 
-def test_a_table_changes_only_what_is_other_and_takes_many_rows_in_slices() -> None:
+def test_a_table_changes_only_rows_that_differ_and_takes_many_rows_in_slices() -> None:
     shown = {"a": ("1",), "b": ("2",), "c": ("3",)}
     change = files_view.changes(shown, {"n": ("0",), "c": ("3",), "a": ("9",)})
     assert (change.gone, change.stay, change.moved) == (["b"], ["c", "a"], True)

@@ -1,4 +1,4 @@
-"""What a callback holds is freed where the callback ran: toolkits crash when widgets are freed by another thread."""
+"""Objects that a callback holds are freed in its thread: toolkits crash when another thread frees widgets."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def _at(name: str, opened: Any, expected: Expected, **settings: Any) -> Fault:
 
 
 def _direct(name: str, script: Script, **settings: Any) -> list[Fault]:
-    """A store at the pointer's URL. Where it fails the farmer serves; where that fails too, its error is the value."""
+    """A store at the pointer's URL. If it fails, the farmer is asked; if that fails too, its error is the value."""
 
     def fault(words: str, answer: Answer, expected: Expected) -> Fault:
         @contextmanager

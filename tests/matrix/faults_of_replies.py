@@ -26,7 +26,7 @@ CURT = Timeout(connect=20, read=0.15, write=0.15, pool=20, transfer=0.15, channe
 DRIP = Timeout(20, 20, 20, 20, 20, 20, total=0.3)
 REFUSAL = {"error": "Not authorized", "padding": "x" * 200}
 FINE = reply_bytes(200, json.dumps(REFUSAL), Content_Type="application/json")
-EARLY = reply_bytes(200, json.dumps(REFUSAL), Connection="close")  # whoever does not read on must say so
+EARLY = reply_bytes(200, json.dumps(REFUSAL), Connection="close")  # a bridge that does not read the rest must say so
 HEAD, BODY = FINE.split(b"\r\n\r\n", 1)
 HEAD += b"\r\n\r\n"
 HTML = b"<html><h1>Bad Gateway</h1></html>"

@@ -203,7 +203,7 @@ def _proxy(
     scheme: str = "http",
     **settings: object,
 ) -> list[Fault]:
-    """Say what becomes of a call over plain HTTP, where a proxy's reply is taken for the bridge's, and over TLS."""
+    """Return the values of a call over plain HTTP, where a proxy's reply counts as the bridge's, and over TLS."""
     return [
         Fault(f"a {_KINDS[scheme]} {name}", _behind(script, tls, scheme), expected, secure=(tls,), **settings)  # type: ignore[arg-type]
         for tls, expected in ((False, plain), (True, secure))

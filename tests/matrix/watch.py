@@ -59,7 +59,7 @@ def _in_status(name: str) -> int:
 
 @contextmanager
 def memory_bound(mib: int) -> Iterator[None]:
-    """See that the process's memory never grows by more than that, where the system can tell."""
+    """Check that the process's memory never grows by more than that, on systems that tell."""
     reset = _SELF / "clear_refs"
     if not os.access(reset, os.W_OK):
         yield
@@ -106,7 +106,7 @@ class Lateness:
 
 
 class Logs(logging.Handler):
-    """All that is logged while the context is open, at every level, by whatever logger."""
+    """All log lines while the context is open, of every level and every logger."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

@@ -294,7 +294,7 @@ def test_the_shards_of_uploads_that_were_cut_into_other_numbers_are_found_by_the
     assert names_in(tmp_path) == ["x"]
 
 
-def test_a_search_by_size_ends_where_too_much_was_fetched() -> None:
+def test_a_search_by_size_ends_if_too_much_was_fetched() -> None:
     """Each stride stays below the listed size, and all of them together are more than eight uploads."""
     pieces = [random.Random(seed).randbytes(90_000) for seed in range(23)]  # a prime number: there is no stride
     with Network() as network:
@@ -322,7 +322,7 @@ def test_one_wrong_shard_is_an_integrity_error() -> None:
 
 
 @pytest.mark.parametrize("to_path", [True, False])
-def test_a_download_stops_where_it_is_larger_than_its_listed_size(to_path: bool, tmp_path: Path) -> None:
+def test_a_download_stops_if_it_is_larger_than_its_listed_size(to_path: bool, tmp_path: Path) -> None:
     """A hostile bridge lists 100 kB and points to 20 MB."""
     size, pieces = 100_000, [random.Random(seed).randbytes(100_000) for seed in range(200)]
     with Network() as network:

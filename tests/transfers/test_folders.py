@@ -23,7 +23,7 @@ def test_the_folder_of_a_second_download_that_was_killed_goes_with_the_next_one(
     stray = Path(second.name).parent
     (stray / "whole").write_bytes(b"much")
     first.close()
-    second.close()  # as where the system closes it for a process that was killed
+    second.close()  # as the system does for a process that was killed
     lock, _ = claim(folder)
     assert not stray.exists()
     remove(folder, lock)

@@ -31,7 +31,7 @@ def test_the_guesses_by_size_are_those_that_add_up() -> None:
     assert list(by_size([], 5)) == []
 
 
-def test_the_search_by_size_ends_where_it_takes_too_long() -> None:
+def test_the_search_by_size_ends_if_it_takes_too_long() -> None:
     chance = random.Random(1)
     sizes = [chance.randrange(10**9) * 2 for _ in range(200)]
     assert list(by_size(sizes, sum(sizes) // 4 * 2 + 1)) == []

@@ -63,7 +63,7 @@ def test_any_name_becomes_that_of_a_plain_file_in_its_folder(name: str, tmp_path
         ("half \ud800", "half _"),
     ],
 )
-def test_a_name_keeps_what_is_harmless(name: str, safe: str) -> None:
+def test_a_name_keeps_harmless_characters(name: str, safe: str) -> None:
     assert safe_name(name, "otherwise") == safe
 
 

@@ -94,7 +94,7 @@ def test_a_file_has_the_mode_that_new_files_have(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_a_later_target_goes_on_where_the_earlier_one_ended(begun: Path) -> None:
+def test_a_later_target_continues_the_earlier_one(begun: Path) -> None:
     target = target_at(begun)
     assert resumed(target) == SHARDS[:2]
     target.append(HASHES[2], SHARDS[2])

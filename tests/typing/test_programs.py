@@ -22,7 +22,7 @@ REFUSED = {
 
 
 def by_mypy(program: Path, folder: Path, python: str = sys.executable) -> set[int]:
-    """Return the lines that mypy complains of, where the package is as that Python has it."""
+    """Return the lines that mypy complains of, with the package as that Python finds it."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(folder / "mypy")]
     command += ["--python-executable", python]
     done = subprocess.run(

@@ -6,7 +6,7 @@ from .conftest import POINTS, USER, accept
 from .test_files import NOW, empty_buckets, new_bucket, put
 
 
-def test_accounts_are_listed_with_what_they_hold(store: Store) -> None:
+def test_accounts_are_listed_with_their_buckets_and_bytes(store: Store) -> None:
     store.users.create("b@example.com", "kept", None, "another", 2)
     store.users.activate("another")
     put(store, new_bucket(store), "c", size=8)

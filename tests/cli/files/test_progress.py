@@ -183,7 +183,7 @@ def test_lines_go_to_a_file_while_bars_are_on_the_terminal(holder: Holder) -> No
     assert "uploaded" not in terminal.text
 
 
-def test_verbose_tells_what_begins_and_what_is_tried_again(holder: Holder) -> None:
+def test_verbose_tells_each_beginning_and_each_further_attempt(holder: Holder) -> None:
     holder.bucket("photos")
     holder.written(a=b"a")
     ran = holder.type("cp", "a", "storj://photos/", "--verbose")
@@ -225,7 +225,7 @@ class Screen:
 
 
 @pytest.mark.parametrize(("columns", "bytes_shown"), [(60, False), (120, True)])
-def test_bars_show_several_kinds_of_work_and_what_fails(
+def test_bars_show_several_kinds_of_work_and_failures(
     holder: Holder, monkeypatch: pytest.MonkeyPatch, columns: int, bytes_shown: bool
 ) -> None:
     bucket = holder.bucket("photos", old=b"old", back=b"back")
