@@ -35,6 +35,8 @@ def quickstart(file: Path | None) -> None:
     Starts a bridge on a free port with a temporary data folder, then registers, activates, creates keys and a bucket,
     uploads FILE (or a small file that it makes) and downloads it: once blocking, once through callbacks.
     """
+    if file is not None and not file.is_file():
+        raise click.UsageError(f"{file} is a device, a pipe or a socket, not a file")
     with needs_bridge():
         from ..bridge.server import BridgeThread
         from ..bridge.settings import Settings

@@ -44,6 +44,11 @@ def test_a_file_that_is_not_there_is_an_error_of_usage() -> None:
     assert "does not exist" in ran.output
 
 
+def test_a_device_without_an_end_is_an_error_of_usage() -> None:
+    ran = CliRunner().invoke(cli, ["quickstart", "/dev/zero"])
+    assert (ran.exit_code, ran.stderr[:17]) == (2, "Error: /dev/zero ")
+
+
 def test_an_unexpected_value_ends_the_flow_with_an_error() -> None:
     tour = _Blocking()
     tour.names["give"] = lambda: 1
