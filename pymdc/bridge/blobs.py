@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 import obstore
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
@@ -27,6 +27,7 @@ from .engine import Engine
 from .errors import Damaged, Full, Unavailable
 from .folder import Folder
 from .objects import IDENTITY, Objects
+from .settings import HASH_THREADS
 
 __all__ = ["BlobWriter", "Blobs"]
 
@@ -56,6 +57,7 @@ class Blobs:
 
     def __init__(self, location: str, spool: Path | None = None) -> None:
         self.engine = Engine("the store")
+        self._hashing = CapacityLimiter(HASH_THREADS)
         self._engine: Folder | Objects
         self._store: ObjectStore
         with _translated(Engine("the store")):  # the store is not asked yet, so this does not count as its answer
@@ -108,7 +110,7 @@ class Blobs:
             Damaged: the blob has another size or hash, or does not exist.
             Unavailable: the store failed.
         """
-        hashed = _Hashed(self._engine, name, self.engine)
+        hashed = _Hashed(self._engine, name, self.engine, self._hashing)
         left = size
         try:
             async with aclosing(self.read(name)) as pieces:
@@ -221,12 +223,12 @@ class BlobWriter:
 class _Hashed:
     """The SHA-256 of a blob while it is read. A file is hashed in another thread, other blobs piece by piece."""
 
-    def __init__(self, store: Folder | Objects, name: str, engine: Engine) -> None:
+    def __init__(self, store: Folder | Objects, name: str, engine: Engine, threads: CapacityLimiter) -> None:
         self.engine = engine
         self._sha256 = hashlib.sha256()
         self._beside: asyncio.Task[str] | None = None
         if isinstance(store, Folder):
-            self._beside = asyncio.create_task(to_thread.run_sync(store.digest, name))
+            self._beside = asyncio.create_task(to_thread.run_sync(store.digest, name, limiter=threads))
 
     def update(self, piece: bytes | bytearray) -> None:
         if self._beside is None:
@@ -238,6 +240,7 @@ class _Hashed:
 
     async def close(self) -> None:
         if self._beside is not None:
+            self._beside.cancel()  # it may still wait for a thread
             await asyncio.gather(self._beside, return_exceptions=True)
 
 

@@ -228,7 +228,7 @@ class Channel(WebSocketsSansIOProtocol):
         for start in range(0, len(view), MESSAGE_BYTES):
             part = view[start : start + MESSAGE_BYTES]
             parts += [_frame_head(len(part)), part]
-        self.transport.write(b"".join(parts))
+        self.transport.writelines(parts)
 
     async def run_asgi(self) -> None:
         await super().run_asgi()

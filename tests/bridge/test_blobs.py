@@ -12,7 +12,7 @@ import pytest
 from pymdc.bridge import folder
 from pymdc.bridge.blobs import Blobs
 from pymdc.bridge.errors import Damaged, Full, Unavailable
-from pymdc.bridge.settings import BLOB_BYTES
+from pymdc.bridge.settings import BLOB_BYTES, HASH_THREADS
 
 from .harness import file_hash
 
@@ -83,6 +83,24 @@ def test_the_last_piece_of_a_damaged_blob_is_not_sent(blobs: Blobs, stored: byte
 def test_a_blob_that_is_lost_is_damaged(blobs: Blobs) -> None:
     with pytest.raises(Damaged):
         checked(blobs, DATA)
+
+
+def test_reading_of_many_blobs_may_end_before_their_hashes_are_known(tmp_path: Path) -> None:
+    """Only a few threads hash at once, so most of these still wait for one when their clients go."""
+    blobs, count = Blobs(str(tmp_path)), 3 * HASH_THREADS
+    for number in range(count):
+        blobs.put(f"upload/{number}", DATA)
+
+    async def leave() -> None:
+        reading = [blobs.read_checked(f"upload/{number}", len(DATA), file_hash(DATA)) for number in range(count)]
+        for pieces in reading:
+            assert await anext(pieces) == DATA[:BLOB_BYTES]
+        for pieces in reading:
+            await pieces.aclose()
+        assert not blobs._hashing.borrowed_tokens
+
+    anyio.run(leave)
+    assert checked(blobs, DATA) == DATA
 
 
 def test_a_store_that_fails_while_a_blob_is_checked_is_unavailable(tmp_path: Path) -> None:

@@ -18,6 +18,25 @@ __all__ = ["Pointers"]
 
 _TRANSFER_USED = "The transfer limit of the bucket is exceeded"
 
+# Each shard that goes out by channel takes these three. To make them costs as much as to run them.
+_SPEND = (
+    channel_tokens.update()
+    .where(
+        channel_tokens.c.token == sa.bindparam("given"),
+        channel_tokens.c.spent.is_(None),
+        channel_tokens.c.expires > sa.bindparam("now"),
+    )
+    .values(spent=sa.bindparam("now"))
+    .returning(channel_tokens.c.bucket, channel_tokens.c.shard, channel_tokens.c.charged)
+)
+_SHARD = shards.select().where(shards.c.hash == sa.bindparam("given"))
+_SENT = buckets.c.sent + sa.bindparam("more", type_=sa.BigInteger)
+_CHARGE = (
+    buckets.update()
+    .where(buckets.c.id == sa.bindparam("given"), _SENT / float(GIGABYTE) <= buckets.c.transfer)
+    .values(sent=_SENT)
+)
+
 
 class Pointers:
     """The channel tokens in the database. Every method may raise `Unavailable`."""
@@ -69,21 +88,14 @@ class Pointers:
         Raises:
             Refused: the token is not valid, or not for this shard, or the bucket's transfer is used up.
         """
-        valid = sa.and_(
-            channel_tokens.c.token == token_hash(token),
-            channel_tokens.c.spent.is_(None),
-            channel_tokens.c.expires > now,
-        )
         with self._database.write() as connection:
             # A refusal rolls this back: the token is then not spent.
-            spend = channel_tokens.update().where(valid).values(spent=now)
-            columns = channel_tokens.c.bucket, channel_tokens.c.shard, channel_tokens.c.charged
-            bound = connection.execute(spend.returning(*columns)).one_or_none()
+            bound = connection.execute(_SPEND, {"given": token_hash(token), "now": now}).one_or_none()
             if bound is None:
                 raise Refused(400, "The supplied token is not accepted")
             if bound.shard != shard:
                 raise Refused(400, "Token not valid for hash")
-            row = connection.execute(shards.select().where(shards.c.hash == shard)).one_or_none()
+            row = connection.execute(_SHARD, {"given": shard}).one_or_none()
             if row is None:
                 raise Refused(404, "The requested shard was not found")
             if not bound.charged:
@@ -115,9 +127,7 @@ def _add_channel_tokens(
 
 
 def _charge(connection: sa.Connection, bucket: str, size: int) -> None:
-    sent = buckets.c.sent + size
-    fits = buckets.c.id == bucket, sent / float(GIGABYTE) <= buckets.c.transfer
-    if connection.execute(buckets.update().where(*fits).values(sent=sent)).rowcount:
+    if connection.execute(_CHARGE, {"given": bucket, "more": size}).rowcount:
         return
     if connection.execute(sa.select(buckets.c.id).where(buckets.c.id == bucket)).one_or_none() is None:
         raise Refused(404, "The requested shard was not found")
