@@ -22,6 +22,7 @@ Pointer = Mapping[str, Any]
 """Where a shard is: `{"hash", "token", "operation": "PULL", "channel": "ws://host:port"}`, and perhaps `"url"`."""
 
 _USUAL_BYTES = 8 * 1024 * 1024 + 64 * 1024  # a shard is cut when 8 MiB have gathered, in pieces of up to 64 KiB
+_HASHED_BYTES = 512 * 1024  # hashed at a time: they are still in the processor's cache, and a thread changes seldom
 _FEW_BYTES = 64 * 1024  # many shards are one message
 
 
@@ -44,6 +45,7 @@ class ShardBuffer:
         self.size = 0
         self._memory: bytearray | mmap.mmap = bytearray()
         self._digest = hashlib.sha256()
+        self._hashed = 0  # how many of the bytes that have come
 
     def add(self, piece: Body) -> None:
         """Append a piece.
@@ -69,13 +71,13 @@ class ShardBuffer:
 
     def received(self, size: int) -> None:
         """Note that so many bytes have come into what `room` gave."""
-        end = self.size + size
-        add_to(self._digest, memoryview(self._memory)[self.size : end], self.for_window)
-        self.size = end
+        self.size += size
+        if self.size - self._hashed >= _HASHED_BYTES:
+            self._hash()
 
     def clear(self) -> None:
         """Forget the shard; the memory stays for the next one."""
-        self.size = 0
+        self.size = self._hashed = 0
         self._digest = hashlib.sha256()
 
     def whole(self) -> memoryview:
@@ -88,8 +90,13 @@ class ShardBuffer:
         Raises:
             IntegrityError: it is something else.
         """
+        self._hash()
         if content_hash(self._digest.hexdigest()) != shard:
             raise IntegrityError(f"the shard {shard} came with other content")
+
+    def _hash(self) -> None:
+        add_to(self._digest, memoryview(self._memory)[self._hashed : self.size], self.for_window)
+        self._hashed = self.size
 
     def _grow(self, end: int) -> None:
         # The memory of whole shards is not malloc()'s, which would keep some of it.
