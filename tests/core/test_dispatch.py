@@ -844,22 +844,26 @@ def test_in_the_child_of_a_fork_the_parents_calls_are_ended_and_new_ones_run() -
 
 
 def test_a_worker_that_forked_in_its_callback_leaves_the_new_pool_alone() -> None:
+    """Nobody joins what forked: in a child, whoever waited would be gone."""
     values: list[Any] = []
     dispatcher = Dispatcher(1)
+    over = [threading.Event(), threading.Event()]
 
     def fork(_: Any) -> None:
         dispatcher.reset_after_fork()
         dispatcher.run(giving(1), values.append, None).join(LONG)
+        over[0].set()
 
-    handle = dispatcher.run(giving(0), fork, None)
-    handle.join(LONG)
+    dispatcher.run(giving(0), fork, None)
+    assert over[0].wait(LONG)
 
     def progress_forks(job: Job) -> int:
         job.deliver(dispatcher.reset_after_fork)
+        over[1].set()
         return 2
 
     forked = dispatcher.run(progress_forks, values.append, None)
-    forked.join(LONG)
+    assert over[1].wait(LONG)
     assert forked.cancelled()
     dispatcher.run(giving(3), values.append, None).join(LONG)
     assert values.count(1) == values.count(3) == 1
