@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pymdc import config
+from pymdc.bridge import passwords
 from pymdc.core import base_client, endpoints
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -37,6 +39,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if cells:
         words = ", ".join(f"{count} {outcome}" for outcome, count in cells.items())
         terminalreporter.write_line(f"cells of the matrix: {words}; PYMDC_SEED={', '.join(map(str, seeds))}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def real_password_cost() -> Iterator[int]:
+    """What it costs a bridge to hash a password. The bridges in this process do it in a moment: a test run makes
+    hundreds of accounts."""
+    with pytest.MonkeyPatch.context() as patch:
+        cost = passwords._COST
+        patch.setattr(passwords, "_COST", 2)
+        yield cost
 
 
 @pytest.fixture(autouse=True)

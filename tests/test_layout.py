@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -39,7 +40,14 @@ FLOORS = [
     ["core.wire", "core.backend"],
     ["core.transport"],
     ["core.exchange"],
-    ["transfers.multipart_encoder", "transfers.folders", "transfers.places", "transfers.access", "transfers.pointers"],
+    [
+        "transfers.multipart_encoder",
+        "transfers.folders",
+        "transfers.places",
+        "transfers.access",
+        "transfers.pointers",
+        "transfers.connections",
+    ],
     ["transfers.targets", "transfers.forms", "transfers.direct"],
     ["transfers.channels"],
     ["transfers.sources"],
@@ -108,11 +116,16 @@ def floor(name: str) -> int:
     return next(i for i, rooms in enumerate(FLOORS) if room(name) in rooms)
 
 
-def imports(name: str, *, late: bool = True) -> Iterator[str]:
+@functools.cache
+def imports(name: str, *, late: bool = True) -> list[str]:
     """Give what a module imports, names of modules and of what is in them, in full: "pymdc.core.calls.path", "json".
 
     Late imports are those within functions, and those for type checkers alone.
     """
+    return list(_imports(name, late))
+
+
+def _imports(name: str, late: bool) -> Iterator[str]:
     tree = ast.parse(FILES[name].read_text(encoding="utf-8"))
     nodes = ast.walk(tree) if late else iter(tree.body)
     package = ["pymdc", *name.split(".")] if name else ["pymdc"]

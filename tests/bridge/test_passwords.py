@@ -6,7 +6,8 @@ from pymdc.bridge import passwords
 from pymdc.bridge.passwords import Passwords
 
 
-def test_a_password_is_hashed_by_scrypt_with_a_salt() -> None:
+def test_a_password_is_hashed_by_scrypt_with_a_salt(real_password_cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_COST", real_password_cost)
     first, second = Passwords().hash("a" * 64), Passwords().hash("a" * 64)
     assert first.startswith("scrypt$16384$8$")
     assert first != second
