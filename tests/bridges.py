@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pymdc import Client, unwrap
 from pymdc.api import ECDSA, Bucket, Buckets, Keys, Users
 from pymdc.bridge.mail import Mail
@@ -58,3 +60,17 @@ def running_bridge(data: Path, **settings: Any) -> Iterator[RunningBridge]:
     settings = {**engines.chosen_for(data), **settings}
     with BridgeThread(Settings(port=0, data=data, on_mail=mails.put, **settings)) as thread:
         yield RunningBridge(thread.url, data, mails)
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
+    """A bridge, for the tests of one file."""
+    with running_bridge(tmp_path_factory.mktemp("bridge")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(bridge: RunningBridge) -> Iterator[Client]:
+    """A client of that bridge."""
+    with Client(bridge.url) as made:
+        yield made

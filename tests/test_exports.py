@@ -120,6 +120,7 @@ EXPORTS = {
     "pymdc.keypair": ["ECDSA"],
     "pymdc.transfers.multipart_encoder": ["Form", "Source", "check", "form", "name_of", "opened"],
     "pymdc.transfers.access": ["Access", "ask"],
+    "pymdc.transfers.connections": ["Connections"],
     "pymdc.transfers.direct": ["DirectDownloads"],
     "pymdc.transfers.sources": ["ShardSources"],
     "pymdc.transfers.hashing": ["Digest", "Turns", "add_to", "turn"],

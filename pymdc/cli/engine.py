@@ -10,17 +10,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any, Protocol
+from typing import Any
 from urllib.error import HTTPError, URLError
 
-from ..core.explanations import explain
 from ..core.handle import Handle
 from ..errors import ChannelError, MetadiskError
+from .results import Result, Summary, View
 from .transfers import Steps, Transfer
 
-__all__ = ["JOBS", "RETRIES", "Result", "Summary", "View", "run"]
+__all__ = ["JOBS", "RETRIES", "run"]
 
 JOBS = 4
 """How many transfers run at once: enough to hide the latency of a distant bridge with small files."""
@@ -34,59 +34,6 @@ _SHARDS_MEMORY = 48 * 1024 * 1024  # for all downloads together; each holds up t
 _ONE_DOWNLOAD_MEMORY = 32 * 1024 * 1024
 _LONGEST_WAIT_SECONDS = 1.0  # Windows notices Ctrl+C only between two waits
 _END_SECONDS = 10.0  # an interrupted call ends within a second
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a transfer ended.
-
-    Attributes:
-        value: the file's entry; or the error value that stopped it: an exception or a refusal, `{"error": ...}`.
-    """
-
-    transfer: Transfer
-    value: Any
-
-    @property
-    def error(self) -> str:
-        """What went wrong, in a sentence; empty for a transfer that is done."""
-        return explain(self.value)
-
-
-@dataclass
-class Summary:
-    """How all transfers ended.
-
-    Attributes:
-        total: how many transfers there were.
-        done, moved: how many succeeded, and how many bytes their files have.
-        failed: the results of those that failed.
-        interrupted: whether a person stopped them before the end.
-        seconds: how long they took.
-    """
-
-    total: int
-    done: int = 0
-    moved: int = 0
-    failed: list[Result] = field(default_factory=list)
-    interrupted: bool = False
-    seconds: float = 0.0
-
-
-class View(Protocol):
-    """Shows the progress of transfers."""
-
-    def begin(self, transfer: Transfer) -> None:
-        """A transfer begins, or begins again."""
-
-    def moved(self, transfer: Transfer, done: int) -> None:
-        """A transfer has moved so many bytes in all. Called by any thread."""
-
-    def again(self, result: Result, seconds: float) -> None:
-        """A transfer failed, and is tried again after so many seconds."""
-
-    def end(self, result: Result) -> None:
-        """A transfer succeeded, or failed and is not tried again."""
 
 
 def run(

@@ -17,8 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 from ..core.hashes import content_hash
 from ..transfers.names import numbered
-from .engine import Result
 from .names import bridge_name, readable_name
+from .results import Result
 from .transfers import BucketFiles, Copy, Download, Transfer, Upload
 
 __all__ = [

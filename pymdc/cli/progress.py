@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .engine import Result, Summary, View
 from .failures import Code, Failure, code_of, words_for
 from .output import Output, human_size
+from .results import Result, Summary, View
 from .texts import clean
 from .transfers import Transfer
 

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from .engine import JOBS, RETRIES, Summary, run
+from .engine import JOBS, RETRIES, run
 from .output import Output
 from .plans import Planned
 from .progress import conclude, view
+from .results import Summary
 
 __all__ = ["carry_out", "transfer_options"]
 

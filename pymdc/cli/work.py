@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .engine import Result, run
+from .engine import run
 from .failures import Code, Failure, code_of, words_for
 from .hash_cache import hashes_of
 from .local_files import Scan, scan_and_tell
 from .output import human_size
 from .progress import view
+from .results import Result
 from .texts import clean
 from .transfers import Transfer
 

@@ -10,7 +10,6 @@ import ssl
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from functools import cached_property
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import Any
 from urllib.error import URLError
@@ -24,6 +23,7 @@ from .. import config
 from ..core.job import Job
 from ..core.network import Stream, deadline
 from ..errors import ChannelError
+from .connections import Connections
 from .forms import ClosedError, Form, NoAnswerError, earlier_form, later_form
 from .shards import Pointer, ShardBuffer, text_in
 
@@ -35,22 +35,12 @@ _MOST_OTHER_MESSAGES = 100  # that are no bytes of the shard: a farmer may not h
 _SILENT = logging.Logger("pymdc.shards", logging.CRITICAL + 1)  # websockets would log the tokens
 
 
-class DataChannels:
-    """The data channels of one client, and which form each farmer speaks.
-
-    Arguments:
-        timeout: limits on silence; `connect` and `channel` serve here.
-        verify: as for `Client`.
-    """
+class DataChannels(Connections):
+    """The data channels of one client, and which form each farmer speaks."""
 
     def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
-        self._timeout = timeout
-        self._verify = verify
+        super().__init__(timeout, verify)
         self._forms: dict[str, Form] = {}  # by channel: the form that it speaks
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
 
     def fetch(self, pointer: Pointer, job: Job, body: ShardBuffer) -> None:
         """Gather the bytes of a shard, unchecked.
@@ -98,11 +88,12 @@ class DataChannels:
             address = parse_uri(channel)
         except (InvalidURI, ValueError) as error:
             raise ChannelError("the bridge gave a pointer to no channel") from error
-        tls = self._tls if address.secure else None
         end = deadline(self._timeout.connect)
         with ExitStack() as stack:
             try:
-                stream = stack.enter_context(closing(Stream.open(address.host, address.port, tls, end, job)))
+                stream = stack.enter_context(
+                    closing(self._connect(address.host, address.port, address.secure, end, job))
+                )
                 protocol = ClientProtocol(address, max_size=config.MAX_SHARD_BYTES, logger=_SILENT)
                 opened = _Channel(stream, protocol, self._timeout.channel)
                 opened.shake_hands(end)

@@ -9,10 +9,8 @@ Why not httpx: here the socket receives straight into the shard's buffer, withou
 from __future__ import annotations
 
 import re
-import ssl
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from http.client import BadStatusLine, IncompleteRead
 from urllib.parse import urlsplit
 
@@ -20,6 +18,7 @@ from .. import config
 from ..core.job import Job
 from ..core.network import Stream, deadline
 from ..errors import ChannelError
+from .connections import Connections
 from .shards import ShardBuffer
 
 __all__ = ["DirectDownloads"]
@@ -51,21 +50,8 @@ class _Head:
     rest: bytes = field(repr=False)
 
 
-class DirectDownloads:
-    """The direct downloads of one client.
-
-    Arguments:
-        timeout: limits on silence; `connect` and `channel` serve here.
-        verify: as for `Client`.
-    """
-
-    def __init__(self, timeout: config.Timeout, verify: ssl.SSLContext | bool) -> None:
-        self._timeout = timeout
-        self._verify = verify
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
+class DirectDownloads(Connections):
+    """The direct downloads of one client."""
 
     def fetch(self, url: str, job: Job, buffer: ShardBuffer) -> None:
         """Gather the bytes of a shard, unchecked.
@@ -92,8 +78,7 @@ class DirectDownloads:
 
     def _get(self, address: _Address, job: Job, buffer: ShardBuffer) -> None:
         end = deadline(self._timeout.connect)
-        tls = self._tls if address.secure else None
-        with closing(Stream.open(address.host, address.port, tls, end, job)) as stream:
+        with closing(self._connect(address.host, address.port, address.secure, end, job)) as stream:
             asked = [f"GET {address.target} HTTP/1.1", f"Host: {address.authority}", "Accept-Encoding: identity"]
             asked += ["Connection: close"] + [f"Range: bytes={buffer.size}-"] * (buffer.size > 0)
             stream.send("\r\n".join([*asked, "", ""]).encode("ascii"), deadline(self._timeout.channel))

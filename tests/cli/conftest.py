@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ..bridges import RunningBridge, running_bridge
+from ..bridges import RunningBridge
+from ..bridges import bridge as bridge
+from ..bridges import client as client
 from .typist import Typist
-
-
-@pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    """A bridge, for the tests of one file."""
-    with running_bridge(tmp_path_factory.mktemp("bridge")) as running:
-        yield running
 
 
 @pytest.fixture

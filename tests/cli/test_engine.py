@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import IncompleteRead, RemoteDisconnected
 from io import BytesIO
 from pathlib import Path
@@ -18,26 +18,15 @@ import pytest
 from pymdc import Client, unwrap
 from pymdc.api import Bucket, Buckets
 from pymdc.cli import engine
-from pymdc.cli.engine import Result, run
+from pymdc.cli.engine import run
+from pymdc.cli.results import Result
 from pymdc.cli.transfers import BucketFiles, Copy, Download, Start, Steps, Transfer, Upload
 from pymdc.core.handle import Handle
 from pymdc.errors import ChannelError, MetadiskError
 
-from ..bridges import LONG, RunningBridge, running_bridge
+from ..bridges import LONG, RunningBridge
 
 SECOND = b"second"
-
-
-@pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    with running_bridge(tmp_path_factory.mktemp("bridge")) as bridge:
-        yield bridge
-
-
-@pytest.fixture(scope="module")
-def client(bridge: RunningBridge) -> Iterator[Client]:
-    with Client(bridge.url) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

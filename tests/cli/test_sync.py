@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,8 @@ from pymdc.api import Bucket
 from pymdc.cli import hash_cache
 from pymdc.cli.sync_plan import NAMES_FILE
 
-from ..bridges import RunningBridge, running_bridge
+from ..bridges import RunningBridge
 from .people import Person, names_of, plant, tree
-
-
-@pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    with running_bridge(tmp_path_factory.mktemp("bridge")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(bridge: RunningBridge) -> Iterator[Client]:
-    with Client(bridge.url) as made:
-        yield made
 
 
 @pytest.fixture

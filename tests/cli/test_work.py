@@ -12,11 +12,11 @@ import pytest
 
 from pymdc.api import Bucket
 from pymdc.cli import work as work_module
-from pymdc.cli.engine import Summary
 from pymdc.cli.failures import Code, Failure
 from pymdc.cli.local_files import scan
 from pymdc.cli.local_steps import check_target, copy_file, delete_files, place_for, tidy
 from pymdc.cli.main import cli
+from pymdc.cli.results import Summary
 from pymdc.cli.session import Session
 from pymdc.cli.transfers import BucketFiles, Removal
 from pymdc.cli.work import Work, entries_of, interruptible

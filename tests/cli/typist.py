@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner, Result
-
-from pymdc.cli.main import cli
-
 from ..bridges import LONG, RunningBridge
+from .keyboard import Keyboard
 
 PASSWORD = "correct horse battery staple"
 
 _numbers = itertools.count()
 
 
-class Typist:
+class Typist(Keyboard):
     """Types commands.
 
     Attributes:
@@ -39,28 +35,9 @@ class Typist:
         self.password_file.write_text(f"{PASSWORD}\n")
         self.password_file.chmod(0o600)
 
-    def type(self, *arguments: str, **settings: Any) -> Result:
-        """Run a command in this process. Standard output and standard error are apart."""
-        return CliRunner().invoke(cli, arguments, prog_name="pymdc", **settings)
-
-    def done(self, *arguments: str, **settings: Any) -> str:
-        """Run a command that must succeed, and return what it wrote on standard output."""
-        ran = self.type(*arguments, **settings)
-        assert ran.exit_code == 0, ran.output
-        return ran.stdout
-
-    def data(self, *arguments: str) -> list[dict[str, Any]]:
-        """Run a command with --json, and return its objects."""
-        return [json.loads(line) for line in self.done(*arguments, "--json").splitlines()]
-
     def failed(self, code: int, *arguments: str, **settings: Any) -> str:
         """Run a command that must fail with a code and one line, and return that line."""
-        ran = self.type(*arguments, **settings)
-        assert ran.exit_code == code, ran.output
-        lines = ran.stderr.splitlines()
-        assert lines[-1].startswith("Error: "), ran.stderr
-        assert "Traceback" not in ran.stderr
-        return lines[-1].removeprefix("Error: ")
+        return super().failed(code, *arguments, **settings).splitlines()[-1].removeprefix("Error: ")
 
     def run(self, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
         """Run a command in a process of its own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,22 +12,10 @@ from pymdc import Client
 from pymdc.api import ECDSA, REST, Bucket, Buckets, Keys, Users
 from pymdc.errors import MetadiskError, unwrap
 
-from ..bridges import RunningBridge, running_bridge
+from ..bridges import RunningBridge
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 spiky = st.text(st.sampled_from("/?#%&=+.;:@ \t\r\n\"'\\%2F%00éß漢😀\x00a"), min_size=1, max_size=20)
-
-
-@pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    with running_bridge(tmp_path_factory.mktemp("bridge")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(bridge: RunningBridge) -> Iterator[Client]:
-    with Client(bridge.url) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -41,18 +41,6 @@ LONG = 60.0
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    with running_bridge(tmp_path_factory.mktemp("bridge")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def client(bridge: RunningBridge) -> Iterator[Client]:
-    with Client(bridge.url) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def bucket(bridge: RunningBridge, client: Client) -> Bucket:
     return bridge.bucket(client)
 

@@ -9,15 +9,8 @@ import pytest
 
 from pymdc import Client
 
-from ...bridges import RunningBridge, running_bridge
+from ...bridges import RunningBridge
 from .holder import Holder
-
-
-@pytest.fixture(scope="module")
-def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
-    """A bridge, for the tests of one file."""
-    with running_bridge(tmp_path_factory.mktemp("bridge")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import fcntl
 import itertools
-import json
 import os
 import pty
 import re
@@ -19,18 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner, Result
-
 from pymdc import Client, unwrap
 from pymdc.api import Bucket, Buckets
-from pymdc.cli.main import cli
 
 from ...bridges import LONG, RunningBridge
+from ..keyboard import Keyboard
 
 _numbers = itertools.count()
 
 
-class Holder:
+class Holder(Keyboard):
     """Types commands about the files of one account.
 
     Attributes:
@@ -53,28 +50,6 @@ class Holder:
             "STORJ_BRIDGE_PASS": "a password",
             "PYMDC_CONFIG": str(self.folder / "config"),
         }
-
-    def type(self, *arguments: str, **settings: Any) -> Result:
-        """Run a command in this process."""
-        return CliRunner(env=self.variables).invoke(cli, arguments, prog_name="pymdc", **settings)
-
-    def done(self, *arguments: str, **settings: Any) -> str:
-        """Run a command that must succeed, and return what it wrote on standard output."""
-        ran = self.type(*arguments, **settings)
-        assert ran.exit_code == 0, ran.output
-        return ran.stdout
-
-    def data(self, *arguments: str) -> list[dict[str, Any]]:
-        """Run a command with --json, and return its objects."""
-        return [json.loads(line) for line in self.done(*arguments, "--json").splitlines()]
-
-    def failed(self, code: int, *arguments: str, **settings: Any) -> str:
-        """Run a command that must fail with a code and a last line, and return all that it said."""
-        ran = self.type(*arguments, **settings)
-        assert ran.exit_code == code, ran.output
-        assert ran.stderr.splitlines()[-1].startswith("Error: "), ran.stderr
-        assert "Traceback" not in ran.stderr
-        return ran.stderr
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[bytes]:
         """Start a command in a process of its own."""

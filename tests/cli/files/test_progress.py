@@ -18,11 +18,11 @@ import pytest
 from rich.cells import cell_len
 
 from pymdc import unwrap
-from pymdc.cli.engine import Result, Summary
 from pymdc.cli.failures import Failure
 from pymdc.cli.output import Output
 from pymdc.cli.plans import Planned
 from pymdc.cli.progress import Bars, Lines, conclude
+from pymdc.cli.results import Result, Summary
 from pymdc.cli.running import carry_out
 from pymdc.cli.transfers import BucketFiles, Download, Removal, Upload
 from pymdc.core.hashes import content_hash
