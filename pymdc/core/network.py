@@ -57,13 +57,7 @@ def retry_until(attempt: Callable[[], _T], link: Link, end: float | None, job: J
         CancelledError: the job was cancelled.
     """
     while True:
-        job.check()
-        rest = config.POLL_SECONDS
-        if end is not None:
-            rest = min(rest, end - time.monotonic())
-            if rest <= 0:
-                raise TimeoutError(errno.ETIMEDOUT, "timed out")
-        link.settimeout(rest)
+        link.settimeout(_turn(end, job))
         try:
             return attempt()
         except TimeoutError as error:
@@ -76,14 +70,20 @@ def wait(link: Link, events: int, end: float | None, job: Job) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(link.fileno(), events)
         while True:
-            job.check()
-            rest = config.POLL_SECONDS
-            if end is not None:
-                rest = min(rest, end - time.monotonic())
-                if rest <= 0:
-                    raise TimeoutError(errno.ETIMEDOUT, "timed out")
-            if selector.select(rest):
+            if selector.select(_turn(end, job)):
                 return
+
+
+def _turn(end: float | None, job: Job) -> float:
+    """Return how long to wait before the next look at the job and at the deadline. What is raised is as for
+    `retry_until`."""
+    job.check()
+    rest = config.POLL_SECONDS
+    if end is not None:
+        rest = min(rest, end - time.monotonic())
+        if rest <= 0:
+            raise TimeoutError(errno.ETIMEDOUT, "timed out")
+    return rest
 
 
 def start_tls(link: Link, tls: ssl.SSLContext, host: str | None, end: float | None, job: Job) -> Link:
