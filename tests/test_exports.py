@@ -44,6 +44,7 @@ EXPORTS = {
     ],
     "pymdc.api.bound": ["BoundAPI"],
     "pymdc.api.buckets": ["Bucket", "Buckets"],
+    "pymdc.api.file_transfers": ["FileTransfers"],
     "pymdc.api.files": ["Files"],
     "pymdc.api.keys": ["Keys"],
     "pymdc.api.arguments": [

@@ -57,7 +57,7 @@ FLOORS = [
     ["core.base_client"],
     ["rest"],
     ["api.arguments", "api.types"],
-    ["api.users", "api.keys"],
+    ["api.users", "api.keys", "api.file_transfers"],
     ["api.files"],
     ["api.buckets"],
     ["api.bound"],
