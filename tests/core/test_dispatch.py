@@ -473,6 +473,18 @@ def test_a_call_that_has_not_begun_can_be_cancelled_and_its_callback_is_told() -
     blocked.join(LONG)
 
 
+def test_the_callback_of_a_cancelled_call_is_told_before_its_turn_though_nobody_waits_for_it() -> None:
+    told = threading.Event()
+    dispatcher, gate = Dispatcher(1), Gate()
+    blocked = dispatcher.run(gate, lambda _: None, None)
+    assert gate.begun.wait(LONG)
+    assert dispatcher.run(giving(1), lambda _: told.set(), None).cancel()
+    told_before = told.wait(LONG)
+    gate.open.set()
+    blocked.join(LONG)
+    assert told_before
+
+
 def test_a_call_that_has_begun_is_asked_to_stop() -> None:
     values: list[Any] = []
     begun = threading.Event()
