@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 LONG = 60.0  # a bound on what should take a second; reaching it is a failure
 ACCESS_KEY, SECRET_KEY = "a-key", "a-secret-that-is-long-enough"
 CHOSEN = os.environ.get("PYMDC_TEST_ENGINES", "sqlite")
+NANIO = Path(sys.executable).parent / "nanio"  # an S3 server
 assert CHOSEN in ("sqlite", "postgresql", "s3"), f"PYMDC_TEST_ENGINES is {CHOSEN!r}"
 
 
@@ -129,7 +132,7 @@ class S3:
 
     def start(self) -> None:
         credentials = {"NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": SECRET_KEY}
-        command = [str(Path(sys.executable).parent / "nanio"), "serve", "--data-dir", str(self.folder)]
+        command = [str(NANIO), "serve", "--data-dir", str(self.folder)]
         self.process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(self.port), "--log-level", "error", "--no-access-log"],
             env={**os.environ, **credentials},
@@ -168,6 +171,8 @@ def shared_postgresql() -> PostgreSQL:
 @cache
 def shared_s3() -> S3:
     """Return the S3 server of this process, to which the environment points from now on."""
+    if CHOSEN != "s3" and not NANIO.exists():
+        pytest.skip("needs nanio, which needs Python 3.11")
     server = _shared.enter_context(s3())
     os.environ.update(server.environment)
     return server

@@ -97,7 +97,7 @@ def test_one_request_that_cannot_be_stored_does_not_spoil_the_others(
     acceptance: Acceptance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = Claim(POINTS[USER], "odd", comparable(NOW))
-    object.__setattr__(odd, "signature", object())
+    object.__setattr__(odd, "signature", "\ud800")  # no text
     outcomes = [told(outcome) for outcome in acceptance.accept([claim("1"), odd, claim("2")])]
     assert outcomes == [USER, "Internal error", USER]
     assert "could not be looked at" in caplog.text
