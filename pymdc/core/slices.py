@@ -38,7 +38,7 @@ class Slices(ABC):
         with self._lock:
             woken, self._woken = self._woken, True
         if not woken:
-            self.wake()
+            self._have_woken(self.wake)
 
     @abstractmethod
     def wake(self) -> None:
@@ -59,25 +59,35 @@ class Slices(ABC):
     def turn(self) -> None:
         """Run what waits, for one slice. Only the loop's thread calls this."""
         with self._lock:
-            self._woken = len(self._waiting) > 1
-        if self._woken:
-            self.wake_again()  # before the functions: one of them may open a dialog, which has a loop of its own
-        self.run_slice()
+            self._woken = more = len(self._waiting) > 1
+        try:
+            if more:
+                self._have_woken(self.wake_again)  # before the functions: a dialog that one opens has a loop of its own
+        finally:
+            self.run_slice()
+
+    def _have_woken(self, wake: Callable[[], None]) -> None:
+        try:
+            wake()
+        except BaseException:
+            with self._lock:
+                self._woken = False  # nothing will call `turn`: the next function must wake the loop again
+            raise
 
     def run_slice(self) -> None:
         """Run what waits: one function at least, and no further one after `_SLICE_SECONDS`."""
         until = time.monotonic() + _SLICE_SECONDS
         while self._waiting:
             function = self._waiting.popleft()
-            if not self.ended and self.wanted():
-                self._run(function)
+            self._run(function)
             del function  # here, in the loop's thread: it may hold widgets
             if time.monotonic() >= until:
                 return
 
     def _run(self, function: Callable[[], None]) -> None:
         try:
-            function()
+            if not self.ended and self.wanted():
+                function()
         except BaseException as error:  # noqa: BLE001 - nothing that a callback raises may end the loop
             with suppress(BaseException):  # nor what a program's own hook raises
                 self.report(error)

@@ -140,3 +140,44 @@ def test_a_hook_that_raises_does_no_harm(loop: Loop, monkeypatch: pytest.MonkeyP
     loop(lambda: ran.append("next"))
     loop.go()
     assert ran == ["next"]
+
+
+@pytest.mark.parametrize("how", ["wake", "wake_again"])
+def test_a_loop_that_could_not_be_woken_once_is_woken_by_the_next_function(
+    how: str, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[int] = []
+
+    def failing() -> None:
+        raise SystemError("the toolkit")
+
+    with monkeypatch.context() as patched:
+        if how == "wake_again":
+            loop(partial(ran.append, 0))
+            loop(partial(time.sleep, 0.02))
+            loop(partial(ran.append, 1))
+        patched.setattr(loop, how, failing)
+        with pytest.raises(SystemError):
+            loop.go() if how == "wake_again" else loop(partial(ran.append, 0))
+    loop(partial(ran.append, 2))
+    loop.go()
+    assert ran == ([0, 1, 2] if how == "wake_again" else [0, 2])
+
+
+def test_a_toolkit_that_cannot_tell_whether_a_window_is_shown_is_reported(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[BaseException] = []
+    ran: list[int] = []
+    monkeypatch.setattr(loop, "report", told.append)
+
+    def failing() -> bool:
+        raise SystemError("the toolkit")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "wanted", failing)
+        loop(partial(ran.append, 0))
+        loop.go()
+    loop(partial(ran.append, 1))
+    loop.go()
+    assert ([str(error) for error in told], ran) == (["the toolkit"], [1])
