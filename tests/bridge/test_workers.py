@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -21,6 +22,8 @@ from pymdc.bridge import server, workers
 from pymdc.bridge.server import serve
 from pymdc.bridge.settings import Settings
 
+from .chaos.audit import audit
+from .chaos.clients import Client
 from .chaos.processes import people, visited
 from .harness import Person, settings_for
 from .test_metrics import free_port
@@ -99,6 +102,37 @@ def test_a_worker_that_is_killed_under_load_is_started_again_and_nothing_is_lost
         supervisor.terminate()
         assert supervisor.wait(LONG) == 0
     assert all(not Path(f"/proc/{pid}").exists() for pid in running)
+
+
+def wait_for_more(clients: list[Client]) -> None:
+    """Wait until each client has sent and fetched some more files."""
+    wanted = [(client, what, client.done[what] + 3) for client in clients for what in ("uploaded", "downloaded")]
+    end = time.monotonic() + LONG
+    while any(client.done[what] < count for client, what, count in wanted):
+        assert time.monotonic() < end, [(client.done, client.wrong) for client in clients]
+        threading.Event().wait(0.05)
+
+
+def test_four_clients_lose_nothing_through_two_workers_of_which_one_is_killed(tmp_path: Path) -> None:
+    owners, settings, over = people(tmp_path, {}, 4), settings_for(tmp_path), threading.Event()
+    with command(tmp_path, 2) as (supervisor, url), ThreadPoolExecutor(4) as pool:
+        victim, _ = wait_for_workers(supervisor.pid, 2)
+        clients = [Client(settings, [url], owner, seed) for seed, owner in enumerate(owners)]
+        working = [pool.submit(client.work, over) for client in clients]
+        try:
+            wait_for_more(clients)
+            assert [client.done["unanswered"] for client in clients] == [0] * 4
+            os.kill(victim, signal.SIGKILL)
+            wait_for_workers(supervisor.pid, 2, victim)
+            wait_for_more(clients)
+        finally:
+            over.set()
+        for work in working:
+            work.result()
+        for client in clients:
+            client.verify(url)
+        assert audit(settings) == []
+    assert [what for client in clients for what in client.wrong] == []
 
 
 def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
