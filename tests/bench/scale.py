@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from .. import engines
 from ..bridge.chaos.processes import Process, people, visited
 from ..bridge.harness import Person, run_sql, settings_for
 from .load import Connection, signed, spread, syncs
-from .racing import processor_seconds
+from .racing import TICKS, processor_seconds
 
 BATCH = 128  # as in `pymdc/bridge/writer.py`
 CLIENTS = 16
@@ -97,10 +97,34 @@ class Processors:
         self._start()
 
 
-class Bridge:
-    """A bridge: its processor, and the writer that commits all that wait."""
+class Interpreter:
+    """A process of Python: one job at a time, however many processors there are."""
 
-    def __init__(self, clock: Clock, costs: Costs, own: Processors, database: Processors) -> None:
+    def __init__(self, machine: Processors) -> None:
+        self._machine = machine
+        self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
+        self._busy = False
+
+    def work(self, seconds: float, then: Callable[[], None]) -> None:
+        self._waiting.append((seconds, then))
+        self._start()
+
+    def _start(self) -> None:
+        if not self._busy and self._waiting:
+            self._busy = True
+            seconds, then = self._waiting.popleft()
+            self._machine.work(seconds, lambda: self._done(then))
+
+    def _done(self, then: Callable[[], None]) -> None:
+        self._busy = False
+        then()
+        self._start()
+
+
+class Bridge:
+    """A bridge: its process, and the writer that commits all that wait."""
+
+    def __init__(self, clock: Clock, costs: Costs, own: Processors | Interpreter, database: Processors) -> None:
         self._clock, self._costs, self._own, self._database = clock, costs, own, database
         self._waiting: list[Callable[[], None]] = []
         self._busy = False
@@ -146,11 +170,12 @@ def closed(costs: Costs, bridges: int, clients: int, cores: float, seconds: floa
     """Requests a second where all is on one machine, and each client sends its next request after the reply."""
     clock, choose = Clock(), random.Random(seed)
     machine = Processors(clock, cores)
-    each = [Bridge(clock, costs, machine, machine) for _ in range(bridges)]
+    client = Interpreter(machine)
+    each = [Bridge(clock, costs, Interpreter(machine), machine) for _ in range(bridges)]
     served = [0]
 
     def send(bridge: Bridge) -> None:
-        machine.work(costs.client * choose.uniform(0.5, 1.5), lambda: bridge.serve(lambda: answered(bridge)))
+        client.work(costs.client * choose.uniform(0.5, 1.5), lambda: bridge.serve(lambda: answered(bridge)))
 
     def answered(bridge: Bridge) -> None:
         served[0] += 1
@@ -251,81 +276,66 @@ def commits(url: str) -> int:
 
 @dataclass(frozen=True)
 class Used:
-    """What a request took of each processor, in seconds, how many shared a commit, and how many came a second."""
+    """What a request took of each process, in seconds, how many shared a commit, how many were served in a second, and
+    how many processors the other programs of this machine left to us meanwhile."""
 
     client: float
     bridge: float
     database: float
     batch: float
     rate: float
+    cores: float
 
 
-def used(person: Person, process: Process, postmaster: int, url: str, count: int, clients: int) -> Used:
+def used(
+    person: Person, processes: Sequence[Process], postmaster: int, url: str, count: int, clients: int = CLIENTS
+) -> Used:
     """Send requests, and look what they take."""
-    work = prepared(person, 1, count)
-    parts = [[os.getpid()], [process.pid], family(postmaster)]
-    committed, before = commits(url), [processor_seconds(pids) for pids in parts]
-    rate = load(work, [process], clients)
-    took = [(processor_seconds(pids) - was) / count for pids, was in zip(parts, before, strict=True)]
-    return Used(took[0], took[1], took[2], max(count / max(commits(url) - committed - 1, 1), 1.0), rate)
+    work = prepared(person, len(processes), count)
+    parts = [[os.getpid()], [process.pid for process in processes], family(postmaster)]
+    committed, before, busy = commits(url), [processor_seconds(pids) for pids in parts], busy_seconds()
+    rate = load(work, processes, clients)
+    took = [processor_seconds(pids) - was for pids, was in zip(parts, before, strict=True)]
+    others = max(busy_seconds() - busy - sum(took), 0.0) * rate / count
+    batch = max(count / max(commits(url) - committed - 1, 1), 1.0)
+    client, bridge, database = (seconds / count for seconds in took)
+    return Used(client, bridge, database, batch, rate, max((os.cpu_count() or 1) - others, 0.1))
 
 
-def measure(count: int) -> dict[int, tuple[float, float]]:
-    """Return, for one bridge and for two, real requests a second and what the simulation says.
+def busy_seconds() -> float:
+    """How long the processors of this machine have worked in all: for everybody, and for the machines beside it."""
+    user, nice, system, _, _, interrupts, softly, stolen = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + interrupts + softly + stolen) / TICKS
 
-    What else runs on the machine changes all the time, so it is looked at before and after each run.
+
+def measure(count: int) -> dict[str, tuple[float, float]]:
+    """Return, for one client and for sixteen, and for one bridge and two, the real rate and what the simulation says.
+
+    The costs are those of one bridge. How many processors there were is looked at in each run.
     """
-    with real(1) as (person, (process,), postmaster, url):
-        load(prepared(person, 1, 200), [process], CLIENTS)
-        alone = used(person, process, postmaster, url, count // 2, 1)
-        together = used(person, process, postmaster, url, count, CLIENTS)
-        one, around_one = _amid(lambda work: load(work, [process], CLIENTS), prepared(person, 1, count), 3)
+    disk = 1 / syncs()
+    with real(1) as (person, processes, postmaster, url):
+        load(prepared(person, 1, 400), processes, CLIENTS)
+        alone = used(person, processes, postmaster, url, count // 2, 1)
+        together = used(person, processes, postmaster, url, count)
+    with real(2) as (person, processes, postmaster, url):
+        load(prepared(person, 2, 400), processes, CLIENTS)
+        two = used(person, processes, postmaster, url, count)
     request, batch = _parted(alone.bridge, together.bridge, together.batch)
     row, transaction = _parted(alone.database, together.database, together.batch)
-    costs = Costs(together.client, request, batch, row, transaction, around_one[1])
-    print(alone, together, json.dumps(asdict(costs)), sep="\n")
-    with real(2) as (person, processes, _, _):
-        load(prepared(person, 2, 400), processes, CLIENTS)
-        two, around_two = _amid(lambda work: load(work, processes, CLIENTS), prepared(person, 2, count), 4)
-    said = [
-        closed(replace(costs, disk=disk), bridges, CLIENTS, cores)
-        for bridges, (cores, disk) in ((1, around_one), (2, around_two))
-    ]
-    return {1: (one, said[0]), 2: (two, said[1])}
-
-
-def _amid(run: Callable[[Any], float], work: Any, busy: int) -> tuple[float, tuple[float, float]]:
-    before = processors(busy), 1 / syncs(100)
-    rate = run(work)
-    after = processors(busy), 1 / syncs(100)
-    print(
-        f"processors: {before[0]:.2f} and {after[0]:.2f}, a sync: {before[1] * 1000:.1f} and {after[1] * 1000:.1f} ms"
-    )
-    return rate, ((before[0] + after[0]) / 2, (before[1] + after[1]) / 2)
+    costs = Costs(together.client, request, batch, row, transaction, (disk + 1 / syncs()) / 2)
+    print(alone, together, two, json.dumps(asdict(costs)), sep="\n")
+    runs = {"1 client": (1, 1, alone), "1 bridge": (1, CLIENTS, together), "2 bridges": (2, CLIENTS, two)}
+    return {
+        name: (real.rate, closed(costs, bridges, clients, real.cores))
+        for name, (bridges, clients, real) in runs.items()
+    }
 
 
 def _parted(alone: float, together: float, batch: float) -> tuple[float, float]:
     """Part what a request costs into what it costs by itself, and what a transaction costs that some share."""
     shared = max(alone - together, 0.0) / (1 - 1 / max(batch, 1.01))
     return max(alone - shared, 1e-6), shared
-
-
-def processors(busy: int, seconds: float = 1.0) -> float:
-    """How many processors this machine gives to so many busy processes, beside what else runs on it."""
-    children = []
-    for _ in range(busy):
-        pid = os.fork()
-        if not pid:
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                pass
-            os._exit(0)
-        children.append(pid)
-    before = os.times()
-    for pid in children:
-        os.waitpid(pid, 0)
-    after = os.times()
-    return max((after.children_user - before.children_user) / seconds, 0.1)
 
 
 # Pictures.
@@ -361,8 +371,9 @@ def picture(title: str, across: str, up: str, lines: dict[str, list[tuple[float,
                   f'<text x="64" y="{y + 4:.0f}" text-anchor="end">{10.0**power:g}</text>']  # fmt: skip
     for number, (name, line) in enumerate(lines.items()):
         colour = ("#1f5fa8", "#c4521a", "#2c8a3d", "#7a3d9a", "#777")[number]
+        width = 8 / (number + 1)  # where two lines are the same, both are seen
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
-        parts += [f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2.5"/>',
+        parts += [f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"/>',
                   f'<text x="562" y="{80 + 22 * number}" fill="{colour}">{name}</text>']  # fmt: skip
     return "\n".join([*parts, "</svg>", ""])
 
@@ -416,8 +427,8 @@ def main() -> None:
     given = arguments.parse_args()
     costs = REFERENCE if given.costs is None else Costs(**json.loads(given.costs))
     if not given.without_measuring:
-        for bridges, (rate, said) in measure(given.requests).items():
-            print(f"{bridges} bridges: {rate:.0f}/s, simulated {said:.0f}/s, {said / rate - 1:+.0%}")
+        for name, (rate, said) in measure(given.requests).items():
+            print(f"{name}: {rate:.0f}/s, simulated {said:.0f}/s, {said / rate - 1:+.0%}")
     for rate in RATES:
         found = {f"{databases} databases": _count(costs, rate, databases) for databases in (1, 2, 4)}
         one = opened(costs, rate, 8, 1)
