@@ -5,7 +5,7 @@ PostgreSQL, alone and in a batch, and how long a commit waits for the disk. Then
 second one bridge and two bridges serve on this machine, and real bridges on PostgreSQL and S3 say how many it is. Then
 it is asked about other machines. The pictures of `docs/scaling.md` are written by this script.
 
-    python -m tests.bench.scale --requests 3000 --pictures docs
+    python -m tests.bench.scale --pictures docs
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from .. import engines
 from ..bridge.chaos.processes import Process, people, visited
 from ..bridge.harness import Person, run_sql, settings_for
 from .load import Connection, signed, spread, syncs
-from .racing import TICKS, processor_seconds
+from .racing import processor_seconds
 
 BATCH = 128  # as in `pymdc/bridge/writer.py`
 CLIENTS = 16
@@ -49,9 +49,9 @@ class Costs:
     disk: float
 
 
-REFERENCE = Costs(0.00006, 0.00026, 0.00124, 0.00004, 0.00062, 0.001)
-"""Processor times as measured on 24 November 2026 on two cores that others used too, and a disk that syncs in a
-millisecond: what the pictures are drawn for, unless told otherwise."""
+REFERENCE = Costs(0.000035, 0.00018, 0.00033, 0.000025, 0.00022, 0.001)
+"""Processor times as measured on 29 November 2026 on two cores, and a disk that syncs in a millisecond: what the
+pictures are drawn for, unless told otherwise."""
 
 
 class Clock:
@@ -122,7 +122,10 @@ class Interpreter:
 
 
 class Bridge:
-    """A bridge: its process, and the writer that commits all that wait."""
+    """A bridge: its process, and the writer that commits all that wait.
+
+    Half of the work of a request, and of a batch, comes before the commit, and half comes after it.
+    """
 
     def __init__(self, clock: Clock, costs: Costs, own: Processors | Interpreter, database: Processors) -> None:
         self._clock, self._costs, self._own, self._database = clock, costs, own, database
@@ -131,7 +134,8 @@ class Bridge:
         self.batches = 0
 
     def serve(self, done: Callable[[], None]) -> None:
-        self._own.work(self._costs.request, lambda: self._wait(done))
+        half = self._costs.request / 2
+        self._own.work(half, lambda: self._wait(lambda: self._own.work(half, done)))
 
     def _wait(self, done: Callable[[], None]) -> None:
         self._waiting.append(done)
@@ -142,18 +146,21 @@ class Bridge:
             return
         self._busy, batch, self._waiting = True, self._waiting[:BATCH], self._waiting[BATCH:]
         self.batches += 1
-        at_database = self._costs.transaction + self._costs.row * len(batch)
+        half, at_database = self._costs.batch / 2, self._costs.transaction + self._costs.row * len(batch)
 
-        def committed() -> None:
+        def commit() -> None:
+            self._database.work(at_database, lambda: self._clock.after(self._costs.disk, answer))
+
+        def answer() -> None:
+            self._own.work(half, answered)
+
+        def answered() -> None:
             self._busy = False
             for done in batch:
                 done()
             self._commit()
 
-        self._own.work(
-            self._costs.batch,
-            lambda: self._database.work(at_database, lambda: self._clock.after(self._costs.disk, committed)),
-        )
+        self._own.work(half, commit)
 
 
 @dataclass(frozen=True)
@@ -237,6 +244,7 @@ def real(bridges: int) -> Iterator[tuple[Person, list[Process], int, str]]:
     with ExitStack() as stack:
         server = stack.enter_context(engines.postgresql(durable=True))
         chosen = {"database": server.create("scale")}
+        run_sql(chosen["database"], "ALTER DATABASE scale SET track_wal_io_timing = on")
         s3 = stack.enter_context(engines.s3())
         os.environ.update(s3.environment)
         chosen["store"] = s3.create("scale")
@@ -269,22 +277,25 @@ def load(work: Sequence[list[bytes]], processes: Sequence[Process], clients: int
     return sum(map(len, work)) / (time.perf_counter() - began)
 
 
-def commits(url: str) -> int:
-    time.sleep(1.5)  # PostgreSQL counts them up once a second
-    return int(run_sql(url, "SELECT sum(xact_commit) FROM pg_stat_database")[0][0])
+def journal(url: str) -> tuple[int, int, float]:
+    """How many transactions have written to PostgreSQL, how often it synced its journal, and the seconds that took."""
+    time.sleep(1.5)  # it counts syncs up once a second
+    query = "SELECT txid_snapshot_xmax(txid_current_snapshot()), wal_sync, wal_sync_time FROM pg_stat_wal"
+    ((transactions, syncs, milliseconds),) = run_sql(url, query)
+    return transactions, syncs, milliseconds / 1000
 
 
 @dataclass(frozen=True)
 class Used:
-    """What a request took of each process, in seconds, how many shared a commit, how many were served in a second, and
-    how many processors the other programs of this machine left to us meanwhile."""
+    """What a request took of each process, in seconds, how many shared a commit, how long a commit waited for the disk,
+    and how many requests were served in a second."""
 
     client: float
     bridge: float
     database: float
     batch: float
+    disk: float
     rate: float
-    cores: float
 
 
 def used(
@@ -293,27 +304,21 @@ def used(
     """Send requests, and look what they take."""
     work = prepared(person, len(processes), count)
     parts = [[os.getpid()], [process.pid for process in processes], family(postmaster)]
-    committed, before, busy = commits(url), [processor_seconds(pids) for pids in parts], busy_seconds()
+    earlier, before = journal(url), [processor_seconds(pids) for pids in parts]
     rate = load(work, processes, clients)
     took = [processor_seconds(pids) - was for pids, was in zip(parts, before, strict=True)]
-    others = max(busy_seconds() - busy - sum(took), 0.0) * rate / count
-    batch = max(count / max(commits(url) - committed - 1, 1), 1.0)
-    client, bridge, database = (seconds / count for seconds in took)
-    return Used(client, bridge, database, batch, rate, max((os.cpu_count() or 1) - others, 0.1))
-
-
-def busy_seconds() -> float:
-    """How long the processors of this machine have worked in all: for everybody, and for the machines beside it."""
-    user, nice, system, _, _, interrupts, softly, stolen = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + interrupts + softly + stolen) / TICKS
+    transactions, synced, seconds = (now - was for now, was in zip(journal(url), earlier, strict=True))
+    client, bridge, database = (each / count for each in took)
+    disk = seconds / synced if synced else 1 / syncs()
+    return Used(client, bridge, database, count / transactions, disk, rate)
 
 
 def measure(count: int) -> dict[str, tuple[float, float]]:
     """Return, for one client and for sixteen, and for one bridge and two, the real rate and what the simulation says.
 
-    The costs are those of one bridge. How many processors there were is looked at in each run.
+    The costs are those of one bridge, and the disk is that of each run. It takes all processors of the machine for
+    ours: run it where little else runs, or before all else, by `chrt --rr 1`.
     """
-    disk = 1 / syncs()
     with real(1) as (person, processes, postmaster, url):
         load(prepared(person, 1, 400), processes, CLIENTS)
         alone = used(person, processes, postmaster, url, count // 2, 1)
@@ -323,12 +328,13 @@ def measure(count: int) -> dict[str, tuple[float, float]]:
         two = used(person, processes, postmaster, url, count)
     request, batch = _parted(alone.bridge, together.bridge, together.batch)
     row, transaction = _parted(alone.database, together.database, together.batch)
-    costs = Costs(together.client, request, batch, row, transaction, (disk + 1 / syncs()) / 2)
+    costs = Costs(together.client, request, batch, row, transaction, together.disk)
     print(alone, together, two, json.dumps(asdict(costs)), sep="\n")
     runs = {"1 client": (1, 1, alone), "1 bridge": (1, CLIENTS, together), "2 bridges": (2, CLIENTS, two)}
+    cores = os.cpu_count() or 1
     return {
-        name: (real.rate, closed(costs, bridges, clients, real.cores))
-        for name, (bridges, clients, real) in runs.items()
+        name: (run.rate, closed(replace(costs, disk=run.disk), bridges, clients, cores))
+        for name, (bridges, clients, run) in runs.items()
     }
 
 
@@ -371,7 +377,7 @@ def picture(title: str, across: str, up: str, lines: dict[str, list[tuple[float,
                   f'<text x="64" y="{y + 4:.0f}" text-anchor="end">{10.0**power:g}</text>']  # fmt: skip
     for number, (name, line) in enumerate(lines.items()):
         colour = ("#1f5fa8", "#c4521a", "#2c8a3d", "#7a3d9a", "#777")[number]
-        width = 8 / (number + 1)  # where two lines are the same, both are seen
+        width = 9 - 2.5 * number  # where two lines are the same, both are seen
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
         parts += [f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"/>',
                   f'<text x="562" y="{80 + 22 * number}" fill="{colour}">{name}</text>']  # fmt: skip
@@ -420,7 +426,7 @@ def users() -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="How far do bridges on one database go?")
-    arguments.add_argument("--requests", type=int, default=3000)
+    arguments.add_argument("--requests", type=int, default=6000)
     arguments.add_argument("--pictures", type=Path, help="a folder for the pictures")
     arguments.add_argument("--costs", help="costs as JSON, instead of those of the reference")
     arguments.add_argument("--without-measuring", action="store_true")
