@@ -1,4 +1,7 @@
-"""An acknowledged upload survives a loss of power: its system calls, in their order."""
+"""What a bridge acknowledges survives a loss of power: the system calls of a request, in their order.
+
+`test_writer.py` has those of a signed request on SQLite.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from .. import engines
 from .chaos.processes import LONG, Process, people, visited
 from .harness import Person, multipart, settings_for
 
@@ -21,15 +25,18 @@ CALLS = "fsync,fdatasync,rename,renameat,renameat2,sendto,sendmsg,write"
 
 
 @contextmanager
-def traced(process: int, log: Path) -> Iterator[None]:
-    """Write the system calls of a process to a file, each with the paths of its files."""
-    command = ["strace", "-f", "-y", "-s", "64", "-e", f"trace={CALLS}", "-o", str(log), "-p", str(process)]
+def traced(log: Path, *processes: int) -> Iterator[None]:
+    """Write the system calls of processes to a file, each with the paths of its files."""
+    command = ["strace", "-f", "-y", "-s", "64", "-e", f"trace={CALLS}", "-o", str(log)]
+    command += [word for process in processes for word in ("-p", str(process))]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
-        said = tracer.stderr.readline()
-        if "attached" not in said:
-            tracer.wait(LONG)
-            pytest.skip(f"strace may not look at another process: {said}")
+        for _ in processes:
+            said = tracer.stderr.readline()
+            if "attached" not in said:
+                tracer.terminate()
+                tracer.wait(LONG)
+                pytest.skip(f"strace may not look at another process: {said}")
         yield
         tracer.terminate()
         tracer.communicate(timeout=LONG)
@@ -65,7 +72,7 @@ def test_data_names_and_the_database_are_synced_before_an_upload_is_acknowledged
         alice = Person(bridge, somebody.email, somebody.key)
         bucket = alice.bucket()
         token = alice.token(bucket, "PUSH")
-        with traced(process.pid, tmp_path / "log"):
+        with traced(tmp_path / "log", process.pid):
             assert alice.put(bucket, multipart(os.urandom(size)), size, token).status_code == 200
     calls = ended(tmp_path / "log")
     shards = re.escape(str(data / "shards"))
@@ -78,3 +85,19 @@ def test_data_names_and_the_database_are_synced_before_an_upload_is_acknowledged
         assert written < renamed < named < commit
     assert first(calls, rf"^fsync\(\d+<{shards}>") < commit
     assert commit < reply
+
+
+@pytest.mark.skipif(engines.postgres_folder() is None, reason="PostgreSQL is missing")
+def test_a_signed_request_is_answered_after_postgresql_has_synced_it(tmp_path: Path) -> None:
+    with engines.postgresql(durable=True) as server:
+        chosen = {"database": server.create("synced")}
+        (somebody,), process = people(tmp_path, chosen, 1), Process(tmp_path, chosen)
+        first_line, _, _ = (server.folder / "data" / "postmaster.pid").read_text().partition("\n")
+        with process.serving(), visited(settings_for(tmp_path, **chosen), process.url) as bridge:
+            alice = Person(bridge, somebody.email, somebody.key)
+            alice.send("GET", "/buckets").raise_for_status()
+            backends = Path(f"/proc/{first_line}/task/{first_line}/children").read_text().split()
+            with traced(tmp_path / "log", process.pid, *map(int, backends)):
+                alice.send("GET", "/buckets").raise_for_status()
+    calls = ended(tmp_path / "log")
+    assert first(calls, r"^f(data)?sync\(\d+<.*/pg_wal/") < first(calls, r"^(sendto|sendmsg|write)\(.*HTTP/1\.1 200")
