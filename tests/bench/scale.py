@@ -377,7 +377,7 @@ def picture(title: str, across: str, up: str, lines: dict[str, list[tuple[float,
                   f'<text x="64" y="{y + 4:.0f}" text-anchor="end">{10.0**power:g}</text>']  # fmt: skip
     for number, (name, line) in enumerate(lines.items()):
         colour = ("#1f5fa8", "#c4521a", "#2c8a3d", "#7a3d9a", "#777")[number]
-        width = 9 - 2.5 * number  # where two lines are the same, both are seen
+        width = 10 - 2.5 * number  # where two lines are the same, both are seen
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
         parts += [f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="{width:.1f}"/>',
                   f'<text x="562" y="{80 + 22 * number}" fill="{colour}">{name}</text>']  # fmt: skip
