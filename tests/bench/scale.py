@@ -279,7 +279,7 @@ def load(work: Sequence[list[bytes]], processes: Sequence[Process], clients: int
 
 def journal(url: str) -> tuple[int, int, float]:
     """How many transactions have written to PostgreSQL, how often it synced its journal, and the seconds that took."""
-    time.sleep(1.5)  # it counts syncs up once a second
+    time.sleep(1.5)  # it counts syncs up once a second; from PostgreSQL 18 on, elsewhere
     query = "SELECT txid_snapshot_xmax(txid_current_snapshot()), wal_sync, wal_sync_time FROM pg_stat_wal"
     ((transactions, syncs, milliseconds),) = run_sql(url, query)
     return transactions, syncs, milliseconds / 1000

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -22,6 +21,7 @@ from ... import engines
 from ..chaos.faults import Plan, Proxy
 from ..harness import running, until
 
+psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.skipif(engines.postgres_folder() is None, reason="PostgreSQL is missing")
 PATIENCE = 1.0
 
