@@ -72,6 +72,29 @@ def in_s3(seconds: float) -> Iterator[Line]:
             )
 
 
+def sending() -> dict[str, float]:
+    """Return how many seconds of its processor a bridge with a folder takes to send a GB."""
+    with tempfile.TemporaryDirectory() as name, bridge_on(Path(name), {}) as (person, process):
+        bucket, files = _stored(person)
+        files *= 4
+        pointers = [pointer for data in files for pointer in person.pointers(bucket, file_hash(data)).json()]
+        urls, used = _urls(person, bucket, files), processor_of(process.pid)
+
+        def by_channel() -> None:
+            spread(pointers, 1, process.port, lambda _, pointer: _fetch(process.port, pointer))
+
+        ways: dict[str, Callable[[], None]] = {
+            "by channel": by_channel,
+            "by direct URL of a folder": partial(curled, urls, 1),
+        }
+        took = {}
+        for way, send in ways.items():
+            before = used()
+            send()
+            took[way] = (used() - before) / (len(files) * SIZE / 1e9)
+        return took
+
+
 AIMS = {  # of a folder
     ("upload", 1): 0.7,
     ("upload", 16): 0.6,
@@ -136,11 +159,7 @@ def _lines(
 def _direct(
     person: Person, process: Process, bucket: str, files: list[bytes], folder: Path, seconds: float
 ) -> Iterator[Line]:
-    urls = []
-    for data in files:
-        headers = {"x-token": person.token(bucket, "PULL"), "x-direct": "1"}
-        reply = person.bridge.http.get(f"/buckets/{bucket}/files/{file_hash(data)}", headers=headers)
-        urls += [pointer["url"] for pointer in reply.json()]
+    urls = _urls(person, bucket, files)
     with nginx(folder) as (port, pid):
         plain = [f"http://127.0.0.1:{port}/{number}" for number in range(len(files))]
         for clients in CLIENTS:
@@ -153,6 +172,15 @@ def _direct(
             )
             many = f"{clients} client{'s' * (clients > 1)}"
             yield race.line(f"direct download, folder, {many}", "bridge", "nginx")
+
+
+def _urls(person: Person, bucket: str, files: list[bytes]) -> list[str]:
+    urls = []
+    for data in files:
+        headers = {"x-token": person.token(bucket, "PULL"), "x-direct": "1"}
+        reply = person.bridge.http.get(f"/buckets/{bucket}/files/{file_hash(data)}", headers=headers)
+        urls += [pointer["url"] for pointer in reply.json()]
+    return urls
 
 
 def _stored(person: Person) -> tuple[str, list[bytes]]:

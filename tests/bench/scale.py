@@ -30,6 +30,7 @@ from typing import Any
 from .. import engines
 from ..bridge.chaos.processes import Process, people, visited
 from ..bridge.harness import Person, run_sql, settings_for
+from .bench_store import sending
 from .load import Connection, signed, spread, syncs
 from .racing import processor_seconds
 
@@ -385,7 +386,7 @@ def picture(title: str, across: str, up: str, lines: dict[str, list[tuple[float,
 
 
 RATES = (10.0, 30.0, 100.0, 300.0, 1000.0, 2000.0, 3000.0, 5000.0, 7000.0, 10_000.0)
-SECONDS_PER_GB = {"by channel": 2.4, "by direct URL of a folder": 0.7}  # of a bridge's processor; of S3 nothing
+SECONDS_PER_GB = {"by channel": 2.2, "by direct URL of a folder": 1.0}  # of a bridge's processor; of S3 nothing
 POINTERS_PER_GB = 120 / 64  # one request for the pointers of a file of 64 MiB brings eight shards
 LINK_GB = 1.25  # what a network of 10 Gbit/s carries in a second
 
@@ -435,6 +436,7 @@ def main() -> None:
     if not given.without_measuring:
         for name, (rate, said) in measure(given.requests).items():
             print(f"{name}: {rate:.0f}/s, simulated {said:.0f}/s, {said / rate - 1:+.0%}")
+        print(f"seconds of a bridge's processor for a GB: {sending()}")
     for rate in RATES:
         found = {f"{databases} databases": _count(costs, rate, databases) for databases in (1, 2, 4)}
         one = opened(costs, rate, 8, 1)
