@@ -237,6 +237,10 @@ def _connect_postgresql(_: object, __: object, arguments: Any, parameters: Any) 
 def _prepare_postgresql(connection: Any, _: object) -> None:
     connection.execute(f"SET lock_timeout = {_BUSY_MILLISECONDS}")
     connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
+    # That does not count while a statement has arrived in part. So the server also checks whether the bridge's machine
+    # is there: within 20 s its rows are free again.
+    for name, value in _KEEPALIVE.items():
+        connection.execute(f"SET tcp_keepalives_{name} = {value}")
     connection.commit()
 
 
@@ -250,13 +254,12 @@ _LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
     "sqlite": {"connect": _prepare_sqlite, "begin": _begin_sqlite},
     "postgresql": {"do_connect": _connect_postgresql, "connect": _prepare_postgresql},
 }  # what an engine needs besides what SQLAlchemy does
+_KEEPALIVE = {"idle": 10, "interval": 5, "count": 2}  # seconds, seconds, and how often
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     # A server whose machine or network is gone says nothing: seconds, and milliseconds.
     "postgresql": {
         "connect_timeout": 5,
         "tcp_user_timeout": 20_000,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 2,
+        **{f"keepalives_{name}": value for name, value in _KEEPALIVE.items()},
     },
 }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,13 @@ def test_the_time_is_the_one_at_the_database(tmp_path: Path, monkeypatch: pytest
         assert abs(store.now() - before) < 60_000
     finally:
         store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(engines.postgres_folder() is None, reason="needs PostgreSQL")
+def test_a_server_looks_whether_the_machine_of_a_bridge_is_still_there() -> None:
+    url = engines.shared_postgresql().create("keepalives")
+    with closing(Database(url)) as database, database.read() as connection:
+        names = ("idle", "interval", "count")
+        shown = [connection.execute(sa.text(f"SHOW tcp_keepalives_{name}")).scalar_one() for name in names]
+    assert shown == ["10", "5", "2"]
