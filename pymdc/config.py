@@ -18,7 +18,7 @@ WORKERS = 16
 calls neither use up the machine's threads nor flood the bridge."""
 
 MAX_ATTEMPTS = 3
-"""How often one call is sent at most. It is sent again only where that is safe."""
+"""How often one call is sent at most. It is sent again only if that is safe."""
 
 MAX_NONCE_ATTEMPTS = 8
 """How often a request is signed again when its nonce was too low. More than MAX_ATTEMPTS: such a refusal costs one
@@ -53,11 +53,11 @@ ORDER_SECONDS = 60.0
 each other."""
 
 TURN_SECONDS = 10.0
-"""How long a signed request then waits for the one before it, which may be stuck. That one's own limit,
-`Timeout.read`, ends the wait as well where it is shorter."""
+"""How long a signed request then waits for the one before it, which may be stuck. If `Timeout.read` is shorter, it ends
+the wait."""
 
 POLL_SECONDS = 0.2
-"""How often a waiting transfer looks whether it was cancelled. It must stop within a second."""
+"""How often a waiting transfer checks whether it was cancelled. It must stop within a second."""
 
 SHARDS_AHEAD = 4
 """How many shards of a download are fetched at once: enough to keep several farmers busy, with 32 MiB of memory."""

@@ -5,7 +5,7 @@ names in brackets are the Python 2 names in the documentation of 2016.
 
     Exception                                 anything else, such as a defect of this library
     ├── OSError (socket.error)                the file to upload is missing, unreadable, or changed under the upload
-    │   ├── urllib.error.URLError (urllib2)   no connection; `.reason` is the OSError underneath, where there is one
+    │   ├── urllib.error.URLError (urllib2)   no connection; `.reason` is the OSError that caused it, if there is one
     │   │   └── urllib.error.HTTPError        not JSON, with status >= 400 or a redirect that is not followed
     │   ├── ConnectionError                   reset, or broken pipe, while sending or reading
     │   │   └── http.client.RemoteDisconnected      closed without a reply
@@ -89,8 +89,8 @@ def caused_by(value: _E, cause: BaseException) -> _E:
 
 
 def at_host(value: _E, host: str) -> _E:
-    """Note on an exception value which host it is about, unless it says so already, and return it."""
-    with suppress(Exception):  # an exception of the program may be one that takes no attributes
+    """Store in an exception value which host it is about, unless it has one already, and return it."""
+    with suppress(Exception):  # an exception of the program may refuse new attributes
         if getattr(value, "host", None) is None:
             value.host = host  # type: ignore[attr-defined]  # which are pickled, too
     return value
@@ -107,7 +107,7 @@ def without_locals(value: _E) -> _E:
     """Remove our variables from the traceback of an exception value, and from those of its causes. Return the value.
 
     Some tools print the variables of each frame: they would print hashes of passwords, tokens and signatures. Files and
-    lines stay, but for those of our generators; so do the variables of the program's own functions.
+    lines stay, except those of our generators, and so do the variables of the program's own functions.
     """
     for error in _chain(value):
         kept = _without_generators(_TRACEBACK.__get__(error))
@@ -120,7 +120,7 @@ def without_locals(value: _E) -> _E:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an exception and all that led to it, each once: a cause may have itself among its causes."""
+    """Give an exception and its causes, each once: a cause may have itself among its causes."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -132,7 +132,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def cut_off(error: BaseException, handled: BaseException | None) -> None:
-    """Take out of what led to an exception the one that was being handled before all that: it led to nothing here."""
+    """Remove from the causes of an exception the one that the program was handling before the call: it is no cause."""
     for each in _chain(error):
         if handled is not None and _CONTEXT.__get__(each) is handled:
             _CONTEXT.__set__(each, None)

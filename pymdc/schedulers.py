@@ -234,7 +234,7 @@ class _Wx(Slices):
 
     def _shown(self, event: Any) -> None:
         self._hidden = not event.IsShown()
-        event.Skip()  # others may want to know as well
+        event.Skip()  # other handlers of this event must run too
 
 
 def asyncio(loop: AbstractEventLoop | None = None) -> Scheduler:

@@ -42,7 +42,7 @@ def check_credentials(credentials: object, what: str, *, needed: bool = True) ->
     if credentials is None and not needed:
         return
     if isinstance(credentials, type) or not isinstance(credentials, ECDSA | Account):
-        raise TypeError(f"{what} is an ECDSA, which signs, or a Users, which logs in, not {_kind(credentials)}")
+        raise TypeError(f"{what} must be an ECDSA (it signs) or a Users (it logs in), not {_kind(credentials)}")
 
 
 def check_progress(progress: object) -> None:
@@ -91,11 +91,11 @@ def _decoded(text: bytes, what: str) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError(f"expected {what}, got bytes that are not text: {text!r}") from None
+        raise ValueError(f"expected {what}, got bytes that are not UTF-8 text: {text!r}") from None
 
 
 def hash_of(file_hash: FileHash) -> str:
-    """Return a hash as the bridges write it: in lower case, and without the spaces that came with copy and paste."""
+    """Return a hash as the bridges write it: in lower case, and without spaces around it."""
     return text_of(file_hash, "hash", "a file's hash").strip().lower()
 
 

@@ -18,7 +18,7 @@ class Files(FileTransfers):
 
     Arguments:
         bucket_id: the bucket's id, or the dict that `Buckets.create` gave.
-        key_pair: an `ECDSA` signs the requests; a `Users` logs in. `None` is enough where every call gets a token.
+        key_pair: an `ECDSA` signs the requests; a `Users` logs in. `None` is enough if every call gets a token.
         client: the client to use. Default: the client of the `Users` in `key_pair`, or the default client.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""How one call is made: signed, sent, answered, and delivered, in the caller's thread or on the pool."""
+"""Make one call: sign it, send it, read the reply, and deliver the value, in the caller's thread or on the pool."""
 
 from __future__ import annotations
 

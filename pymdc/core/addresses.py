@@ -28,11 +28,11 @@ def connect(host: str, port: int, end: float | None, job: Job) -> socket.socket:
 
     Arguments:
         end: when to give up, by `time.monotonic()`; `None` for never.
-        job: ends the attempt when it is cancelled.
+        job: if it is cancelled, the attempt ends.
 
     Raises:
         OSError: there is no connection; `TimeoutError`: not in time. The error's `filename` is `host:port`.
-        UnicodeError: the host's name is none.
+        UnicodeError: the host's name is not a valid name.
         CancelledError: the job was cancelled.
     """
     try:
@@ -49,7 +49,7 @@ def _look_up(host: str, port: int, end: float | None, job: Job) -> list[_Address
     """Look up the host's addresses. The system's function cannot be interrupted, so it runs in a thread."""
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:  # a name, then
+    except socket.gaierror:  # so it is a name, not a numeric address
         pass
     found: list[list[_Address] | BaseException] = []
     ready = threading.Event()

@@ -25,10 +25,10 @@ __all__ = ["Backend", "DisconnectedError", "close_opened", "is_sending", "sendin
 
 _Options = typing.Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]]
 
-_NOT_GIVEN = -1.0  # httpcore gives no limit where it speaks with a SOCKS proxy
+_NOT_GIVEN = -1.0  # httpcore gives no limit when it speaks with a SOCKS proxy
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-_current = threading.local()  # the job that this thread sends for, and its limit: httpx cannot pass them on to here
+_current = threading.local()  # the job that this thread sends for, and its limit: httpx cannot pass them as arguments
 
 
 class DisconnectedError(httpcore.RemoteProtocolError):
@@ -37,10 +37,10 @@ class DisconnectedError(httpcore.RemoteProtocolError):
 
 @contextmanager
 def sending_for(job: Job, limit: float | None) -> Iterator[None]:
-    """Say for which job this thread sends. One call may be made within another: in a progress callback, for example.
+    """Set the job that this thread sends for. One call may be made within another, for example in a progress callback.
 
     Arguments:
-        limit: how long a wait may take for which httpcore names no limit, in seconds.
+        limit: the limit in seconds for waits for which httpcore gives no limit.
     """
     before = vars(_current).copy()
     _current.job, _current.limit, _current.opened = job, limit, []
@@ -59,7 +59,7 @@ def is_sending() -> bool:
 def close_opened() -> None:
     """Close the connections that this thread has opened for the job: the exchange has failed.
 
-    httpcore closes its own, except for one that a SOCKS proxy has refused or broken.
+    httpcore closes connections itself, except one that a SOCKS proxy has refused or broken.
     """
     for stream in _current.opened:
         stream.close()
@@ -96,26 +96,26 @@ def _connecting() -> Iterator[None]:
 class _Stream(httpcore.NetworkStream):
     """A connection for one exchange after another.
 
-    A write ends in `httpcore.WriteError` as soon as the other side has begun to reply, or has closed; httpcore answers
-    that by reading the reply. The bridges of 2016 refuse a large upload at once and then stop reading. A client that
-    only writes would hang until its write times out, and would never read the refusal.
+    A write raises `httpcore.WriteError` as soon as the other side has begun to reply, or has closed. Then httpcore
+    reads the reply. The bridges of 2016 refuse a large upload at once and then stop reading. A client that only writes
+    would hang until its write times out, and would never read the refusal.
 
-    The last byte that has come is held back until httpcore asks for more. If httpcore never does, that byte came after
-    the end of the reply, and the connection must not be used again.
+    The last byte that has arrived is held back until httpcore asks for more. If httpcore never asks, this byte came
+    after the end of the reply, and the connection must not be used again.
     """
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._reply = ReplyStart()
-        self._received = b""  # what httpcore has not asked for yet
+        self._received = b""  # bytes that httpcore has not asked for yet
         self._unsent = b""  # the head of a request, which is sent along with what follows
         self._writing = False
-        self._untouched = False  # the connection has served before, and nothing of this request was sent yet
+        self._untouched = False  # the connection was used before, and nothing of this request was sent yet
         self._limit: float | None = None  # of the last write
-        self._failure: OSError | None = None  # what the last write met
+        self._failure: OSError | None = None  # the error of the last write
 
     def read(self, max_bytes: int, timeout: float | None = _NOT_GIVEN) -> bytes:
-        """Return the next bytes, or `b""` where the other side has closed. Without `timeout` the job's limit holds."""
+        """Return the next bytes, or `b""` if the other side has closed. Without `timeout` the job's limit counts."""
         if self._writing:
             self._writing = False
             self._flush()
@@ -162,18 +162,18 @@ class _Stream(httpcore.NetworkStream):
             return _Stream(start_tls(self._link, ssl_context, server_hostname, deadline(timeout), _current.job))
 
     def get_extra_info(self, info: str) -> typing.Any:
-        """Return what httpcore asks for: whether an idle connection is of no use any more.
+        """Return what httpcore asks for: whether an idle connection can no longer be used.
 
-        Whether the other side has closed it meanwhile is looked at in `_begin`, right before the connection is used.
-        Here it would cost a system call for each connection of the pool, twice in each request, under the pool's lock.
+        `_begin` checks whether the other side has closed it, right before the connection is used. Here the check would
+        cost a system call for each connection of the pool, twice in each request, under the pool's lock.
         """
         return self._received != b"" if info == "is_readable" else None
 
     def _begin(self) -> None:
-        """Begin a request. A connection that has served before is looked at: it may have been closed meanwhile.
+        """Begin a request. If the connection was used before, check whether it was closed meanwhile.
 
         Raises:
-            httpcore.ConnectionNotAvailable: it cannot be used: the pool is to take another one. Nothing was sent.
+            httpcore.ConnectionNotAvailable: it cannot be used, so the pool must take another one. Nothing was sent.
         """
         self._untouched = self._reply.complete
         if self._untouched:
@@ -184,7 +184,7 @@ class _Stream(httpcore.NetworkStream):
                 pass
             except OSError as error:
                 raise httpcore.ConnectionNotAvailable from error
-            else:  # closed, or more came than the last reply
+            else:  # closed, or there are bytes after the last reply
                 raise httpcore.ConnectionNotAvailable
         self._reply = ReplyStart()
         self._failure = None
@@ -192,7 +192,7 @@ class _Stream(httpcore.NetworkStream):
 
     def _flush(self) -> None:
         data, self._unsent = self._unsent, b""
-        with suppress(httpcore.WriteError):  # the reply, or its absence, tells more
+        with suppress(httpcore.WriteError):  # whether there is a reply tells more
             self._send(memoryview(data))
 
     def _send(self, rest: memoryview) -> None:
@@ -204,7 +204,7 @@ class _Stream(httpcore.NetworkStream):
                     rest = rest[self._link.send(rest) :]
                     self._untouched = False
                 except _WOULD_BLOCK:
-                    self._untouched = False  # of a TLS record, a part may have gone out
+                    self._untouched = False  # a part of a TLS record may have been sent
                     wait(self._link, selectors.EVENT_READ | selectors.EVENT_WRITE, deadline(self._limit), _current.job)
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from error
@@ -214,19 +214,19 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.WriteError(str(error)) from error
 
     def _take_another(self, error: OSError | None = None) -> None:
-        """Have the pool send the request on another connection, where nothing of it was sent on this one.
+        """Make the pool send the request on another connection, if nothing of it was sent on this one.
 
-        It was closed after it was looked at, while the body was made. Once a byte was sent, nobody can tell whether the
-        request was acted upon: then the call fails, and `Exchange` decides whether it may be repeated.
+        The connection was closed after the check, while the body was made. If a byte was sent, nobody knows whether the
+        bridge has acted on the request: then the call fails, and `Exchange` decides whether to repeat it.
         """
         if self._untouched:
             raise httpcore.ConnectionNotAvailable from error
 
     def _look_for_reply(self) -> None:
-        """Look whether the other side has begun to reply.
+        """Check whether the other side has begun to reply.
 
-        A readable socket is not enough: under TLS 1.3 session tickets come unasked, and so may interim replies, after
-        which a server still wants the rest.
+        A readable socket is not enough: with TLS 1.3 a server sends session tickets at any time. It may also send
+        interim replies, and still wait for the rest of the request.
         """
         try:
             data = self._link.recv(config.CHUNK_BYTES)
@@ -253,7 +253,7 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.RemoteProtocolError(str(error)) from error
 
     def _ended(self) -> bytes:
-        if self._failure is not None:  # the write met a reset; no reply had come before it
+        if self._failure is not None:  # the connection was reset before a reply arrived
             raise self._failure
         if not self._reply.complete and self._reply.is_http:
             raise DisconnectedError("closed without a reply")

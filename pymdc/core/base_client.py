@@ -26,19 +26,19 @@ class BaseClient:
     """A bridge, the connections to it, and the threads for callback calls. Threads may share it.
 
     Arguments:
-        endpoint: the bridge's URL. Else the environment variable `STORJ_BRIDGE` names it, else it is the documented
-            `https://api.metadisk.org`, which was retired. A URL that is none makes each call's value a `URLError`.
+        endpoint: the bridge's URL. Default: the environment variable `STORJ_BRIDGE`, or else the endpoint of 2016,
+            `https://api.metadisk.org`, which was retired. If the URL is not valid, each call gives a `URLError`.
         timeout: limits on silence, in seconds: one number for all, a `Timeout`, or `None` for no limits.
-        workers: how many callback calls are under way at once.
+        workers: how many calls with callbacks run at once.
         scheduler: a callable that takes a function of no arguments and runs it later, in the thread in which
-            callbacks belong. Without one, a callback runs in the thread that made the call.
+            callbacks belong. Without one, a callback runs in the thread of the pool that made the call.
         verify: `True` to trust the usual authorities (those that certifi lists, or those that `SSL_CERT_FILE` or
             `SSL_CERT_DIR` names), or an `ssl.SSLContext`.
 
     Raises:
         TypeError, ValueError: an argument is not as described.
 
-    A client is a context manager; `close()` gives its connections back. The default client needs neither.
+    A client is a context manager. `close()` closes its connections. You need not close the default client.
     """
 
     def __init__(
@@ -62,22 +62,22 @@ class BaseClient:
 
     @property
     def endpoint(self) -> str:
-        """The bridge's URL. What the environment names is read again until the first call."""
+        """The bridge's URL. Until the first call, the environment variable is read again each time."""
         return self._core.endpoint
 
     def call(self, call: calls.Call, callback: Callback | None) -> Any:
-        """Make a call: return its value, or a `Handle` where a callback is given."""
+        """Make a call: return its value, or a `Handle` if there is a callback."""
         return self.run(lambda exchange, job: exchange.perform(call, job), callback)
 
     def run(self, work: Callable[[Exchange, Job], Any], callback: Callback | None) -> Any:
-        """Run `work`, which may make several exchanges: return its value, or a `Handle` where a callback is given."""
+        """Run `work`, which may make several exchanges: return its value, or a `Handle` if there is a callback."""
         core = self._core
         return core.dispatcher.run(lambda job: core.with_exchange(work, job), callback, self._scheduler)
 
     def with_scheduler(self: _Self, scheduler: Scheduler | None) -> _Self:
-        """Return this client with another scheduler, for one window of several, or for a single call.
+        """Return this client with another scheduler, for one of several windows or for a single call.
 
-        It shares the connections and the threads. To close either of them closes both.
+        Both share their connections and threads. Closing one of them closes both.
 
         Raises:
             TypeError: the scheduler cannot be called.
@@ -89,10 +89,10 @@ class BaseClient:
         return view
 
     def close(self, cancel: bool = False) -> None:
-        """Wait for the calls under way and their callbacks, then close the connections. A later call opens new ones.
+        """Wait for the running calls and their callbacks, then close the connections. A later call opens new ones.
 
-        The calls of this thread are not waited for: a callback may close its client. The end of a `with` block closes
-        so, too.
+        It does not wait for the calls of this thread, so that a callback may close its client. The end of a `with`
+        block calls this.
 
         Arguments:
             cancel: end the calls first, within a second. Each one's value is then a `CancelledError`.
@@ -108,7 +108,7 @@ class BaseClient:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Say how a client is pickled and copied: by its settings, so the other one has connections of its own."""
+        """Pickle and copy a client by its settings, so that the copy makes its own connections."""
         settings = {**self._core.settings, "scheduler": self._scheduler}
         if isinstance(settings["verify"], ssl.SSLContext):
             raise TypeError("a Client with an ssl.SSLContext cannot be pickled or copied: make another one there")
@@ -131,17 +131,17 @@ def _check_scheduler(scheduler: object) -> None:
 
 
 def check_client(client: object) -> None:
-    """Raise a `TypeError` for what is given as `client=` and is none: in the thread of the caller, who wrote it."""
+    """Raise a `TypeError`, in the caller's thread, if the argument `client=` is not a client."""
     if client is not None and not isinstance(client, BaseClient):
         raise TypeError(f"the client is a pymdc.Client, not {type(client).__name__}")
 
 
 def client_for(client: BaseClient | None, credentials: object) -> BaseClient:
-    """Return the client that serves a call: the one that was given, else the one of the account, else the default.
+    """Return the client for a call: the given one, else the one of the account, else the default client.
 
     Arguments:
-        client: what was given as `client=`.
-        credentials: who signs or logs in. A `Users` has a client: its password's hash must not go to another bridge.
+        client: the argument `client=`.
+        credentials: the key pair or account. A `Users` has a client: its password's hash must not go to another bridge.
     """
     own = getattr(credentials, "client", None)
     return client or (own if isinstance(own, BaseClient) else None) or default_client()
@@ -153,7 +153,7 @@ _settings: dict[str, Any] = {}
 
 
 def default_client() -> BaseClient:
-    """Return the client that serves whatever was given no `client=`; it is made at first use."""
+    """Return the client for calls and classes without `client=`; it is made at first use."""
     global _default
     with _default_lock:
         if _default is None:
@@ -172,9 +172,9 @@ def configure(
     scheduler: Scheduler | None = _NOT_GIVEN,
     verify: ssl.SSLContext | bool = _NOT_GIVEN,
 ) -> None:
-    """Set the default client's settings: the arguments of `Client`. What is not named stays as it was set before.
+    """Change settings of the default client: the arguments of `Client`. All other settings stay as they are.
 
-    Calls that are under way end as they began.
+    Running calls keep their settings.
 
     Raises:
         TypeError, ValueError: as `Client` does; then nothing has changed.
@@ -192,5 +192,5 @@ def _forget_in_child() -> None:
     _default_lock = threading.Lock()  # another thread of the parent may have held it
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=_forget_in_child)

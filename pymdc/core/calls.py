@@ -1,4 +1,4 @@
-"""What a program asks of the bridge: one call, described and checked. Pure."""
+"""Describe one call of the API, and check it. Without input and output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METHODS_WITH_BODY = ("POST", "PATCH", "PUT")
 
 _FRAMING = ("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade")
 _ACTIVATION = re.compile(r"(/activations/)[^/]+")
-# All that RFC 3986 allows in a path, and "%": a resource may be encoded already. "/" parts its segments.
+# All that RFC 3986 allows in a path, and "%": a resource may be encoded already. "/" separates its segments.
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
@@ -43,14 +43,14 @@ class Account(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class Call:
-    """One call of the API, as its caller described it: everything but the nonce and the signature.
+    """One call of the API, as its caller described it, without nonce and signature.
 
     Attributes:
         method: in upper case.
         path: percent-encoded, below the endpoint.
-        query: what the resource brought along after a `?`.
-        payload: the parameters, encoded but for the nonce: a JSON object, or a query string.
-        credentials: who signs or logs in; `None` for neither.
+        query: the part of the resource after a `?`.
+        payload: the parameters without the nonce, encoded: a JSON object, or a query string.
+        credentials: the key pair or the account; `None` for neither.
         headers: sent as they are.
     """
 
@@ -66,10 +66,10 @@ class Call:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the call may be sent again though it may have reached the bridge.
+        """Whether the call may be sent again after it may have reached the bridge.
 
-        A GET may, but not one that spends a bucket's token or an activation's: its second answer would be a refusal,
-        and the first one, the true one, would be lost.
+        A GET may, unless it spends a token: the second reply would be a refusal, and the first one, the true one,
+        would be lost.
         """
         single_use = any(name.lower() == "x-token" for name in self.headers) or "/activations/" in self.path
         return self.method == "GET" and not single_use
@@ -90,12 +90,12 @@ def path(*segments: str) -> str:
 
 
 def quote_path(path: str) -> str:
-    """Percent-encode what may not stand in a path."""
+    """Percent-encode the characters that are not allowed in a path."""
     return "/".join(_undotted(segment) for segment in quote(path, safe=_PATH_SAFE).split("/"))
 
 
 def quote_query(query: str) -> str:
-    """Percent-encode what may not stand in a query."""
+    """Percent-encode the characters that are not allowed in a query."""
     return quote(query, safe=_PATH_SAFE + "?")
 
 
@@ -112,22 +112,22 @@ def describe(
     credentials: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> Call:
-    """Describe a call, and check here, in the caller's thread, what the caller wrote.
+    """Describe a call, and check its arguments here, in the caller's thread.
 
     Arguments:
         method: an HTTP method, in any case.
-        resource: the path below the endpoint; what may not stand in a URL is percent-encoded. A query is kept.
+        resource: the path below the endpoint. Characters that a URL cannot hold are percent-encoded. A query is kept.
         params: the parameters; copied, and encoded as JSON (POST, PATCH, PUT) or as a query (all others).
         credentials: an `ECDSA` signs, an `Account` logs in, anything else does neither.
         headers: copied.
 
     Raises:
-        TypeError, ValueError: something cannot be encoded; the message says what, and never a header's value.
+        TypeError, ValueError: an argument cannot be encoded. The message names it, but never shows a header's value.
     """
     if not isinstance(resource, str):
         raise TypeError(f"a resource is a str such as '/buckets', not {type(resource).__name__}")
     if not resource.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in resource):
-        raise ValueError("a resource must not hold half of a surrogate pair, which is no text")
+        raise ValueError("a resource must not contain half of a surrogate pair, which is not text")
     if not isinstance(params, Mapping):
         raise TypeError(f"params is a dict such as {{'name': 'photos'}}, not {type(params).__name__}")
     method = _checked_method(method)
@@ -167,7 +167,7 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     checked = {}
     for name, value in headers.items():
         if str(name).lower() in _FRAMING:
-            raise ValueError(f"the header {str(name)!r} follows from the request, and cannot be given")
+            raise ValueError(f"the header {str(name)!r} is set by pymdc: leave it out")
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         if not (text.isascii() and text.isprintable() and str(name).isascii() and str(name).isprintable()):
             raise ValueError(f"the header {str(name)!r} must be printable ASCII")

@@ -1,4 +1,4 @@
-"""The core of a client, which its views with other schedulers share: the bridge, the connections, the threads."""
+"""The part of a client that its views with other schedulers share: the bridge, the connections and the threads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ClientCore:
 
     @property
     def endpoint(self) -> str:
-        """The bridge's URL. What the environment names is read again until the first call."""
+        """The bridge's URL. Until the first call, the environment variable is read again each time."""
         with self._lock:
             return choose_endpoint(self._endpoint)
 
@@ -59,7 +59,7 @@ class ClientCore:
         """Run `work` with the connections to the bridge, which are made at first use, and return its value."""
         try:
             exchange = self._opened()
-        except (ValueError, ImportError) as error:  # the endpoint is no URL, or its proxy is none that can be used
+        except (ValueError, ImportError) as error:  # the endpoint is not a valid URL, or its proxy cannot be used
             return caused_by(URLError(str(error)), error)
         job.end_after(self._timeout.total)
         try:
@@ -70,7 +70,7 @@ class ClientCore:
         return at_host(value, exchange.host) if isinstance(value, Exception) else value
 
     def close(self, *, cancel: bool) -> None:
-        """Wait for the calls under way, or end them, then close the connections. A later call opens new ones."""
+        """Wait for the running calls, or cancel them, then close the connections. A later call opens new ones."""
         self.dispatcher.finish(cancel=cancel)
         self.release()
 
@@ -82,7 +82,7 @@ class ClientCore:
             transport.close()
 
     def reset_after_fork(self) -> None:
-        """Begin anew in the child of a fork: connections, threads and calls under way belong to the parent."""
+        """Begin anew in the child of a fork: connections, threads and running calls belong to the parent."""
         self._lock = threading.Lock()  # another thread of the parent may have held it
         transport, self._transport, self._exchange = self._transport, None, None
         if transport is not None:
@@ -118,5 +118,5 @@ def _start_anew_in_child() -> None:
         core.reset_after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -1,6 +1,6 @@
-"""The curve secp256k1: signing and verifying, by python-ecdsa, or by libsecp256k1 where `coincurve` is installed.
+"""Sign and verify on the curve secp256k1: with python-ecdsa, or with libsecp256k1 if `coincurve` is installed.
 
-Both give the same bytes; the second one is twenty times as fast. Loaded when the first key is made.
+Both give the same bytes; the second one is twenty times as fast. This module is loaded when the first key is made.
 
 DER, the form of a signature, is read and written by `ecdsa.util` alone. Its reader is strict, and a second one of our
 own would be a second place for mistakes.
@@ -70,7 +70,7 @@ class Verifier:
         key: compressed, uncompressed, or x and y alone.
 
     Raises:
-        ValueError: it is no point of the curve.
+        ValueError: it is not a point of the curve.
 
     Attributes:
         public: x and y, 64 bytes.

@@ -1,4 +1,4 @@
-"""Calling functions of the program: in the thread where callbacks belong, and reporting what they raise."""
+"""Call functions of the program in the thread where callbacks belong, and report what they raise."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Callback = Callable[[Any], object]
 Scheduler = Callable[[Callable[[], None]], object]
 """Takes a function of no arguments, and runs it later in the thread where callbacks belong.
 
-It may have a method `report(error)`, which is then called there with what a callback raised; else the error goes to
-`threading.excepthook`.
+If it has a method `report(error)`, this is called there with the exception that a callback raised; otherwise the
+exception goes to `threading.excepthook`.
 """
 
 
 def check_callable(function: object, what: str) -> None:
-    """Raise a `TypeError` for what cannot be called, and for a coroutine function: calling one does not run it."""
+    """Raise a `TypeError` if it cannot be called, or is a coroutine function: calling one does not run it."""
     if not callable(function):
         raise TypeError(f"the {what} must be callable, not {type(function).__name__}")
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
@@ -35,7 +35,7 @@ def check_callable(function: object, what: str) -> None:
 def delivery(
     scheduler: Scheduler | None, reported: type[BaseException] = BaseException
 ) -> Callable[[Callable[[], object]], None]:
-    """Return a function that runs another one where callbacks belong, and reports what that one raises.
+    """Return a function that runs another one where callbacks belong, and reports its exceptions.
 
     Arguments:
         reported: which exceptions are reported; others are raised.
@@ -51,12 +51,12 @@ def reporting(
     reported: type[BaseException] = BaseException,
     report: Callable[[BaseException], object] | None = None,
 ) -> None:
-    """Call a function of the program; what it raises of that kind is reported, by default to `threading.excepthook`."""
+    """Call a function of the program, and report its exceptions of that kind, by default to `threading.excepthook`."""
     try:
         with user_code():
             function()
-    except reported as error:  # nothing that a callback raises may end a worker
-        with suppress(BaseException):  # nor what a program's own hook raises
+    except reported as error:  # an exception of a callback must not end a worker
+        with suppress(BaseException):  # and neither must an exception of the program's own hook
             (report or _to_the_hook)(error)
 
 

@@ -1,4 +1,4 @@
-"""The dispatcher: a call either blocks and returns its value, or runs on a thread pool and hands it to a callback."""
+"""Run a call: it blocks and returns its value, or it runs on a thread pool and passes its value to a callback."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Dispatcher:
     def run(self, call: Callable[[Job], Any], callback: Callback | None, scheduler: Scheduler | None) -> Any:
         """Return the value of `call(job)` if `callback` is `None`; else return a `Handle` and call `callback` with it.
 
-        What `call` raises is its value. The callback is called exactly once, by a thread of the pool, or by way of the
-        scheduler; what it raises goes to `threading.excepthook`, or to the scheduler's `report`.
+        If `call` raises, the exception is its value. The callback is called exactly once, by a thread of the pool or
+        through the scheduler. Its own exceptions go to `threading.excepthook`, or to the scheduler's `report`.
 
         Raises:
             TypeError: the callback cannot be called, or is a coroutine function.
@@ -46,7 +46,7 @@ class Dispatcher:
         return handle
 
     def finish(self, *, cancel: bool) -> None:
-        """Wait for the calls under way and their callbacks, but not for those of this thread.
+        """Wait for the running calls and their callbacks, but not for those of this thread.
 
         Arguments:
             cancel: end the calls first, and wait a second at most, even if a callback takes longer.
@@ -57,7 +57,7 @@ class Dispatcher:
             self._calls.finish()
 
     def reset_after_fork(self) -> None:
-        """Begin anew in the child of a fork: the calls under way belong to the parent."""
+        """Begin anew in the child of a fork: the running calls belong to the parent."""
         calls = self._calls.calls
         self._pool.reset_after_fork()
         self._calls.reset_after_fork()
@@ -69,7 +69,7 @@ class Dispatcher:
         blocking = _Blocking(Job(delivery(scheduler, Exception)))
         try:
             self._calls.began(blocking)
-            # Ctrl-C is raised to the program, from a progress callback too.
+            # Ctrl+C is raised in the program, also if it comes in a progress callback.
             return value_of(call, blocking.job, Exception)
         finally:
             self._calls.ended(blocking)

@@ -1,4 +1,4 @@
-"""Choose the bridge to call and the proxy on the way, and check that the bridge's URL can be used."""
+"""Choose the bridge and the proxy for a call, and check the bridge's URL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _warned: list[str] = []  # the retired endpoint, once this process was warned of
 
 
 def warn_if_retired(endpoint: str) -> None:
-    """Warn, once in a process, that nobody serves this endpoint any more; of any other one, say nothing."""
+    """Warn once in a process if the endpoint is the one of 2016, which nobody serves any more."""
     if endpoint != config.RETIRED_ENDPOINT or _warned:
         return
     _warned.append(endpoint)
@@ -44,11 +44,11 @@ def parse_endpoint(endpoint: str) -> SplitResult:
     """Split an endpoint into its parts, its path without a slash at the end.
 
     Raises:
-        ValueError: it is no `http` or `https` URL, or carries credentials, a query or a fragment. The message does not
-            repeat an endpoint that carries credentials.
+        ValueError: it is no `http` or `https` URL, or contains credentials, a query or a fragment. The message does not
+            repeat an endpoint that contains credentials.
     """
     if "@" in endpoint:  # before it is split: a password with a "/" in it would end up in the port, or in the path
-        raise ValueError("malformed endpoint: it must not carry a user name or a password")
+        raise ValueError("malformed endpoint: it must not contain a user name or a password")
     try:
         parts = urlsplit(endpoint.strip())
         port = parts.port
@@ -64,10 +64,10 @@ def parse_endpoint(endpoint: str) -> SplitResult:
 
 
 def proxy_for(address: str, scheme: str) -> str | None:
-    """Return the proxy that the environment names, as a URL, by the rules of urllib, as the original did.
+    """Return the URL of the proxy in the environment, by the rules of urllib, as in 2016.
 
     Arguments:
-        address: the host that is to be reached, with its port where `NO_PROXY` may name one.
+        address: the host to reach, with its port, since `NO_PROXY` may contain a port.
         scheme: `http` or `https`.
     """
     import urllib.request  # slow to load, and not needed before the first call

@@ -1,4 +1,4 @@
-"""One call, in as many attempts as are safe: sign, send, follow a redirect, decode."""
+"""Make one call, with as many attempts as are safe: sign, send, follow a redirect, decode."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Exchange:
         timeout, verify: as for `Client`; for the data channels.
 
     Attributes:
-        host: the bridge's host, with its port where the endpoint has one.
+        host: the bridge's host, with its port if the endpoint has one.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Exchange:
     def perform(self, call: calls.Call, job: Job) -> Any:
         """Send `call` and return its value: the decoded reply, or an exception value.
 
-        Sent again, up to `MAX_ATTEMPTS` times in all: what never reached the bridge, and a GET whose reply was lost.
-        Signed again, up to `MAX_NONCE_ATTEMPTS` times in all: what was refused because its nonce came too late.
-        Redirected, up to `MAX_REDIRECTS` times: a GET within the endpoint's origin.
+        Up to `MAX_ATTEMPTS` attempts: for a request that never reached the bridge, and for a GET whose reply was lost.
+        Up to `MAX_NONCE_ATTEMPTS` signatures: for a request that was refused because its nonce arrived too late.
+        Up to `MAX_REDIRECTS` redirects: for a GET, and within the endpoint's origin.
         """
         nonces = redirects = 1
         while True:
@@ -87,7 +87,7 @@ class Exchange:
         """Send a body that is streamed, and return the value of the reply.
 
         Arguments:
-            body: the bytes, which are sent as they come; iterated over once for each attempt.
+            body: yields the bytes; iterated over once for each attempt.
             length, size: how many bytes the body has, and how many of them are the file's.
         """
         request = wire.prepare_upload(call, self._endpoint.path, content_type, length=length, size=size)
@@ -104,17 +104,16 @@ class Exchange:
 
 
 class _SignedOrder:
-    """Sends signed requests side by side, or one at a time once the bridge has refused one for its nonce.
+    """Sends signed requests at once; after the bridge has refused one for its nonce, one at a time.
 
     A bridge of 2016 keeps one nonce per user and refuses a lower one, so a request fails if one that was signed
-    later arrives before it. After the first such refusal this client sends signed requests one at a time: nothing
-    overtakes, and each is signed when its turn comes. Uploads and downloads carry tokens and are not signed, so they do
-    not wait.
+    later arrives before it. After the first such refusal this client sends signed requests one at a time, and signs
+    each when its turn comes. Uploads and downloads have tokens and are not signed, so they do not wait.
     """
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._until = 0.0  # when requests may go side by side again: the other program may have ended
+        self._until = 0.0  # when requests may be sent at once again: the other program may have ended
 
     def keep(self) -> None:
         """Send signed requests one at a time from here on, for `ORDER_SECONDS`."""
@@ -155,7 +154,7 @@ def _attempt(call: calls.Call, job: Job, send: Callable[[], wire.Reply | Excepti
 
 
 def _may_repeat(call: calls.Call, error: Exception) -> bool:
-    if isinstance(error, URLError):  # no connection; another attempt may make one, but not where certificates fail
+    if isinstance(error, URLError):  # no connection; another attempt may succeed, unless the certificate is the reason
         return isinstance(error.reason, OSError) and not isinstance(error.reason, ssl.SSLError)
     return call.repeatable and isinstance(error, ConnectionError | IncompleteRead)
 

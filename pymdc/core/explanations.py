@@ -18,16 +18,16 @@ from ..errors import ChannelError, IntegrityError, MetadiskError
 
 __all__ = ["explain"]
 
-_ITSELF = "the file "  # how an error of ours begins that tells what happened to a file
+_ITSELF = "the file "  # how our errors about a file begin
 _NUMBERS = re.compile(r"\[(?:Errno|WinError) -?\d+\] ?")
 
 
 def explain(value: Any) -> str:
-    """Return one plain sentence that tells a person what went wrong, or `""` where the value is a result.
+    """Return one plain sentence that tells a person what went wrong, or `""` if the value is a result.
 
     Arguments:
-        value: what a call gave: a result, a refusal, `{"error": ...}`, or an exception value. The sentence names the
-            host or the file where the value knows it.
+        value: the value of a call: a result, a refusal, `{"error": ...}`, or an exception value. The sentence names the
+            host or the file, if the value has it.
     """
     if isinstance(value, dict) and "error" in value:
         return _sentence(f"The bridge refused: {value['error']}")
@@ -45,7 +45,7 @@ def _sentence(text: str) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Return the host that an error is about: what was reached for first, else the bridge of the client."""
+    """Return the host of an error: the one that the first attempt was to reach, else the bridge of the client."""
     reason = getattr(error, "reason", None)
     named = getattr(reason, "filename", None) or getattr(error, "host", None) or getattr(error, "filename", None)
     text = str(named or "")

@@ -1,4 +1,4 @@
-"""The handle of a call that was made with `callback=`: a thread to old programs, a future to new ones."""
+"""The handle of a call with `callback=`: old programs use it as a thread, new ones as a future."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _numbers = itertools.count(1)
 class Handle(Future[Any]):
     """A call that was made with `callback=`.
 
-    To a program of 2016 it is the thread that runs the call: `join()`, `is_alive()`, `name`, `daemon`, `ident`. It is
+    Programs of 2016 use it as the thread that runs the call: `join()`, `is_alive()`, `name`, `daemon`, `ident`. It is
     also a `concurrent.futures.Future`: `result()`, `done()`, `cancel()`, `add_done_callback()`,
-    `asyncio.wrap_future(handle)`. `result()` gives the call's value, error values included: none of them is raised.
+    `asyncio.wrap_future(handle)`. `result()` returns the call's value; it also returns error values, and raises none.
 
     Attributes:
         name: may be changed.
-        daemon: `False`: the process does not end before the call has been answered and its callback has run. To change
-            it changes nothing.
+        daemon: `False`: the process does not end before the call has ended and its callback has run. Setting it has no
+            effect.
         ident, native_id: a number that no other call of the process has.
         job: tells the call to stop.
         thread: the identifier of the thread that runs the call; `None` before one does, and after the end.
@@ -64,7 +64,7 @@ class Handle(Future[Any]):
             self._wait(self._delivered.wait, timeout)
 
     def is_alive(self) -> bool:
-        """Tell whether the callback has yet to return; with a scheduler, whether it has yet to be handed over."""
+        """Tell whether the callback has not returned yet; with a scheduler, whether it was not handed over yet."""
         return not self._delivered.is_set()
 
     isAlive = is_alive  # noqa: N815 - Python 2's names, which programs of 2016 use
@@ -82,11 +82,11 @@ class Handle(Future[Any]):
         return self.daemon
 
     def setDaemon(self, daemonic: bool) -> None:  # noqa: N802
-        """Set `daemon`, which changes nothing."""
+        """Accept `daemon`, as a thread does. It has no effect."""
         self.daemon = bool(daemonic)
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the value and return it. An error is a value, and returned.
+        """Wait for the value and return it. An error is returned too, not raised.
 
         Raises:
             TimeoutError: there is no value after `timeout` seconds (on Python 3.10 `concurrent.futures.TimeoutError`).
@@ -102,20 +102,20 @@ class Handle(Future[Any]):
         return None
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """Call `fn(handle)` when the value is there, before the callback.
+        """Call `fn(handle)` when there is a value, before the callback.
 
-        What it raises goes to `threading.excepthook`: it must not keep the value from the callback.
+        If `fn` raises, `threading.excepthook` reports it, and the callback is still called.
         """
         super().add_done_callback(lambda handle: reporting(lambda: fn(handle)))
 
     def cancel(self) -> bool:
         """Cancel the call, if it can still be stopped: its value is then a `CancelledError`.
 
-        A call that has begun stops within a second, its sockets and files closed; what it had asked of the bridge may
-        have been done or not.
+        A running call stops within a second, and its sockets and files are closed. The bridge may have done what the
+        call asked for, or not.
 
         Returns:
-            Whether the value is, or will be, a `CancelledError`: `False` where the value is there, and where the call
+            Whether the value is, or will be, a `CancelledError`: `False` if there is a value already, or if the call
             can no longer be stopped, such as an upload whose last byte was sent.
         """
         stopping = self.job.cancel()
@@ -140,7 +140,7 @@ class Handle(Future[Any]):
         raise RuntimeError("only the call itself sets the state of its handle")
 
     def run(self) -> None:
-        """Make the call and deliver its value, unless another thread has begun to."""
+        """Make the call and deliver its value, unless another thread does so already."""
         if self._begun.acquire(blocking=False):
             self.thread = threading.get_ident()
             super().set_running_or_notify_cancel()
@@ -175,8 +175,8 @@ class Handle(Future[Any]):
     def _finish(self, value: Any) -> None:
         if self._delivered.is_set():  # the program forked within this call, and this is the child
             return
-        # A scheduler may call `deliver` twice by mistake: only the first one finds something here. And what a callback
-        # holds is freed by the thread that takes this out: widgets must be freed in the window's thread.
+        # A scheduler may call `deliver` twice by mistake: only the first call finds something here. The thread that
+        # takes it also frees the callback and its widgets, and widgets must be freed in the window's thread.
         once = [(self._callback, self._call, value)]
         del self._callback, self._call
 
@@ -203,7 +203,7 @@ def value_of(call: Callable[[Job], Any], job: Job, caught: type[BaseException] =
     try:
         value = _outcome(call, job, caught)
         return without_locals(value) if isinstance(value, BaseException) else value
-    except caught as error:  # a mistake of ours, or in a class of the program: a call has a value all the same
+    except caught as error:  # a mistake of ours, or in a class of the program: the call needs a value anyway
         return error
 
 
@@ -214,7 +214,7 @@ def _outcome(call: Callable[[Job], Any], job: Job, caught: type[BaseException]) 
     except caught as error:  # errors are values, and a worker has nobody to raise to
         value = error
     try:
-        job.commit()  # from here on cancel() is False, and what it promised before is kept
+        job.commit()  # from here on cancel() is False; a True that it gave before stays true
     except CancelledError as cancelled:
         value = cancelled
     return value

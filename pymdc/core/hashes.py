@@ -1,4 +1,4 @@
-"""The two hashes of the Metadisk API that the standard library does not give on every machine."""
+"""RIPEMD-160, which Python does not have on every machine, and the hash that names files and shards."""
 
 import hashlib
 
@@ -8,8 +8,8 @@ __all__ = ["content_hash", "ripemd160"]
 def ripemd160(data: bytes) -> bytes:
     """Return the RIPEMD-160 digest of `data`, 20 bytes.
 
-    OpenSSL 3 may be built without RIPEMD-160; then a slow implementation of our own serves. That is enough: it is
-    only ever asked for the digest of a key or of another digest.
+    OpenSSL 3 may be built without RIPEMD-160; then our own slow implementation is used. It is fast enough, since
+    `data` is always a key or another digest.
     """
     try:
         return hashlib.new("ripemd160", data, usedforsecurity=False).digest()
@@ -18,7 +18,7 @@ def ripemd160(data: bytes) -> bytes:
 
 
 def content_hash(sha256_hex: str) -> str:
-    """Return the name under which a bridge knows a file or a shard: RIPEMD-160 over the lower-case hex of its SHA-256.
+    """Return the hash that names a file or a shard at a bridge: RIPEMD-160 over the lower-case hex of its SHA-256.
 
     Observed on the bridges of 2016: it is the hex text that is hashed, not the 32 bytes.
     """

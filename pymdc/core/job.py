@@ -1,4 +1,4 @@
-"""A job: one running call. It can be cancelled, it may have a time limit, and it tells its progress."""
+"""A job: one running call. It can be cancelled, may have a time limit, and reports its progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 __all__ = ["Job", "Progress", "ProgressCallback"]
 
 ProgressCallback = Callable[[int, "int | None"], object]
-"""Takes how many bytes are done, and how many there are in all, or `None` where that is not known."""
+"""Takes how many bytes are done, and how many there are in all, or `None` if that is not known."""
 
 _PROGRESS_SECONDS = 0.05  # twenty reports a second: smooth to the eye, and no burden on a window's loop
 
@@ -18,8 +18,8 @@ _PROGRESS_SECONDS = 0.05  # twenty reports a second: smooth to the eye, and no b
 class Job:
     """One running call, or a part of one: whether it was cancelled, and whether it can still be stopped.
 
-    Whichever comes first decides, and for good: `cancel()`, or the work's own `commit()`. So whoever cancelled is told
-    the truth about the value. Both may be called from any thread, from a signal handler too.
+    The first call of `cancel()` or `commit()` decides, and nothing changes that later. So the result of `cancel()` is
+    always true. Both may be called from any thread, and from a signal handler.
 
     Arguments:
         deliver: runs a function of no arguments where callbacks belong.
@@ -38,19 +38,19 @@ class Job:
         self._end: float | None = None
 
     def part(self) -> Job:
-        """Return the job of a part of this work, which can be cancelled by itself."""
+        """Return a job for a part of this work. It can be cancelled alone."""
         return Job(self.deliver, self)
 
     def cancel(self) -> bool:
-        """Ask the work to stop. It does at its next `check`.
+        """Ask the work to stop. It stops at its next `check`.
 
         Returns:
-            Whether it will stop: `False` once the work has committed itself.
+            Whether it will stop: `False` after the work has called `commit`.
         """
         return self._fate.setdefault("cancelled", True)
 
     def abandon(self) -> None:
-        """Make the work stop at its next `check`, even where it has committed itself: the client is being closed."""
+        """Make the work stop at its next `check`, even after `commit`: the client is being closed."""
         self._abandoned = True
         self.cancel()
 
@@ -73,13 +73,13 @@ class Job:
             self._whole.check()
 
     def commit(self) -> None:
-        """Say that from here on the work cannot be stopped any more; `cancel` returns `False` from then on.
+        """Note that the work can no longer be stopped. From now on `cancel` returns `False`.
 
-        The work calls it just before a step that cannot be taken back: before the last byte of an upload is sent, or
-        before a finished file gets its name. A second call does nothing. When a part commits itself, so does the whole.
+        The work calls this just before a step that cannot be undone: before the last byte of an upload is sent, or
+        before a finished file gets its name. A second call does nothing. If a part commits, the whole commits too.
 
         Raises:
-            concurrent.futures.CancelledError: it was cancelled before: stop, without that step.
+            concurrent.futures.CancelledError: it was cancelled before: do not take that step.
         """
         if self._whole is not None:
             self._whole.commit()
@@ -88,7 +88,7 @@ class Job:
 
 
 class Progress:
-    """Tells a callback how far a transfer is: never backwards, the last byte always, and else not too often."""
+    """Reports to a callback how far a transfer is: never backwards, not too often, and always the last byte."""
 
     def __init__(self, job: Job, callback: ProgressCallback | None, total: int | None) -> None:
         self._job = job
@@ -98,7 +98,7 @@ class Progress:
         self._next = 0.0
 
     def reached(self, done: int, *, last: bool = False) -> None:
-        """Tell that `done` bytes are done; `last` says that these are all."""
+        """Report that `done` bytes are done; `last` means that these are all."""
         callback, now, total = self._callback, time.monotonic(), self._total
         if total is not None and not last:
             done = min(done, total - 1)  # the bytes may still turn out to be too many, or wrong

@@ -27,7 +27,7 @@ _MAX_HEAD_BYTES = 64 * 1024  # a proxy's reply to CONNECT: some send a page alon
 
 
 class Link(Protocol):
-    """What can be sent and received on: a socket, a socket with TLS, or TLS within TLS."""
+    """A link to send and receive on: a socket, a socket with TLS, or TLS within TLS."""
 
     def settimeout(self, value: float | None, /) -> None: ...
     def recv(self, bufsize: int, /) -> bytes: ...
@@ -130,7 +130,7 @@ class _TlsWithinTls:
     def recv(self, bufsize: int, /) -> bytes:
         try:
             return self._run(lambda: self._tls.read(bufsize))
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # closed, in good order or not
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # closed, with or without an error
             return b""
 
     def send(self, data: memoryview | bytes, /) -> int:
@@ -170,7 +170,7 @@ class Stream:
 
     @classmethod
     def open(cls, host: str, port: int, tls: ssl.SSLContext | None, end: float | None, job: Job) -> Stream:
-        """Connect, by way of a proxy where the environment names one.
+        """Connect, through a proxy if the environment names one.
 
         Arguments:
             tls: how to verify the other side; `None` for plain TCP.
@@ -196,7 +196,7 @@ class Stream:
         return stream
 
     def receive(self, end: float | None) -> bytes:
-        """Return what has come, or `b""` where the other side has closed.
+        """Return the bytes that have arrived, or `b""` if the other side has closed.
 
         Raises:
             OSError, CancelledError: as for `open`.
@@ -204,7 +204,7 @@ class Stream:
         return retry_until(lambda: self._link.recv(config.CHUNK_BYTES), self._link, end, self._job)
 
     def receive_into(self, buffer: memoryview, end: float | None) -> int:
-        """Put what has come into the beginning of a buffer, and return how many bytes that is; 0 as for `b""` above.
+        """Receive into the beginning of a buffer, and return how many bytes; 0 if the other side has closed.
 
         Raises:
             OSError, CancelledError: as for `open`.
@@ -223,7 +223,7 @@ class Stream:
         while rest:
             try:
                 sent = retry_until(lambda rest=rest: self._link.send(rest), self._link, end, self._job)  # type: ignore[misc]
-            except ssl.SSLEOFError as error:  # OpenSSL's word for a reset that a write met
+            except ssl.SSLEOFError as error:  # OpenSSL's word for a reset during a write
                 raise ConnectionResetError(errno.ECONNRESET, "the other side reset the connection") from error
             rest = rest[sent:]
 

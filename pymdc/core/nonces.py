@@ -1,8 +1,8 @@
 """The counter of nonces, one for the whole process.
 
-Why milliseconds: a bridge of 2016 keeps the highest nonce of each user, and refuses a request with no higher one.
-The original counted seconds, so the second request within a second was refused. And why not microseconds: all programs
-of one user must count in one unit, or the program with the larger numbers locks the others out.
+Why milliseconds: a bridge of 2016 keeps the highest nonce of each user, and refuses a nonce that is not higher.
+The original counted seconds, so the second request within a second was refused. Why not microseconds: all programs of
+one user must count in the same unit, or the one with the larger numbers locks the others out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _last = 0
 
 
 def next_nonce() -> int:
-    """Return a nonce: milliseconds since 1970, and higher than any that this process was given before.
+    """Return a nonce: milliseconds since 1970, and higher than all earlier nonces of this process.
 
     One number for all threads and key pairs: a bridge of 2016 counts per user, and a user may have several keys.
     """

@@ -3,7 +3,7 @@
 Why not `ThreadPoolExecutor`: it refuses work once the main thread has ended, though programs of 2016 start calls from
 callbacks until long after that. And it stops for ever when all its workers wait for work that is still queued.
 
-The bound counts calls under way. A worker whose callback waits for another call, or takes long while work is queued,
+The bound limits how many calls run. A worker whose callback waits for another call, or takes long while work is queued,
 does not count: another worker takes its place. So a callback may wait for calls in any way, and the bound still holds.
 """
 
@@ -30,7 +30,7 @@ _this_thread = threading.local()  # `place`: the place of the worker that runs i
 
 
 class Task(Protocol):
-    """A piece of work. To run it twice does nothing, and it raises nothing."""
+    """A piece of work. Running it a second time does nothing. It never raises."""
 
     def run(self) -> None: ...
 
@@ -41,8 +41,8 @@ class _Place:
     Attributes:
         held: whether the bound counts it.
         since: when the worker began to run a function of the program; `None` while it runs none.
-        lost: whether a fork took the pool away from it.
-        called: told when its worker waits for work, and is given its place back because there is some.
+        lost: whether this is the child of a fork, whose pool has no workers.
+        called: notified when there is work for its waiting worker, which then has its place again.
     """
 
     def __init__(self, pool: Pool, lock: threading.Lock) -> None:
@@ -73,7 +73,7 @@ class Pool:
         self._waiting: deque[Task] = deque()
         self._urgent: set[Task] = set()
         self._places = set()
-        self._idle: list[_Place] = []  # their workers wait for work a little; a new thread would cost far more
+        self._idle: list[_Place] = []  # their workers wait a little for work; a new thread would cost far more
         self._working = 0  # how many places are held
         self._watching = False
 
@@ -120,7 +120,7 @@ class Pool:
             if place is None:
                 self._watching = False
                 return
-            if (mine is not None and mine.pool is self) or self._working > 1:  # they look for work once more
+            if (mine is not None and mine.pool is self) or self._working > 1:  # they check for work once more
                 self._leave(place)
                 return
         self._serve(place)

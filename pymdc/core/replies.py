@@ -1,4 +1,4 @@
-"""Read a reply's bytes: skip interim replies ("100 Continue"), unpack the content, bound its size. Pure."""
+"""Read a reply's bytes: skip interim replies ("100 Continue"), unpack the content, limit its size. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .. import config
 
 __all__ = ["Content", "ReplyStart", "decoding_is_bounded"]
 
-_MAX_INTERIM_BYTES = 64 * 1024  # of one interim reply; honest ones are short
+_MAX_INTERIM_BYTES = 64 * 1024  # the longest interim reply; honest ones are short
 _JSON_CONTAINER = re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]")
-_FREE_BYTES = 64 * 1024 * 1024  # what decoding any JSON may take
+_FREE_BYTES = 64 * 1024 * 1024  # memory that decoding any JSON may take
 _JSON_COSTS = {b"[": 72, b"{": 240, b":": 40, b",": 40, b'"': 25}  # what each adds to the decoded value, in bytes
 _MAX_LINE = len("HTTP/1.1 200")  # what tells an interim reply from a final one
 
@@ -22,8 +22,8 @@ class ReplyStart:
     """Reads the bytes of one reply up to the end of its head, and drops interim replies.
 
     Attributes:
-        begun: whether a byte of the final reply has come, or a byte that is no HTTP.
-        complete: whether the final reply's head has come whole.
+        begun: whether a byte of the final reply has arrived, or a byte that is not HTTP.
+        complete: whether the whole head of the final reply has arrived.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class ReplyStart:
 
     @property
     def is_http(self) -> bool:
-        """Whether what has come looks like the beginning of a reply."""
+        """Whether the bytes so far look like the beginning of a reply."""
         return self._data[:7] == b"HTTP/1."[: len(self._data)]
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes as they come; return those that belong to the final reply.
+        """Take the next bytes; return those that belong to the final reply.
 
         Raises:
             HTTPException: there are more interim replies, or longer ones, than any honest server sends.
@@ -71,8 +71,8 @@ class ReplyStart:
 def _interim_length(data: bytes) -> int:
     """Return the length of the interim reply that `data` begins with.
 
-    It is 0 where `data` begins with anything else, and -1 where more must come before that can be told. 101 is no
-    interim reply: no HTTP follows after it.
+    It is 0 if `data` begins with anything else, and -1 if more bytes are needed to decide. 101 is not an interim
+    reply: no HTTP follows after it.
     """
     start = data[:_MAX_LINE]
     if start[:7] != b"HTTP/1."[: len(start)] or start[8:10] != b" 1"[: max(len(start) - 8, 0)]:
@@ -89,7 +89,7 @@ class Content:
     """The content of a reply: as it came, or unpacked from one layer of gzip. Its size is bounded either way.
 
     Arguments:
-        encoding: the header `Content-Encoding`, "" where there is none.
+        encoding: the header `Content-Encoding`; "" if there is none.
 
     Raises:
         HTTPException: the encoding is another one, or there is more than one layer.
@@ -103,13 +103,13 @@ class Content:
         if encoding in ("gzip", "x-gzip"):
             self._unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         elif encoding not in ("", "identity"):
-            raise HTTPException(f"the reply comes in an encoding that was not asked for: {encoding[:100]!r}")
+            raise HTTPException(f"the reply has an encoding that was not asked for: {encoding[:100]!r}")
 
     def add(self, piece: bytes) -> None:
         """Take the next piece.
 
         Raises:
-            HTTPException: the reply is too large, or is not what its encoding says.
+            HTTPException: the reply is too large, or cannot be decoded.
         """
         limit = config.MAX_REPLY_BYTES
         self._received += len(piece)
@@ -123,7 +123,7 @@ class Content:
         """Return the whole content.
 
         Raises:
-            IncompleteRead: its encoding says that more should have come.
+            IncompleteRead: the compressed content ends too early.
         """
         if self._unpacker is not None and self._received and not self._unpacker.eof:
             raise IncompleteRead(bytes(self.data))
@@ -135,7 +135,7 @@ class Content:
         except zlib.error as error:
             raise HTTPException(f"the reply cannot be decoded: {error}") from error
         if unpacker.unused_data:
-            raise HTTPException("the reply cannot be decoded: more follows after its end")
+            raise HTTPException("the reply cannot be decoded: there are bytes after its end")
         return data
 
 

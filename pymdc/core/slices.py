@@ -16,18 +16,18 @@ from contextlib import suppress
 __all__ = ["Slices"]
 
 _SLICE_SECONDS = 0.01
-"""How long functions may hold up a loop's own events at a time. One function may of course take longer."""
+"""For how many seconds functions may delay a loop's own events. One function alone may take longer."""
 
 
 class Slices(ABC):
     """A scheduler: call it with a function of no arguments, from any thread, and a loop runs the function.
 
-    A subclass says how the loop is woken. The functions run one after the other, in the order in which they came.
+    A subclass wakes the loop. The functions run one after the other, in the order of the calls.
     """
 
     def __init__(self) -> None:
         self.ended = False
-        """Set it when nothing may run any more: the window is destroyed."""
+        """Set this when no function may run any more, because the window is destroyed."""
         self._waiting: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()  # guards the one below
         self._woken = False
@@ -45,11 +45,11 @@ class Slices(ABC):
         """Have the loop call `turn` soon. Any thread may call this."""
 
     def wake_again(self) -> None:
-        """Have the loop call `turn` once it has looked at its own events. Only the loop's thread calls this."""
+        """Have the loop call `turn` after it has handled its own events. Only the loop's thread calls this."""
         self.wake()
 
     def wanted(self) -> bool:
-        """Tell whether the window still wants callbacks: not while it is closed."""
+        """Tell whether callbacks may run: not while the window is closed."""
         return True
 
     def report(self, error: BaseException) -> None:
@@ -57,7 +57,7 @@ class Slices(ABC):
         sys.excepthook(type(error), error, error.__traceback__)
 
     def turn(self) -> None:
-        """Run what waits, for one slice. Only the loop's thread calls this."""
+        """Run the waiting functions for one slice. Only the loop's thread calls this."""
         with self._lock:
             self._woken = more = len(self._waiting) > 1
         try:
@@ -75,7 +75,7 @@ class Slices(ABC):
             raise
 
     def run_slice(self) -> None:
-        """Run what waits: one function at least, and no further one after `_SLICE_SECONDS`."""
+        """Run waiting functions: at least one, and no further one after `_SLICE_SECONDS`."""
         until = time.monotonic() + _SLICE_SECONDS
         while self._waiting:
             function = self._waiting.popleft()
@@ -89,5 +89,5 @@ class Slices(ABC):
             if not self.ended and self.wanted():
                 function()
         except BaseException as error:  # noqa: BLE001 - nothing that a callback raises may end the loop
-            with suppress(BaseException):  # nor what a program's own hook raises
+            with suppress(BaseException):  # and neither must an exception of the program's own hook
                 self.report(error)

@@ -40,11 +40,11 @@ class Transport:
         endpoint: the bridge's URL, split.
         timeout: limits on silence.
         verify: as for `Client`.
-        user_agent: what the requests say that they come from.
+        user_agent: the header `User-Agent` of the requests.
 
     Raises:
-        ValueError: the environment names a proxy that is none.
-        ImportError: it names a SOCKS proxy, and the package for those is not installed.
+        ValueError: the environment names a malformed proxy.
+        ImportError: it names a SOCKS proxy, and the package socksio is not installed.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Transport:
         self._traced = proxy is not None and (endpoint.scheme == "https" or proxy.url.scheme.startswith(b"socks"))
         http = _Http(
             transport=_Pool(httpx.create_ssl_context(verify=verify, trust_env=True), proxy),
-            trust_env=False,  # what the environment says was read above; a .netrc must not add credentials
+            trust_env=False,  # the proxies of the environment were read above; a .netrc must not add credentials
         )
         self._http = http
         self._closer = weakref.finalize(self, http.close)
         self._closer.atexit = False  # handlers of atexit may make calls; see `client_core`
 
     def close(self) -> None:
-        """Close the connections. What is still under way fails."""
+        """Close the connections. Calls that still run fail."""
         self._closer.detach()  # it does nothing any more once the process ends
         self._http.close()
 
@@ -74,15 +74,15 @@ class Transport:
         _inherited.append(self)
 
     def send(self, request: Request, job: Job, body: Iterable[bytes] | None = None) -> Reply | Exception:
-        """Send one request and return the reply, or the exception value that tells what went wrong.
+        """Send one request and return the reply, or an exception as a value.
 
         Arguments:
-            request: what to send.
-            job: ends the exchange when it is cancelled.
-            body: sent in place of the request's body, piece by piece; what it raises is the value.
+            request: the request.
+            job: if it is cancelled, the exchange ends.
+            body: sent in place of the request's body, piece by piece. If it raises, the exception is the value.
         """
         tunnel = _Tunnel()
-        handled = sys.exc_info()[1]  # by the program, say, which calls in an `except`
+        handled = sys.exc_info()[1]  # for example by the program, which makes the call in an `except`
         with sending_for(job, self._timeout.connect):
             try:
                 response = self._http.send(self._request(request, body, tunnel), stream=True, auth=None)
@@ -113,7 +113,7 @@ class Transport:
         )
 
 
-_inherited: list[Transport] = []  # those of the parent, in the child of a fork: freeing one would close it
+_inherited: list[Transport] = []  # the parent's connections, in the child of a fork: freeing one would close it
 
 
 class _Tunnel:
@@ -190,9 +190,9 @@ class _Body(httpx.SyncByteStream):
 
 
 class _FinalResponse(httpx.Response):
-    """A response that httpx does not take for a redirect.
+    """A response that httpx does not treat as a redirect.
 
-    httpx prepares the request of a redirect even where it must not follow it, and raises if the location is no URL.
+    httpx prepares the request of a redirect even if it must not follow it, and raises if the location is not a URL.
     """
 
     @property
@@ -206,7 +206,7 @@ def _read(response: httpx.Response, handled: BaseException | None) -> Reply | Ex
     try:
         content = Content(headers.get("content-encoding", ""))
         partial = content.data
-        # What a test's mock gives may have been read, and decoded, already.
+        # The response of a test's mock may have been read and decoded already.
         pieces = [response.content] if response.is_stream_consumed else response.iter_raw()
         for piece in pieces:
             received += len(piece)
@@ -226,13 +226,13 @@ _PROTOCOL = (httpx.RemoteProtocolError, httpcore.RemoteProtocolError)
 _UNREACHABLE = (
     *(httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL),
     *(httpcore.ConnectError, httpcore.ProxyError, httpcore.UnsupportedProtocol),
-    UnicodeError,  # a host name that is none
+    UnicodeError,  # not a valid host name
 )
 _OF_THE_JOB = (CancelledError, TimeoutError)  # what `Job.check` raises; the package socksio has errors of its own
 
 
 def _clean(error: Exception, handled: BaseException | None) -> None:
-    """Take out of an exception, which becomes the cause of a value, the request with its credentials, and what is past.
+    """Remove the request, with its credentials, and older exceptions from an exception that becomes a cause.
 
     Arguments:
         handled: the exception that was being handled when the request was made.
@@ -243,10 +243,10 @@ def _clean(error: Exception, handled: BaseException | None) -> None:
 
 
 def _before_the_body(error: Exception, origin: str, *, in_a_tunnel: bool) -> Exception:
-    """Turn what went wrong before a reply's body began into the documented value.
+    """Turn an exception before the body of a reply into the documented value.
 
     Arguments:
-        in_a_tunnel: it went wrong between here and a proxy, before anything was sent to the bridge.
+        in_a_tunnel: it happened on the way to a proxy, before anything was sent to the bridge.
     """
     if (in_a_tunnel and isinstance(error, _TIMEOUT)) or isinstance(error, _CONNECT_TIMEOUT):
         return caused_by(URLError(os_error_under(error) or TimeoutError("timed out"), origin), error)
@@ -260,7 +260,7 @@ def _before_the_body(error: Exception, origin: str, *, in_a_tunnel: bool) -> Exc
 
 
 def _in_the_body(error: Exception, partial: bytes, received: int, length: str | None) -> Exception:
-    """Turn what went wrong while a reply's body was read into the documented value."""
+    """Turn an exception during the body of a reply into the documented value."""
     if isinstance(error, _PROTOCOL):
         missing = int(length) - received if length and length.isdecimal() else None
         return caused_by(IncompleteRead(partial, missing), error)
@@ -274,7 +274,7 @@ def _at_any_time(error: Exception) -> Exception:
         under = os_error_under(error)
         if under is None:
             return caused_by(ConnectionError(str(error)), error)
-        if isinstance(under, ssl.SSLEOFError):  # OpenSSL's word for a reset that a write met
+        if isinstance(under, ssl.SSLEOFError):  # OpenSSL's word for a reset during a write
             return caused_by(ConnectionResetError(errno.ECONNRESET, "the bridge reset the connection"), error)
         return caused_by(type(under)(*under.args), error)
     return error
@@ -284,8 +284,8 @@ def _proxy_for(endpoint: SplitResult) -> httpcore.Proxy | None:
     """Return the proxy that the environment names for the endpoint.
 
     Raises:
-        ValueError: what is named is no proxy. The message does not repeat it: it may hold a password.
-        ImportError: it is a SOCKS proxy, and the package for those is not installed.
+        ValueError: it is malformed. The message does not repeat it, since it may contain a password.
+        ImportError: it is a SOCKS proxy, and the package socksio is not installed.
     """
     named = proxy_for(endpoint.netloc, endpoint.scheme)
     if not named:

@@ -1,4 +1,4 @@
-"""The calls of one client that are under way: wait until they end, or end them."""
+"""The running calls of one client: wait until they end, or cancel them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Call", "UnderWay"]
 
 
 class Call(Protocol):
-    """A call under way.
+    """A running call.
 
     Attributes:
         job: tells it to stop.
@@ -29,7 +29,7 @@ class Call(Protocol):
 
 
 class UnderWay:
-    """The calls under way, blocking ones and those with a callback."""
+    """The running calls, with and without a callback."""
 
     def __init__(self) -> None:
         self.reset_after_fork()
@@ -65,13 +65,13 @@ class UnderWay:
                 self._joined.pop(me, None)
 
     def finish(self) -> None:
-        """Wait until no call is under way, except those of this thread and those that wait for them."""
+        """Wait until no call is running, except those of this thread and those that wait for them."""
         with self._waiting():
             while self._others():
                 self._changed.wait()
 
     def abandon(self, seconds: float) -> None:
-        """End the calls under way, except those of this thread, and wait for them: `seconds` at most."""
+        """Cancel the running calls, except those of this thread, and wait for them, at most `seconds`."""
         end = time.monotonic() + seconds
         told: set[Call] = set()
         with self._waiting():

@@ -1,4 +1,4 @@
-"""The rules of the protocol, pure: what a request looks like, what is signed, and what a reply means."""
+"""The rules of the protocol, without input and output: how a request looks, what is signed, what a reply means."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True, repr=False)
 class Request:
-    """What is sent: the exact bytes that were signed. `target` is the path and the query, below the origin."""
+    """A request with the exact bytes that were signed. `target` is the path and the query, below the origin."""
 
     method: str
     target: str
@@ -99,7 +99,7 @@ def _authentication(credentials: ECDSA | Account | None, message: str) -> dict[s
 
 
 def redirected(call: Call, endpoint: SplitResult, reply: Reply) -> Call | None:
-    """Return the call that a redirect asks for, or `None`: only a GET is redirected, and only within the origin."""
+    """Return the call to the target of a redirect, or `None`: only a GET is redirected, and only within the origin."""
     location = dict(reply.headers).get("location")
     if reply.status not in _REDIRECTS or location is None or call.method != "GET":
         return None
@@ -107,7 +107,7 @@ def redirected(call: Call, endpoint: SplitResult, reply: Reply) -> Call | None:
         there = urlsplit(urljoin(reply.url, location))
         if _origin(there) != _origin(endpoint) or there.username is not None:
             return None
-    except ValueError:  # the location is no URL
+    except ValueError:  # the location is not a URL
         return None
     if not there.path.startswith(endpoint.path + "/"):
         return None
@@ -132,7 +132,7 @@ def decode(reply: Reply) -> Any:
             return HTTPException("the reply's JSON holds more values than any honest reply of its size")
         try:
             return json.loads(text, parse_constant=_no_json)
-        except (ValueError, RecursionError):  # no JSON, or nested deeper than any honest reply
+        except (ValueError, RecursionError):  # not JSON, or nested deeper than any honest reply
             pass
     if reply.status >= HTTPStatus.BAD_REQUEST or reply.status in _REDIRECTS:
         return HTTPError(
@@ -142,7 +142,7 @@ def decode(reply: Reply) -> Any:
 
 
 def came_too_late(call: Call, value: Any) -> bool:
-    """Tell whether a bridge refused a signed call only because a later nonce overtook it: then nothing was done."""
+    """Tell whether a bridge refused a call only because a higher nonce arrived before it: then nothing was done."""
     return call.signed and isinstance(value, dict) and value.get("error") == _STALE_NONCE
 
 

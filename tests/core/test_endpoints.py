@@ -113,7 +113,7 @@ def test_a_wrong_endpoint_is_a_value_error_that_says_so(endpoint: str) -> None:
     ],
 )
 def test_an_endpoint_with_credentials_is_refused_and_not_repeated(endpoint: str) -> None:
-    with pytest.raises(ValueError, match="must not carry a user name or a password") as caught:
+    with pytest.raises(ValueError, match="must not contain a user name or a password") as caught:
         endpoints.parse_endpoint(endpoint)
     assert "sesame" not in str(caught.value)
     assert caught.value.__cause__ is None
