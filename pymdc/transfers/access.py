@@ -1,4 +1,4 @@
-"""The calls about the files of one bucket: `Files` makes them, and so do the steps of a transfer."""
+"""The calls about the files of one bucket. `Files` and the steps of a transfer make them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Access:
     def call(
         self, method: str, *segments: str, token: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Call:
-        """Describe a call below the bucket: with a token, and then no other credentials, or with the credentials.
+        """Describe a call below the bucket, either with a token or with the credentials.
 
         Raises:
             ValueError: the token cannot be sent in a header. The message does not repeat it.
@@ -53,14 +53,14 @@ class Access:
         return calls.describe("POST", resource, {"operation": operation}, self.credentials)
 
     def token(self, operation: str, exchange: Exchange, job: Job) -> str:
-        """Ask the bridge for a token, for a transfer that was given none.
+        """Ask the bridge for a token, if the caller of a transfer gave none.
 
         Arguments:
             operation: `"PUSH"` or `"PULL"`.
 
         Raises:
             MetadiskError: the bridge refused.
-            HTTPException: it answered with something else.
+            HTTPException: its reply was not a token.
             Exception: any other error value of a call.
         """
         reply = ask(self.token_call(operation), exchange, job)
@@ -73,7 +73,7 @@ class Access:
 
 
 def ask(call: Call, exchange: Exchange, job: Job) -> Any:
-    """Make a call in the course of a transfer, and return its result.
+    """Make a call during a transfer, and return its result.
 
     Raises:
         MetadiskError: the bridge refused.

@@ -1,7 +1,7 @@
 """BinaryPack, the encoding of BinaryJS messages, as far as the data channels of early 2016 use it.
 
-The type bytes are those of the `js-binarypack` package: MessagePack's of 2012, but for texts, which have types of their
-own (0xb0 to 0xbf, 0xd8, 0xd9), beside bytes (0xa0 to 0xaf, 0xda, 0xdb).
+The type bytes are those of the `js-binarypack` package: those of MessagePack of 2012, but with other types for texts
+(0xb0 to 0xbf, 0xd8, 0xd9) than for bytes (0xa0 to 0xaf, 0xda, 0xdb).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _NUMBERS = {
     0xD3: ">q",
 }
 _LENGTHS = {0xD8: ">H", 0xD9: ">I", 0xDA: ">H", 0xDB: ">I", 0xDC: ">H", 0xDD: ">I", 0xDE: ">H", 0xDF: ">I"}
-_MAX_DEPTH = 16  # a channel's messages are two deep
-_MAX_ENTRIES = 64  # and their lists and dicts have three entries; a hostile one of bytes would fill the memory
+_MAX_DEPTH = 16  # the messages of a channel have two levels
+_MAX_ENTRIES = 64  # their lists and dicts have three entries; a hostile one could fill the memory
 
 
 def pack(value: Any) -> bytes:
-    """Encode what a request on a channel is made of: short lists and dicts of texts and small numbers."""
+    """Encode the parts of a request on a channel: short lists and dicts of texts and small numbers."""
     if isinstance(value, int):
         return struct.pack(">B", value)
     if isinstance(value, str):
@@ -48,7 +48,7 @@ def unpack(data: bytes) -> Any:
     """Decode one value.
 
     Raises:
-        ValueError: the bytes are no BinaryPack, or go on after the value.
+        ValueError: the bytes are not BinaryPack, or there are bytes after the value.
     """
     reader = _Reader(data)
     value = reader.value(0)

@@ -1,9 +1,9 @@
-"""A shard by plain HTTP, from the URL in its pointer: a bridge's own, or a store's.
+"""Fetch a shard by plain HTTP, from the URL in its pointer: at the bridge, or at its store.
 
-One GET for each connection, without credentials. A redirect is not followed. A shard that breaks off goes on where it
-was. The URL is a secret, like a token: whoever has it can read the shard.
+Each connection makes one GET, without credentials. A redirect is not followed. If the connection breaks, the next one
+continues where the shard stopped. The URL is a secret, like a token: anybody who has it can read the shard.
 
-Why not httpx: here the socket receives straight into the shard's buffer, without a copy, which httpx cannot do.
+Why not httpx: here the socket receives directly into the shard's buffer, without a copy. httpx cannot do that.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .shards import ShardBuffer
 __all__ = ["DirectDownloads"]
 
 _STATUS = re.compile(r"HTTP/1\.[01] ([0-9]{3})(?: .*)?")
-_SENT_AS_IT_IS = re.compile(r"https?://[!-~]+", re.ASCII)  # nothing that would end the request's line
+_SENT_AS_IT_IS = re.compile(r"https?://[!-~]+", re.ASCII)  # a character that would end the request's line
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 _MAX_HEAD_BYTES = 64 * 1024
-_PIECE_BYTES = 1024 * 1024  # read and hashed at a time: few steps, so that a window's thread gets its turn
+_PIECE_BYTES = 1024 * 1024  # read and hashed at a time: a large piece, so that a window's thread is seldom interrupted
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _Address:
 
 @dataclass(frozen=True)
 class _Head:
-    """The head of a reply, and the bytes that came behind it."""
+    """The head of a reply, and the bytes that came after it."""
 
     status: int
     headers: dict[str, str]
@@ -62,8 +62,8 @@ class DirectDownloads(Connections):
             buffer: where the bytes go.
 
         Raises:
-            OSError, HTTPException: the connection failed, or what is there speaks no HTTP.
-            ChannelError: the server gave something else than the shard. No message repeats the URL.
+            OSError, HTTPException: the connection failed, or the server does not speak HTTP.
+            ChannelError: the server sent something other than the shard. No message repeats the URL.
         """
         address = _parsed(url)
         buffer.clear()
@@ -131,16 +131,16 @@ def _parsed(url: str) -> _Address:
             port = parts.port or (443 if secure else 80)
             host = parts.hostname
     if not host or "@" in parts.netloc:
-        raise ChannelError("the bridge gave a pointer with a URL that is none")
+        raise ChannelError("the bridge gave a pointer with a malformed URL")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Address(secure, host, port, parts.netloc, target)
 
 
 def _length(head: _Head, buffer: ShardBuffer) -> int:
-    """Return how many bytes of the shard follow. What had come is forgotten where they are all.
+    """Return how many bytes of the shard follow. If the reply has the whole shard, forget the bytes from before.
 
     Raises:
-        ChannelError: the reply is no shard.
+        ChannelError: the reply is not the shard.
     """
     start = _RANGE.fullmatch(head.headers.get("content-range", ""))
     if head.status == 206 and start is not None and int(start[1]) == buffer.size:
@@ -148,7 +148,7 @@ def _length(head: _Head, buffer: ShardBuffer) -> int:
     elif head.status == 200:
         buffer.clear()
     else:
-        raise ChannelError(f"the store answered {head.status} in place of the shard")
+        raise ChannelError(f"the store answered {head.status} instead of the shard")
     length = head.headers.get("content-length", "")
     if not re.fullmatch("[0-9]{1,18}", length) or "transfer-encoding" in head.headers:
         raise ChannelError("the store does not say how long the shard is")

@@ -1,4 +1,4 @@
-"""A download: shards side by side, each checked as it arrives, and the whole at the end."""
+"""A download: fetch several shards at once, check each when it arrives, and check the whole file at the end."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Download:
         access: the bucket.
         file_hash: the hash of the file.
         token: a PULL token; `None` to ask for one.
-        known: what the caller knows of the file: its entry of a listing, or nothing.
-        path: where to write it: a file, or a folder; `None` for the bytes.
-        exists: what happens to a file that is there; see `places.Place`.
+        known: the file's entry in a list, if the caller gave it; else nothing.
+        path: the file or the folder to write to; `None` to return the bytes.
+        exists: what to do if the file exists already; see `places.Place`.
         progress: called with how many bytes are there, and how many there are in all, if that is known.
     """
 
@@ -51,12 +51,12 @@ class Download:
     progress: ProgressCallback | None
 
     def run(self, exchange: Exchange, job: Job) -> Any:
-        """Take all steps, and return the value of the call: the bytes, what was written, or a refusal.
+        """Take all steps, and return the value of the call: the bytes, the file's entry with its path, or a refusal.
 
         Raises:
-            IntegrityError: the shards, each of them right, are together not the file.
+            IntegrityError: each shard is right, but together they are not the file.
             OSError: the file cannot be written there.
-            Exception: a shard could not be had; the values that `ShardSources.fetch` lists.
+            Exception: a shard could not be fetched; `ShardSources.fetch` lists these errors.
         """
         try:
             entry = self._entry(exchange, job)
@@ -70,7 +70,7 @@ class Download:
             return refusal.value
 
     def _entry(self, exchange: Exchange, job: Job) -> Mapping[str, Any]:
-        """Return what is known of the file. The bridge is asked for its entry if a name or a size is needed."""
+        """Return the file's entry, if it is known. Ask the bridge for it if a name or a size is needed."""
         if "size" in self.known or (self.path is None and self.progress is None):
             return self.known
         try:
@@ -163,7 +163,7 @@ class _Fetching:
         return next((order for order in orders if self._matches(order)), None)
 
     def _matches(self, order: Sequence[int]) -> bool:
-        """Tell whether these shards are the file. Those that are fetched to find out are kept."""
+        """Tell whether these shards are the file. This may fetch shards, and keeps them."""
         if self._fetched_too_much():
             return False
         tally = _Tally(self._job, self._progress)
@@ -176,7 +176,7 @@ class _Fetching:
         return self._is_file(tally)
 
     def _learned_sizes(self) -> list[int]:
-        """Fetch and keep all shards, and return their sizes; none where that is too much."""
+        """Fetch and keep all shards, and return their sizes; an empty list if they are too many."""
         with self._prefetch(range(len(self._pointers.hashes)), _Tally(self._job, self._progress)) as shards:
             for index, (shard, body) in enumerate(shards):
                 if self._fetched_too_much():
@@ -205,7 +205,7 @@ class _Fetching:
 
 
 class _Tally:
-    """Adds up the bytes of a file: their number, their hash, and the progress that is told."""
+    """Counts and hashes the bytes of a file, and reports the progress."""
 
     def __init__(self, job: Job, progress: Progress) -> None:
         self.size = 0

@@ -1,6 +1,6 @@
 """The hidden folder `.pymdc-HASH` beside a file: a download keeps the shards there until the file is whole.
 
-One download at a time holds it, by a lock on a file in it. The lock holds between processes, too.
+One download at a time uses it, and locks a file in it. The lock also works between processes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def sync_folder(folder: Path) -> None:
-        """See that the names in a folder are on the disk."""
+        """Make the names in a folder durable on the disk."""
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -45,12 +45,12 @@ else:
 
 
 def kept_folder(parent: Path, file_hash: str) -> Path:
-    """Return the folder that keeps what has come of a file which is to stand in `parent`."""
+    """Return the folder for the unfinished download of a file into `parent`."""
     return parent / f".pymdc-{safe_name(file_hash, 'file')}"
 
 
 def claim(folder: Path) -> tuple[BinaryIO, bool]:
-    """Lock the folder, which is made if it is missing, or a new one; return the lock and whether it is the first.
+    """Lock the folder (made if it is missing), or a new one. Return the lock, and whether it is the first folder.
 
     A new one is made if another download holds the folder, or if the folder belongs to another user.
 
@@ -72,7 +72,7 @@ def claim(folder: Path) -> tuple[BinaryIO, bool]:
         return lock, True
     while True:
         fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
-        with suppress(FileNotFoundError):  # another download took it for one that was left behind
+        with suppress(FileNotFoundError):  # another download believed that nobody uses it
             lock = _locked(fresh)
             if lock is not None:
                 return lock, False
@@ -88,10 +88,10 @@ def _made(folder: Path) -> bool:
 
 
 def remove(folder: Path, lock: BinaryIO) -> None:
-    """Remove the folder, its lock last: until then other downloads find it held, after that they make a new one."""
+    """Remove the folder, its lock last: until then it is locked for other downloads; then they make a new one."""
     for each in folder.iterdir():
         if each.name != "lock":
-            with suppress(OSError):  # what is not ours may stay
+            with suppress(OSError):  # files that are not ours may stay
                 each.unlink()
     try:
         (folder / "lock").unlink()
@@ -103,10 +103,10 @@ def remove(folder: Path, lock: BinaryIO) -> None:
 
 
 def discard_kept(parent: Path, file_hash: str) -> bool:
-    """Remove what interrupted downloads of a file have kept in a folder. Return whether there was anything.
+    """Remove the shards that interrupted downloads of a file have kept in a folder. Return whether there were any.
 
     Raises:
-        BlockingIOError: a download is under way there; what it holds stays.
+        BlockingIOError: a download is running there; its shards stay.
         OSError: something cannot be removed.
     """
     folder = kept_folder(parent, file_hash)
@@ -139,7 +139,7 @@ def _locked(folder: Path) -> BinaryIO | None:
 
 
 def _strays(folder: Path) -> Iterator[Path]:
-    """Give the folders of downloads that ran beside another one. Each download removes its own, unless killed."""
+    """Give the folders of downloads that ran beside another one. A download that is killed leaves its own."""
     return folder.parent.glob(f"{glob.escape(folder.name)}-*")
 
 
@@ -157,6 +157,6 @@ def _remove_stray(folder: Path) -> bool:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether the folder is ours: in another user's there could be a link, and we would write through it."""
+    """Tell whether the folder is ours: another user could put a link into theirs, and we would write through it."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())

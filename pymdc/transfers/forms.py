@@ -1,4 +1,4 @@
-"""The two forms of the protocol on a data channel, as the recorded farmers speak them."""
+"""The two forms of the protocol on a data channel, as in the recordings of farmers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NoAnswerError(Exception):
     """A channel that gave no answer: it may speak the earlier form, or have no answer to a bad token.
 
     Attributes:
-        reason: the error to tell where it speaks neither form.
+        reason: the error to report if it speaks neither form.
     """
 
     def __init__(self, reason: Exception) -> None:
@@ -45,7 +45,7 @@ class Channel(Protocol):
         """Send a message."""
 
     def receive(self) -> str | bytes:
-        """Return the next message; raise a `ClosedError` where there is none, or what the connection raises."""
+        """Return the next message; raise a `ClosedError` if there is none, or an error of the connection."""
 
     def pass_over(self) -> None:
         """Ignore a message that is no part of the shard; raise a `ChannelError` if there are too many."""
@@ -82,7 +82,7 @@ def earlier_form(channel: Channel, request: dict[str, str]) -> Iterator[bytes]:
     channel.send(binarypack.pack([new, request, 0]))
     while True:
         message = channel.receive()
-        if isinstance(message, str):  # it speaks the later form, then, and gave no answer before for another reason
+        if isinstance(message, str):  # so it speaks the later form, and had another reason for giving no answer
             raise NoAnswerError(ChannelError(str(_json_object(message).get("message", "the farmer refused"))))
         kind, payload = _opened_message(message)
         if kind == data and isinstance(payload, bytes):

@@ -1,4 +1,4 @@
-"""Hashing what comes, without keeping every core of the machine busy."""
+"""Hash bytes, but leave one core of the machine free for the thread of a window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Digest", "Turns", "add_to", "turn"]
 
 
 class Digest(Protocol):
-    """A hash that is being made, as of `hashlib`."""
+    """A hash object, such as those of `hashlib`."""
 
     def update(self, data: bytes | memoryview, /) -> None: ...
 
@@ -27,7 +27,7 @@ class Turns:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget who hashes: in the child of a fork these threads are not there."""
+        """Forget the threads that hash: the child of a fork does not have them."""
         self.free = threading.Semaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
@@ -49,5 +49,5 @@ def add_to(digest: Digest, data: bytes | memoryview, for_window: bool, turns: Tu
         digest.update(data)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows knows no fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=_turns.begin_anew)

@@ -1,8 +1,8 @@
-"""Guess which shards are the file, where a bridge's pointers mix the shards of several uploads.
+"""Guess which shards are the file, if a bridge's pointers mix the shards of several uploads.
 
-Observed on the bridges of 2016: they cut a shard when 8 MiB have gathered, so two uploads of one file are cut at other
-places. After the second upload the pointers are those of both: the first shard of each, then the second of each, and
-so on. Of n pointers from k uploads `pointers[j::k]` is the file, for some j.
+Observed on the bridges of 2016: they end a shard when about 8 MiB have arrived, so they cut two uploads of one file at
+different places. After the second upload the pointers are those of both: the first shard of each, then the second of
+each, and so on. Of n pointers from k uploads `pointers[j::k]` is the file, for some j.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 __all__ = ["MOST_GUESSES", "MOST_UPLOADS", "by_size", "strides"]
 
 MOST_UPLOADS = 8
-"""How many uploads of one file are told apart. Each costs one more download of the file."""
+"""How many mixed uploads of one file the search can separate. Each costs one more download of the file."""
 
 MOST_GUESSES = 64
-"""How many orders that fit the listed size are tried. Each costs the reading and hashing of the file."""
+"""How many orders of the listed size the search tries. For each, it reads and hashes the whole file."""
 
 _MOST_STEPS = 100_000  # of the search by size: a tenth of a second
 

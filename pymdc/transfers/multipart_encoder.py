@@ -1,7 +1,7 @@
 """The body of an upload: `multipart/form-data`, streamed, with a length that is known before it is read.
 
-Why not httpx's encoder: this one quotes a file's name as the bridges of 2016 read it, begins at the file's position,
-hashes what it sends in the same pass, and notices when the file changes meanwhile.
+Why not httpx's encoder: this one quotes a file's name as the bridges of 2016 read it, begins at the file's current
+position, hashes the bytes while it sends them, and notices if the file changes meanwhile.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .. import config
 __all__ = ["Form", "Source", "check", "form", "name_of", "opened"]
 
 Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO]
-"""What may be uploaded: a path, content, or an open binary file."""
+"""A source of an upload: a path, the content as bytes, or an open binary file."""
 
-_NAMELESS = "untitled"  # content that has no name of its own; without any the bridges of 2016 answer nonsense
+_NAMELESS = "untitled"  # for content without a name; the bridges of 2016 answer nonsense if there is no name
 
-# What would end the header or the quoted name, as browsers escape it (HTML, "multipart/form-data encoding algorithm").
+# Characters that would end the header or the name, and their forms in HTML ("multipart/form-data encoding algorithm").
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -40,8 +40,8 @@ class Form:
     Iterate over it once, to send it; then `sha256` is the hash of the file's bytes as they were sent.
 
     Attributes:
-        file, start, size: what is sent: so many bytes of the file, from that position.
-        content_type, length: of the whole body; `length` in bytes, exact.
+        file, start, size: `size` bytes of the file are sent, from the position `start`.
+        content_type, length: those of the whole body; `length` is the exact number of bytes.
     """
 
     file: BinaryIO
@@ -68,7 +68,7 @@ class Form:
             if not chunk:
                 raise self._changed("the file became shorter while it was sent")
             if not isinstance(chunk, bytes | bytearray | memoryview):
-                raise TypeError(f"what read() gives must be bytes, not {type(chunk).__name__}")
+                raise TypeError(f"read() must return bytes, not {type(chunk).__name__}")
             if len(chunk) > asked:
                 raise OSError("the file object gave more bytes than it was asked for")
             digest.update(chunk)
@@ -80,13 +80,13 @@ class Form:
         yield self.tail
 
     def _changed(self, words: str) -> OSError:
-        """Return the error for a file that another program writes to; it names the file where that has a name."""
+        """Return the error for a file that another program writes to. It names the file, if that has a name."""
         name = getattr(self.file, "name", None)
         return OSError(errno.EBUSY, words, name if isinstance(name, str | bytes) else None)
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:
-    """Return the size of a file, and when it was changed, where that can be known."""
+    """Return the size of a file, and the time of its last change, if that is known."""
     position = file.tell()
     size = file.seek(0, os.SEEK_END)  # of a file from gzip.open(), fstat() gives the compressed size
     file.seek(position)
@@ -100,7 +100,7 @@ def _state(file: BinaryIO) -> tuple[int, int]:
 
 
 def check(source: object, name: object, mimetype: object) -> None:
-    """Raise a `TypeError` or a `ValueError` for what cannot be uploaded: in the thread of the caller, who wrote it."""
+    """Raise a `TypeError` or a `ValueError`, in the caller's thread, if something cannot be uploaded."""
     file_like = all(hasattr(source, each) for each in ("read", "seek", "tell")) and not isinstance(
         source, io.TextIOBase
     )
@@ -121,7 +121,7 @@ def name_of(source: Source) -> str:
 
 @contextmanager
 def opened(source: Source) -> Iterator[BinaryIO]:
-    """Open what is to be uploaded; an open file is taken as it is, from its position on, and left open.
+    """Open the source of an upload. An open file is used from its current position, and is not closed.
 
     Raises:
         OSError: its subclass for a file that is missing, unreadable or a directory; `OSError` itself for a pipe, a
@@ -163,7 +163,7 @@ def form(file: BinaryIO, name: str, mimetype: str | None, fields: dict[str, str]
 
 def _part(boundary: str, disposition: str, more: str) -> bytes:
     header = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n{more}\r\n"
-    return header.encode("utf-8", "replace")  # a name from a file system may hold what is no text
+    return header.encode("utf-8", "replace")  # a name from a file system may not be valid text
 
 
 def _quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Choose the name of a downloaded file, and say what happens to a file that is there already."""
+"""Choose the name of a downloaded file, and decide what to do if a file has that name already."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .names import numbered, safe_name
 __all__ = ["EXISTS", "Place", "check_exists", "folder_of"]
 
 EXISTS = ("replace", "rename", "error")
-"""What may happen to a file that is there already."""
+"""What to do if a file has that name already."""
 
 
 def check_exists(exists: object, path: object) -> None:
     """Check the argument `exists=`, in the caller's thread.
 
     Raises:
-        ValueError: it is none of `EXISTS`, or there is no path that it could be about.
+        ValueError: it is not one of `EXISTS`, or there is no path.
     """
     if exists is not None and exists not in EXISTS:
         raise ValueError(f"exists is one of {', '.join(map(repr, EXISTS))}, or None, not {exists!r}")
     if exists is not None and path is None:
-        raise ValueError("exists says what happens to a file that is there: it needs a path")
+        raise ValueError("exists= says what to do if the file exists: it needs path=")
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder in which a download to this path keeps what has come."""
+    """Return the folder in which a download to this path keeps its shards."""
     if path.is_dir():
         return path
     return Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
@@ -38,11 +38,11 @@ def folder_of(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Place:
-    """The name that a file is to get.
+    """The name for a downloaded file.
 
     Attributes:
         path: the file; a symbolic link to a regular file stands for that file.
-        exists: what happens to a file that is there: one of `EXISTS`.
+        exists: what to do if that file exists: one of `EXISTS`.
     """
 
     path: Path
@@ -53,10 +53,10 @@ class Place:
         """Choose the place of a download.
 
         Arguments:
-            path: what the caller gave: a file, or a folder for the file's own name.
-            exists: as the caller gave it; by default an exact path is replaced, and in a folder nothing is.
-            filename: the file's own name, as the bridge tells it.
-            file_hash: the name where the bridge tells none.
+            path: the caller's argument: a file, or a folder, in which the file gets its own name.
+            exists: the caller's argument. By default the path of a file is replaced, and a file in a folder is not.
+            filename: the file's name at the bridge.
+            file_hash: the name to use if the bridge gives none.
 
         Raises:
             FileExistsError: a file is there, and `exists` is `"error"`.
@@ -115,7 +115,7 @@ def _mode_of(path: Path) -> int:
 
 
 def _renamed_to_free_name(whole: Path, path: Path) -> bool:
-    """Rename a file, unless the new name is taken. Return whether it is renamed."""
+    """Rename a file, unless the new name exists. Return whether it was renamed."""
     try:
         path.hardlink_to(whole)  # unlike a rename, this never replaces a file that another program makes in this moment
     except FileExistsError:

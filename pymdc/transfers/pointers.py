@@ -20,7 +20,7 @@ class Pointers:
     Arguments:
         ask: asks the bridge; its arguments tell whether it is the first time, and for which job. What it raises ends
             the download.
-        again: whether it may be asked more than once: a single token serves once.
+        again: whether it may be asked more than once: a given token works only once.
         job: the download.
 
     Attributes:
@@ -43,7 +43,7 @@ class Pointers:
     def take(self, index: int, job: Job) -> tuple[Pointer, int]:
         """Return the pointer of a shard, and which of the bridge's answers it is from.
 
-        A channel's token serves once, so a pointer that was taken before is replaced, if the bridge may be asked.
+        A channel's token works once. If the pointer was used before, the bridge is asked for a new one, if allowed.
         """
         with self._lock:
             if index in self._taken and self._again:
@@ -62,7 +62,7 @@ class Pointers:
         job.check()
         fresh = _checked(self._ask(False, job))
         if [str(pointer["hash"]) for pointer in fresh] != self.hashes:
-            raise IntegrityError("the file was stored anew, in other shards, while it was downloaded")
+            raise IntegrityError("the file was stored again, in other shards, while it was downloaded")
         self._current = fresh
         self._taken.clear()
         self._answers += 1

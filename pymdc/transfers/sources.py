@@ -1,4 +1,4 @@
-"""Where shards come from: straight from a URL where the bridge gives one, else over a data channel."""
+"""Where shards come from: from a URL, if the bridge gives one, else over a data channel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ShardSources:
     """The sources of one client.
 
     Arguments:
-        timeout: limits on silence; `connect` and `channel` serve here.
+        timeout: limits on silence; `connect` and `channel` are used here.
         verify: as for `Client`.
 
     Attributes:

@@ -148,7 +148,7 @@ class FileTarget:
 
     def save(self, shard: str, body: Body) -> None:
         path = self._folder / shard
-        with suppress(OSError):  # the download has failed already, and its error is the one to tell; or it comes again
+        with suppress(OSError):  # the download has failed already and reports that error; or the same error comes again
             if not path.exists() or path.stat().st_size != len(body):
                 path.write_bytes(body)
 
@@ -164,7 +164,7 @@ class FileTarget:
     def finish(self) -> Path:
         os.fsync(self._whole.fileno())
         self._whole.close()  # Windows renames no open file
-        path = self._place.take(self._folder / "whole")  # the lock is held still: nobody else can have opened it
+        path = self._place.take(self._folder / "whole")  # still locked: nobody else can have opened the file
         sync_folder(path.parent)
         self._shared = False
         return path
@@ -187,7 +187,7 @@ class FileTarget:
 
 def _write(file: BinaryIO, body: Body) -> None:
     rest = memoryview(body)
-    while rest:  # an unbuffered file may take a part, and tell what is wrong the next time
+    while rest:  # an unbuffered file may take only a part, and report the error at the next write
         rest = rest[file.write(rest) :]
 
 

@@ -1,4 +1,4 @@
-"""An upload: its token, its form, and the reply, which must name the bytes that were sent."""
+"""An upload: get a token, send the form, and check that the reply has the hash of the bytes that were sent."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Upload:
     Attributes:
         access: the bucket.
         source: the file, or the content.
-        name: what the bridge is to call the file.
-        mimetype: its MIME type; `None` for what the name tells.
+        name: the name of the file at the bridge.
+        mimetype: its MIME type; `None` to guess it from the name.
         token: a PUSH token; `None` to ask for one.
         progress: called with how many bytes are sent, and how many there are in all.
     """
@@ -39,11 +39,11 @@ class Upload:
     progress: ProgressCallback | None
 
     def run(self, exchange: Exchange, job: Job) -> Any:
-        """Take all steps, and return the value of the call: what is stored, a refusal, or an exception value.
+        """Take all steps, and return the value of the call: the stored file's entry, a refusal, or an exception value.
 
         Raises:
             OSError: the file cannot be read, or changed while it was sent.
-            Exception: what a file object of the caller's raises; an error value of the request for a token.
+            Exception: an exception of the caller's file object, or an error value of the request for a token.
         """
         try:
             with multipart.opened(self.source) as file:
@@ -65,7 +65,7 @@ class Upload:
 
 
 class _Body:
-    """The form's bytes, told to the caller as they are sent. It ends where the job is cancelled."""
+    """The form's bytes. It reports to the caller how many were sent, and ends if the job is cancelled."""
 
     def __init__(self, form: multipart.Form, job: Job, progress: Progress) -> None:
         self._form = form

@@ -57,5 +57,5 @@ def test_empty_text_is_a_value_error(value: Any) -> None:
 
 
 def test_bytes_that_are_not_text_are_a_value_error() -> None:
-    with pytest.raises(ValueError, match="bytes that are not text"):
+    with pytest.raises(ValueError, match="bytes that are not UTF-8 text"):
         text_of(b"\xff", "id", "a bucket's id")

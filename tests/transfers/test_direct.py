@@ -165,7 +165,7 @@ def test_a_head_that_trickles_in_is_a_timeout_error() -> None:
     ],
 )
 def test_a_wrong_url_is_a_channel_error(url: str) -> None:
-    with pytest.raises(ChannelError, match="a URL that is none"):
+    with pytest.raises(ChannelError, match="a malformed URL"):
         DirectDownloads(PATIENT, True).fetch(url, job(), ShardBuffer(10))
 
 

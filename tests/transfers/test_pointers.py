@@ -59,5 +59,5 @@ def test_other_shards_are_an_integrity_error() -> None:
     bridge = Bridge()
     pointers = Pointers(bridge.ask, True, job())
     bridge.hashes = HASHES[:1]
-    with pytest.raises(IntegrityError, match="stored anew"):
+    with pytest.raises(IntegrityError, match="stored again"):
         pointers.renew(1, job())
