@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import time
 from collections.abc import Iterator
@@ -41,6 +42,13 @@ def url(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setitem(database._ARGUMENTS, "postgresql", {"connect_timeout": 2})
     server = engines.shared_postgresql()
     return server.create(f"frozen{abs(hash(tmp_path))}").replace(f":{server.port}/", f":{proxy.port}/")
+
+
+def test_the_internals_of_psycopg_that_we_use_were_read_in_this_version() -> None:
+    """`psycopg.generators` is not documented: read it again in a later version."""
+    assert importlib.metadata.version("psycopg").startswith("3.3.")
+    assert psycopg.generators.send
+    assert psycopg.generators.fetch_many
 
 
 def test_connections_to_a_database_that_freeze_hold_no_thread_and_are_made_again(
