@@ -21,6 +21,7 @@ from .store import Store
 
 __all__ = ["run", "sweep"]
 
+_CLOCK_SECONDS = 5.0  # how far the clocks of a bridge and its database may differ, before the log warns of it
 _DAY = 24 * 3_600_000  # milliseconds
 _log = logging.getLogger("pymdc.bridge")
 
@@ -44,9 +45,20 @@ async def run(bridge: Bridge) -> None:
 
 def _sweep(bridge: Bridge) -> int:
     bridge.store.measure_clock()
+    _compare_clocks(bridge)
     if bridge.settings.activation_days:
         bridge.store.accounts.expire(bridge.now() - bridge.settings.activation_days * _DAY)
     return sweep(bridge.store, bridge.blobs, bridge.now(), lambda: bridge.limits.stopping)
+
+
+def _compare_clocks(bridge: Bridge) -> None:
+    """Warn once if this machine and the database differ: logs and mails are dated by the one, tokens by the other."""
+    ahead = time.time() - bridge.now() / 1000
+    differs = abs(ahead) > _CLOCK_SECONDS
+    if differs and not bridge.condition.clock_differs:
+        where = "ahead of" if ahead > 0 else "behind"
+        _log.warning("this machine's clock is %.0f s %s the database's: set the wrong one", abs(ahead), where)
+    bridge.condition.clock_differs = differs
 
 
 def _note(bridge: Bridge, trouble: str) -> None:

@@ -34,11 +34,13 @@ class Condition:
     Attributes:
         cleaning: the error of the last clean-up; empty if it succeeded.
         cleaned: when a clean-up last succeeded, by the monotonic clock.
+        clock_differs: whether the clocks of this machine and of the database differ.
         ready_until: until when, by the monotonic clock, the last good answer of the engines is still valid.
     """
 
     cleaning: str = ""
     cleaned: float = field(default_factory=time.monotonic)
+    clock_differs: bool = False
     ready_until: float = 0.0
 
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,21 @@ def test_many_expired_tokens_are_forgotten_in_one_clean_up(
         alice.token(bucket, "PULL")
     cleaned(own_bridge.settings)
     assert own_bridge.sql("SELECT * FROM tokens") == []
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_clock_that_differs_from_that_of_the_database_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = {60: "this machine's clock is 60 s ahead of the database's", -90: "this machine's clock is 90 s behind the"}
+    with running(tmp_path, database=None, store=None) as bridge:
+        assert bridge.thread._server is not None
+        served = bridge.thread._server.bridge
+        for ahead, words in told.items():
+            served.store._database._ahead = time.time() - time.monotonic() - ahead
+            until(bridge, lambda words=words: words in caplog.text)  # type: ignore[misc]
+            cleaned_at = served.condition.cleaned
+            until(bridge, lambda before=cleaned_at: served.condition.cleaned > before)  # type: ignore[misc]
+            served.store._database._ahead = None
+            until(bridge, lambda: not served.condition.clock_differs)
+    assert sum("clock is" in message for message in caplog.messages) == len(told)
