@@ -11,9 +11,9 @@ from starlette.types import Scope
 
 __all__ = ["Addresses", "neighbourhood"]
 
-_HOPS = 32  # proxies in a row that are read; a hostile header of 32 KB could name ten thousand
+_HOPS = 32  # how many proxies in a row are read; a hostile header of 32 KB could name ten thousand
 _REMEMBERED = 4096  # how many addresses are cached: the same one comes with each request of a connection
-_HOME_BITS = 64  # the IPv6 network of one customer of a provider: all its addresses count as one
+_HOME_BITS = 64  # bits of an IPv6 network: a provider gives one to each customer, so all its addresses count as one
 
 
 class Addresses:

@@ -39,9 +39,9 @@ async def _describe(bridge: Bridge, request: Request) -> Response:
 
 ROUTES = (
     Operation("GET", "/", _describe, Description("Describe the API", reply="Document")),
-    Operation("GET", "/health", health.health, Description("Tell whether the bridge is well", reply="Health")),
-    Operation("GET", "/health/live", health.live, Description("Tell whether the process answers", reply="Health")),
-    Operation("GET", "/health/ready", health.ready, Description("Tell whether it can serve", reply="Health")),
+    Operation("GET", "/health", health.health, Description("Tell whether the bridge works", reply="Health")),
+    Operation("GET", "/health/live", health.live, Description("Tell whether the process runs", reply="Health")),
+    Operation("GET", "/health/ready", health.ready, Description("Tell whether it can serve requests", reply="Health")),
     Operation(
         "POST", "/users", users.create,
         Description("Register a user", body="NewUser", reply="User", refusals=(400, 409, 413, 422, 429)),
@@ -94,11 +94,11 @@ ROUTES = (
     ),
     Operation(
         "GET", "/buckets/{id}/files/{hash}", files.pointers,
-        Description("Point to the shards of a file", "token", reply="[Pointer]", refusals=(403, 404)),
+        Description("Get the pointers to the shards of a file", "token", reply="[Pointer]", refusals=(403, 404)),
     ),
     Operation(
         "GET", "/shards/{hash}", shards.get,
-        Description("Give the bytes of a shard", reply="Bytes", refusals=(404, 416), query=("token",)),
+        Description("Get the bytes of a shard", reply="Bytes", refusals=(404, 416), query=("token",)),
     ),
     Operation(
         "DELETE", "/buckets/{id}/files/{hash}", files.delete,
@@ -142,7 +142,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class _App(Starlette):
-    """Starlette's start and stop. What is served does not pass its layers: see `routing.py`."""
+    """Starlette with our start and stop. Requests do not pass its layers: see `routing.py`."""
 
     def __init__(self, served: ASGIApp, lifespan: Lifespan[_App]) -> None:
         super().__init__(lifespan=lifespan)

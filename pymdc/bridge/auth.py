@@ -1,6 +1,6 @@
 """Authenticate requests, by HTTP Basic or by a signature.
 
-The order of the checks and the words of each refusal are those of the bridge of April 2016 (v0.6.6).
+The order of the checks and the text of each refusal are those of the bridge of April 2016 (v0.6.6).
 """
 
 from __future__ import annotations

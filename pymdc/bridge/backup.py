@@ -74,9 +74,9 @@ def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> in
     """
     source, target = folder / _DATABASE, _sqlite_file(settings)
     if not source.exists():
-        raise ValueError(f"{folder} holds no copy of a bridge")
+        raise ValueError(f"{folder} holds no copy of a bridge: name the folder that `backup` wrote to")
     if target.exists():
-        raise ValueError(f"{target} is there already, and is not replaced")
+        raise ValueError(f"{target} exists already and is not replaced: choose another folder with --data")
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = target.with_name(f"{target.name}.new")
     _copy_database(source, new)
@@ -92,7 +92,7 @@ def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> in
 def _sqlite_file(settings: Settings) -> Path:
     url = sa.make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
-        raise ValueError("only a bridge on SQLite is copied by this command; docs/bridge.md says how to copy others")
+        raise ValueError("this command copies only a bridge on SQLite; docs/bridge.md says how to copy others")
     return Path(url.database)
 
 
@@ -101,7 +101,7 @@ def _copy_database(source: Path, target: Path) -> None:
     os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
         one.backup(other)  # all pages in one step: with several, a write by a bridge would restart the copy
-        other.execute("PRAGMA journal_mode = DELETE")  # one file is the whole copy
+        other.execute("PRAGMA journal_mode = DELETE")  # so that the copy is one file
     fsync(target)
 
 

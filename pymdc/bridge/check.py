@@ -31,11 +31,11 @@ class Findings:
     Attributes:
         shards: how many shards were read back.
         size: their size, in bytes.
-        wrong: a line for each fault.
+        wrong: one line of text for each fault.
         broken: the shards whose blobs are missing or damaged.
         orphans: the names of blobs that nothing uses.
         old: the orphans that are old enough to be removed, because no upload writes them any more.
-        skipped: the names of objects in the store that are not a bridge's.
+        skipped: the names of objects in the store that no bridge has made.
     """
 
     shards: int = 0
@@ -112,7 +112,7 @@ def _files(store: Store, shard: Shard) -> str:
 def _look_for_orphans(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], None]) -> None:
     def skip(name: str) -> None:
         findings.skipped.append(name)
-        echo(f"skipped: {json.dumps(name)} in the store is not of a bridge")
+        echo(f"skipped: {json.dumps(name)} in the store was not made by a bridge")
 
     lease = datetime.now(timezone.utc) - timedelta(seconds=UPLOAD_LEASE_SECONDS)
     for page in blobs.pages(skip):

@@ -27,7 +27,7 @@ _log = logging.getLogger("pymdc.bridge")
 
 
 async def run(bridge: Bridge) -> None:
-    """Clean up now, and then every `SWEEP_SECONDS`, until cancelled. No error ends it.
+    """Clean up now, and then every `SWEEP_SECONDS`, until cancelled. An error does not end it.
 
     A failure is noted in `bridge.condition`. The log says when failures begin and when they end.
     """
@@ -63,7 +63,7 @@ def _compare_clocks(bridge: Bridge) -> None:
 
 def _note(bridge: Bridge, trouble: str) -> None:
     if trouble and not bridge.condition.cleaning:
-        _log.warning("cleaning up is put off: %s", trouble)
+        _log.warning("the clean-up failed and will be tried again: %s", trouble)
     if bridge.condition.cleaning and not trouble:
         _log.warning("cleaning up works again")
     bridge.condition.cleaning = trouble

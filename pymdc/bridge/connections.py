@@ -1,7 +1,7 @@
 """Accept and count connections, so that no address takes all of them.
 
-uvicorn would accept them itself, but it tells the application only of requests: connections that send nothing, or are
-in the middle of a TLS handshake, would not be counted.
+uvicorn could accept them itself, but it tells the application only about requests. Connections that send nothing, or
+are in the middle of a TLS handshake, would then not be counted.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ async def _serve(
     try:
         await loop.connect_accepted_socket(protocol, connection, ssl=tls, ssl_handshake_timeout=patience)
     except OSError as error:  # ssl.SSLError is one
-        _log.debug("a connection ended before it began: %r", error)
+        _log.debug("a connection failed before its first request: %r", error)
         connection.close()
 
 

@@ -35,7 +35,7 @@ class Condition:
         cleaning: the error of the last clean-up; empty if it succeeded.
         cleaned: when a clean-up last succeeded, by the monotonic clock.
         clock_differs: whether the clocks of this machine and of the database differ.
-        ready_until: until when, by the monotonic clock, the last good answer of the engines is still valid.
+        ready_until: the time, by the monotonic clock, until which the last good answer of the engines is valid.
     """
 
     cleaning: str = ""
@@ -100,7 +100,7 @@ class Bridge:
 
     @property
     def allowance(self) -> Allowance:
-        """The limits of accounts for which the operator has set no limits of their own."""
+        """The limits of an account, unless the operator has set other limits for it."""
         return Allowance(self.settings.user_storage, self.settings.user_buckets)
 
     async def in_database(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -17,7 +17,7 @@ import coincurve
 
 __all__ = ["Signature", "has_form", "parse_signature", "point", "verify"]
 
-# SEC 1, section 2.3.3: compressed, uncompressed, and the latter without its first byte.
+# SEC 1, section 2.3.3: compressed, uncompressed, and uncompressed without its first byte.
 _FORMS = re.compile(r"0[23][0-9a-f]{64}|(?:04)?[0-9a-f]{128}", re.IGNORECASE | re.ASCII)
 _RAW_CHARACTERS = 128
 _ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141  # SEC 2, section 2.4.1

@@ -28,7 +28,7 @@ class Full(Unavailable):
     """A disk is full: 507. Nothing was changed."""
 
     def __init__(self) -> None:
-        super().__init__("The bridge is full, it takes no files for now")
+        super().__init__("The disk of the bridge is full: it takes no files now")
         self.status = 507
 
 
@@ -36,4 +36,4 @@ class Damaged(Refused):
     """A shard in the store is missing or damaged."""
 
     def __init__(self) -> None:
-        super().__init__(500, "The shard is lost or damaged; another upload of its file mends it")
+        super().__init__(500, "The shard is missing or damaged: upload its file again to repair it")

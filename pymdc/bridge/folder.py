@@ -28,7 +28,7 @@ __all__ = ["FileWriter", "Folder", "fsync"]
 
 _TEMPORARY = "#1"  # the end of a temporary name: obstore leaves such names out when it lists a folder
 _UPLOAD = re.compile("[0-9a-f]{32}")
-_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # only Linux has it
+_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)  # a flag that only Linux has
 
 
 class Folder:
@@ -59,7 +59,7 @@ class Folder:
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable, and that of their folder."""
         fsync(self.path / upload)
-        fsync(self.path)  # last: where a journal keeps the names, the first call has already brought this one there too
+        fsync(self.path)  # last: on a disk with a journal, the first call has already written this name too
 
     async def read(self, name: str, start: int, stop: int | None) -> AsyncGenerator[bytearray, None]:
         """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`."""

@@ -1,4 +1,4 @@
-"""The identity that a database and its store share. Else the files of one bridge would look like another's orphans."""
+"""Check that a store belongs to a database. Otherwise a bridge could remove the files of another one as orphans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def claim(store: Store, blobs: Blobs) -> None:
     if blobs.identity() is None:
         blobs.mark(store.identity())
     if not is_same(store, blobs):
-        raise ValueError("the store belongs to the database of another bridge; name the right database and store")
+        raise ValueError("the store belongs to the database of another bridge: name the right --database and --store")
 
 
 def is_same(store: Store, blobs: Blobs) -> bool:

@@ -28,7 +28,7 @@ class Limits:
     """Counts what one process is doing. The limits protect the process, so each process has its own.
 
     Attributes:
-        stopping: set this when the bridge is to stop: nothing new begins then.
+        stopping: set this to stop the bridge. Then new requests are refused.
         requests, channels: how many are running.
         uploads: the uploads that are running, and those that wait.
     """

@@ -77,10 +77,10 @@ class _Pieces(Response):
             if scope["method"] != "HEAD":
                 await self._send(send)
         except Refused as refused:
-            _log.warning("a list was cut off: %s", refused.message)
+            _log.warning("the rest of a list was not sent: %s", refused.message)
             return
         except TimeoutError:
-            _log.warning("a list was cut off: the client does not read it")
+            _log.warning("the rest of a list was not sent: the client does not read")
             return
         await send({"type": "http.response.body", "body": b""})
 

@@ -23,7 +23,7 @@ def time_of(seconds: float) -> str:
 def log_handler(place: str) -> logging.Handler:
     """Return a handler that writes to the standard error if `place` is `"on"`, else to the file of that name.
 
-    The file is opened again after it was moved away, so it can be rotated.
+    If the file is moved away, a new one is opened, so that logs can be rotated.
 
     Raises:
         OSError: the file cannot be written.

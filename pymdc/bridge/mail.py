@@ -21,14 +21,14 @@ from .settings import SMTP_PORTS, SMTP_SECONDS, Settings
 __all__ = ["Mail", "Mailer", "Outbox", "SmtpServer", "activation_mail", "mailer"]
 
 _log = logging.getLogger("pymdc.bridge")
-_UNSENT = "The activation mail cannot be sent, try again later"
+_UNSENT = "The activation mail cannot be sent now, try again later"
 
 
 class Mailer(Protocol):
     """A way to send mails."""
 
     def send(self, mail: Mail) -> None:
-        """Send a mail. When this returns, another server, or the disk, has it.
+        """Send a mail. When this returns, the mail is on the disk, or another server has accepted it.
 
         Raises:
             Refused: mail for this address is refused for good.
@@ -130,7 +130,7 @@ class SmtpServer:
             if not _for_good(error):
                 raise
             _log.warning("the mail server refused an address for good: %s", type(error).__name__)
-            raise Refused(422, "The mail server takes no mail for this address") from error
+            raise Refused(422, "The mail server refuses mail for this address") from error
 
 
 def _for_good(error: smtplib.SMTPException) -> bool:

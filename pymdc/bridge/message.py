@@ -32,7 +32,7 @@ class Mail:
 
     def message(self, sender: str = _SENDER) -> EmailMessage:
         """Return the mail in the form in which it is sent."""
-        # An address may contain any letter. Only then the headers are UTF-8 as well.
+        # An address may contain any letter. Only if it does, the headers are in UTF-8.
         message = EmailMessage(policy=SMTP.clone(utf8=not self.to.isascii()))
         message["From"] = sender
         message["To"] = self.to

@@ -80,7 +80,7 @@ class _State(Collector):
             "uploads_waiting": ("Uploads that wait for their turn.", limits.uploads.waiting),
             "signed_requests_waiting": ("Signed requests that wait for their commit.", self._bridge.writer.waiting),
             "clean_up_age_seconds": (
-                "Seconds since the last clean-up that went well.",
+                "Seconds since the last successful clean-up.",
                 time.monotonic() - condition.cleaned,
             ),
         }

@@ -30,7 +30,7 @@ class CompatibilityMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            # A channel's path means nothing. It is replaced, since the route does not match a line break in it.
+            # A data channel may have any path. It is replaced, since the route does not match a path with a line break.
             await self._app({**scope, "path": "/"}, receive, send)
             return
         exchange = _Exchange(Headers(scope=scope), receive, send)
@@ -58,13 +58,13 @@ class _Exchange:
         with anyio.move_on_after(self._patience):
             message = await self._receive()
         if not message:
-            raise Refused(408, "The body of the request did not come in time")
+            raise Refused(408, "The body of the request did not arrive in time")
         self._be_patient(time.monotonic() - began, len(message.get("body", b"")))
         self._unread = message["type"] == "http.request" and message.get("more_body", False)
         return message
 
     def _be_patient(self, waited: float, size: int) -> None:
-        # Only a certain number of bytes renews the time: one byte at a time could hold a request for ever.
+        # The limit begins anew only after this many bytes, or single bytes could hold a request for ever.
         self._patience = max(0.0, self._patience - waited)
         self._arrived += size
         if self._arrived >= READ_BYTES:

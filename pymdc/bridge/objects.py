@@ -32,7 +32,7 @@ _CREDENTIALS = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 )
-_NO_CREDENTIALS = "S3 wants credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_NO_CREDENTIALS = "S3 needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 # How long an S3 server may be silent is limited. A whole reply is not: a slow reader of the data channel delays it.
 _CLIENT: ClientConfig = {
@@ -56,7 +56,7 @@ class Objects:
         self._spool = spool
         self._lacks_credentials = url.startswith("s3://") and not any(os.environ.get(name) for name in _CREDENTIALS)
         if self._lacks_credentials and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-            raise PermissionError(_NO_CREDENTIALS)  # obstore does not know this variable, and would ask all the same
+            raise PermissionError(_NO_CREDENTIALS)  # obstore ignores this variable, and would ask all the same
         self.store: ObjectStore = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
 
     def writer(self, name: str) -> _ObjectWriter:
@@ -117,7 +117,7 @@ class Objects:
     def _ask(self) -> None:
         try:
             obstore.head(self.store, IDENTITY)
-        except FileNotFoundError:  # no bridge has used this store yet, or there is no such bucket: listing it tells
+        except FileNotFoundError:  # no bridge has used this store yet, or it has no such bucket: a list tells which
             next(iter(obstore.list(self.store, chunk_size=1)), None)
 
     def urls(self, names: Sequence[str], seconds: int) -> list[str] | None:
@@ -128,10 +128,10 @@ class Objects:
 
 
 class _ObjectWriter:
-    """A blob that is being written. It is collected in a file without a name, and sent as a whole.
+    """A blob that is being written. It is collected in a temporary file without a name, and sent as a whole.
 
-    So slow clients cost space on the disk and no memory. Only blobs that are being sent are in memory: at most one for
-    each thread of the store.
+    So slow clients take space on the disk, but no memory. Only blobs that are being sent are in memory: at most one
+    for each thread of the store.
     """
 
     def __init__(self, store: ObjectStore, name: str, spool: Path | None) -> None:

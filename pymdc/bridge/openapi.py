@@ -1,4 +1,4 @@
-"""The description of the API, which GET / returns: an OpenAPI 3.0 document, made from the route table."""
+"""Describe the API as an OpenAPI 3.0 document, which GET / returns. It is made from the route table."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _SECURITY_SCHEMES = {
     "basic": {
         "type": "http",
         "scheme": "basic",
-        "description": "The e-mail, and the SHA-256 of the password in hex.",
+        "description": "The e-mail address, and the SHA-256 of the password in hex.",
     },
     "publicKey": {
         "type": "apiKey",
@@ -76,7 +76,7 @@ _SECURITY_SCHEMES = {
         "description": "DER in hex, over the SHA-256 of METHOD, path and payload, with a line feed between them. The "
         "payload is the body, or of GET and DELETE the query. It holds a rising number, `__nonce`.",
     },
-    "token": {"type": "apiKey", "in": "header", "name": "x-token", "description": "A bucket token. It serves once."},
+    "token": {"type": "apiKey", "in": "header", "name": "x-token", "description": "A bucket token. It works once."},
 }
 
 
@@ -90,10 +90,10 @@ class Description:
         body: the name of the schema of its body, if it has one.
         reply: the name of the schema of its reply, in brackets for a list; empty if there is none.
         status: the status of its reply.
-        refusals: the statuses that it is refused with, besides those of its credentials.
+        refusals: the statuses of its refusals, besides those of its credentials.
         query: the names of its query parameters.
         headers: the names of its header parameters, all required.
-        redirects: whether it may redirect instead.
+        redirects: whether it may redirect instead of replying.
     """
 
     summary: str

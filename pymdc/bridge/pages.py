@@ -88,7 +88,7 @@ def home(document: Mapping[str, Any], url: str) -> HTMLResponse:
         f"""<h1>{html.escape(info["title"])}</h1>
 <p>{html.escape(info["description"])}</p>
 <p class="soft">Version {html.escape(info["version"])}</p>
-<h2>Point a program at it</h2>
+<h2>Use it from a program</h2>
 <pre>export STORJ_BRIDGE={html.escape(url)}</pre>
 <p>or, in Python:</p>
 <pre>import pymdc

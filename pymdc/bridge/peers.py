@@ -1,4 +1,4 @@
-"""What is known of the client at the other end of a connection: whether it reads, and whether it is still there."""
+"""Watch the client of a connection: whether it reads, and whether it is still connected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .settings import READ_BYTES, SEND_SECONDS
 
 __all__ = ["Reader", "has_closed", "reset"]
 
-_PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # only Linux can tell this while there are unread bytes
+_PEER_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # only Linux tells this while there are unread bytes
 
 
 class Reader:
@@ -33,7 +33,7 @@ class Reader:
         self._timer = self._loop.call_later(SEND_SECONDS, self._look)
 
     def is_reading(self) -> None:
-        """Note that the client has taken most of it."""
+        """Note that the client has taken most of the buffer."""
         if not self._last:
             self.is_gone()
 

@@ -50,12 +50,12 @@ class Http(HttpToolsProtocol):
         self._opened.cannot_close(self._address, self)
         self._reader.is_gone()
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()  # uvicorn does not after a reset
+        self._unset_keepalive_if_required()  # uvicorn does not cancel it after a reset
         self.transport.close()  # nor this, and Python 3.10 warns of that
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way."""
+        """Whether no request is running."""
         return self.cycle is None or self.cycle.response_complete
 
     def abort(self) -> None:
@@ -81,10 +81,10 @@ class Http(HttpToolsProtocol):
         super().data_received(data)
         if self._pending_bytes > HEAD_BYTES:
             self._refuse_head()
-        elif self.idle and self._head_timer is None and self in self.connections:  # it is neither closed nor a channel
+        elif self.idle and self._head_timer is None and self in self.connections:  # not closed, and no data channel
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
-    # The parser calls these. Each one means progress, and resets the count of bytes that bring no progress.
+    # The parser calls these. Each call means progress, so it resets the count of bytes without progress.
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0

@@ -38,7 +38,7 @@ class Queues:
         Arguments:
             group: the name of the group.
             places: how many of it may run at once.
-            look: called now and then during the wait. If it raises an error, the wait ends.
+            look: called every `TURN_SECONDS` during the wait. If it raises an error, the wait ends.
         """
         if self._under_way[group] < places:
             self._under_way[group] += 1

@@ -53,7 +53,7 @@ class Reloader:
                 check_certificate(settings)
                 _load(self._tls, settings)
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with them, the bridge goes on
-            _log.error("the settings stay as they were: %s", error)
+            _log.error("the settings were not changed: %s", error)
             return
         last, self._last = self._last, settings
         names = {option: option.attribute for option in options_of(Settings)}

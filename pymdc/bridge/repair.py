@@ -12,10 +12,10 @@ from .errors import Unavailable
 from .identity import is_same
 from .store import Shard, Store
 
-__all__ = ["mend", "remove"]
+__all__ = ["remove", "repair"]
 
 
-def mend(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], None]) -> int:
+def repair(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], None]) -> int:
     """Repair what can be repaired.
 
     A broken shard is repaired if the store has the same bytes in an orphan or in a blob that is marked as garbage. The
@@ -33,7 +33,7 @@ def mend(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], N
     """
     _refuse_strangers(store, blobs)
     for line in store.inventory.recount():
-        echo(f"mended: {line}")
+        echo(f"repaired: {line}")
     missing = {shard.hash: shard for shard in findings.broken}
     if missing:
         for name in _spare(store, findings):
@@ -41,9 +41,9 @@ def mend(store: Store, blobs: Blobs, findings: Findings, echo: Callable[[str], N
             shard = missing.pop(content_hash(hashlib.sha256(data).hexdigest()), None)
             if shard is not None:
                 _replace(store, blobs, shard, data)
-                echo(f"mended: shard {shard.hash}")
+                echo(f"repaired: shard {shard.hash}")
     for shard in missing.values():
-        echo(f"not mended: shard {shard.hash}; an upload of the same file mends it, or a copy in a backup")
+        echo(f"not repaired: shard {shard.hash}; upload the same file again, or take the shard from a backup")
     return len(missing)
 
 
@@ -62,7 +62,7 @@ def _refuse_strangers(store: Store, blobs: Blobs) -> None:
     if not is_same(store, blobs):
         raise ValueError(
             "the store does not belong to this database, so nothing is changed; "
-            "name the right ones, or start their bridge once if it is older than this release"
+            "name the right --database and --store; if they are older than this release, start their bridge once"
         )
 
 

@@ -22,7 +22,7 @@ def check_room(settings: Settings, size: float) -> None:
 
     Raises:
         Full: there is too little space.
-        Unavailable: a disk is away.
+        Unavailable: a folder cannot be used.
     """
     elsewhere = "://" in settings.store_location
     folders = {} if elsewhere else {settings.store_location: size}

@@ -96,7 +96,7 @@ class Routes:
         except Refused as refused:
             return Reply({"error": refused.message}, refused.status)
         except ClientDisconnect:
-            return Response(status_code=400)  # the client is gone and will not read it
+            return Response(status_code=400)  # the client has gone and will not read the reply
         except Exception:  # noqa: BLE001 -- the one place that catches defects
             _log.exception("%s %s failed", operation.method, operation.path)
             return Reply({"error": "Internal error"}, 500)

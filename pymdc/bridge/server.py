@@ -29,7 +29,7 @@ __all__ = ["BridgeThread", "greeting", "serve"]
 
 _TICK_SECONDS = 0.05  # how often a stopping bridge checks whether everything has ended
 _KILL_SECONDS = 15.0  # how many seconds more than `stop_seconds` workers get before they are killed
-_START_SECONDS = 30.0  # much more than a start takes: the database and the store are open before the thread starts
+_START_SECONDS = 30.0  # much longer than a start: the database and the store are open before the thread starts
 
 
 class BridgeThread:
@@ -127,8 +127,8 @@ def greeting(settings: Settings) -> list[str]:
     ]
     if settings.listens_everywhere and settings.public_url is None:
         lines += [
-            f"Warning: mails and downloads name {settings.base_url}, which other machines cannot reach.",
-            "Set --public-url to the address that they reach this bridge by, such as https://bridge.example.",
+            f"Warning: links in mails and downloads begin with {settings.base_url}; other machines cannot reach it.",
+            "Set --public-url to the address by which they reach this bridge, such as https://bridge.example.",
         ]
     return lines
 

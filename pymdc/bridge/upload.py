@@ -48,7 +48,7 @@ def boundary(content_type: str | None) -> str:
     if kind != "multipart/form-data":
         raise Refused(422, "The body is not multipart/form-data")
     if not options.get("boundary"):
-        raise Refused(422, "The Content-Type of the body names no multipart boundary")
+        raise Refused(422, "The Content-Type of the body has no multipart boundary")
     return str(options["boundary"])
 
 

@@ -19,7 +19,7 @@ from typing import Any
 __all__ = ["end_with_parent", "supervise"]
 
 _log = logging.getLogger("pymdc.bridge")
-_PAUSE_SECONDS = 1.0  # between two starts of a worker, so that one that dies at once does not use up a processor
+_PAUSE_SECONDS = 1.0  # seconds between two starts of a worker: one that dies at once would otherwise use up a processor
 # Signals that the supervisor only passes on to its workers. Windows has none of them.
 _PASSED_ON = [getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)]
 

@@ -1,7 +1,7 @@
 """The thread that accepts signed requests: it takes all that are waiting, and commits them together.
 
 Each signed request writes its nonce to the disk before it is served. With one thread, up to 128 requests share one
-commit, which costs as much as a single one would; and SQLite lets only one connection write at a time anyway.
+commit, which takes as long as the commit of a single request. SQLite lets only one connection write at a time anyway.
 """
 
 from __future__ import annotations

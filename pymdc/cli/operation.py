@@ -68,7 +68,7 @@ def opened(
     "--repair",
     is_flag=True,
     allow_from_autoenv=False,
-    help="Mend what can be mended, and remove shards that belong to no file and are older than five minutes.",
+    help="Repair what can be repaired, and remove shards that belong to no file and are older than five minutes.",
 )
 @click.option(
     "--megabytes-per-second",
@@ -105,12 +105,12 @@ def check(options: dict[str, Any], repair: bool, pace: float | None, yes: bool) 
 
 
 def _repair(store: Store, blobs: Blobs, found: Findings, agree: Callable[[str], object]) -> int:
-    from ..bridge.repair import mend, remove
+    from ..bridge.repair import remove, repair
 
     left = 0
     if found.wrong:
-        agree(f"Mend what can be mended of {len(found.wrong)} things?")
-        left = mend(store, blobs, found, click.echo)
+        agree(f"Repair what can be repaired of {len(found.wrong)} faults?")
+        left = repair(store, blobs, found, click.echo)
     if found.old:
         agree(f"Remove {len(found.old)} orphans?")
         remove(store, blobs, found.old)

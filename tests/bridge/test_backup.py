@@ -124,7 +124,7 @@ def test_an_existing_file_is_not_replaced(served: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     assert command(served, "backup", str(copy))[0] == 0
     code, output = command(served, "restore", str(copy))
-    assert (code, "is there already, and is not replaced" in output) == (1, True)
+    assert (code, "exists already and is not replaced" in output) == (1, True)
     code, output = command(tmp_path / "new", "restore", str(tmp_path))
     assert (code, "holds no copy of a bridge" in output) == (1, True)
 
@@ -132,7 +132,7 @@ def test_an_existing_file_is_not_replaced(served: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["backup", "restore"])
 def test_backup_refuses_a_bridge_on_another_database(served: Path, tmp_path: Path, name: str) -> None:
     code, output = command(served, *NO_BRIDGE, name, str(tmp_path / "copy"))
-    assert (code, "only a bridge on SQLite is copied by this command" in output) == (1, True)
+    assert (code, "this command copies only a bridge on SQLite" in output) == (1, True)
 
 
 def test_missing_steps_are_shown_and_made(served: Path) -> None:

@@ -15,7 +15,7 @@ from pymdc.bridge.app import create_app
 from pymdc.bridge.blobs import Blobs
 from pymdc.bridge.check import Findings, check
 from pymdc.bridge.errors import Unavailable
-from pymdc.bridge.repair import mend, remove
+from pymdc.bridge.repair import remove, repair
 from pymdc.bridge.store import Shard, Store
 
 from ..engines import shared_s3
@@ -103,7 +103,7 @@ def test_a_lost_shard_that_no_file_uses_is_given_up(
     if lost == "content_shards":
         own_bridge.sql("DELETE FROM content_shards")
         own_bridge.sql("DELETE FROM contents")
-    assert mend(*engines, found(engines), lambda line: None) == 0
+    assert repair(*engines, found(engines), lambda line: None) == 0
     assert own_bridge.sql("SELECT hash FROM shards") == own_bridge.sql("SELECT hash FROM contents") == []
     assert found(engines) == Findings()
     cleaned(own_bridge.settings)
@@ -217,7 +217,7 @@ def test_an_upload_mends_a_shard_that_is_missing_or_short_before_any_check(own_b
 
 
 @pytest.mark.parametrize("where", [f"{NOBODY}/0", f"{GONE}/0"])
-def test_a_shard_is_mended_from_a_copy_that_lies_in_the_store(
+def test_a_shard_is_repaired_from_a_copy_in_the_store(
     own_bridge: Running, engines: tuple[Store, Blobs], where: str
 ) -> None:
     alice = own_bridge.person()
@@ -228,9 +228,9 @@ def test_a_shard_is_mended_from_a_copy_that_lies_in_the_store(
     overwrite(own_bridge, where, b"data")
     own_bridge.sql("INSERT INTO garbage (blob) VALUES (?)", f"{GONE}/0")
     lines: list[str] = []
-    assert mend(*engines, found(engines), lines.append) == 1
-    assert lines[0] == f"mended: shard {content}"
-    assert lines[1].startswith(f"not mended: shard {lost}; ")
+    assert repair(*engines, found(engines), lines.append) == 1
+    assert lines[0] == f"repaired: shard {content}"
+    assert lines[1].startswith(f"not repaired: shard {lost}; ")
     assert alice.download(bucket, content) == b"data"
     assert [shard.hash for shard in found(engines).broken] == [lost]
 
@@ -243,9 +243,9 @@ def test_counts_are_put_right(own_bridge: Running, engines: tuple[Store, Blobs])
     own_bridge.sql('UPDATE contents SET "references" = 2')
     own_bridge.sql('UPDATE shards SET "references" = 3')
     lines: list[str] = []
-    assert mend(*engines, found(engines), lines.append) == 0
+    assert repair(*engines, found(engines), lines.append) == 0
     name = file_hash(b"data")
-    assert lines == [f"mended: the count of {what}" for what in (f"shard {name}", f"file {name}", f"bucket {bucket}")]
+    assert lines == [f"repaired: the count of {what}" for what in (f"shard {name}", f"file {name}", f"bucket {bucket}")]
     assert found(engines) == Findings(1, 4)
 
 
@@ -259,7 +259,7 @@ def test_the_wrong_database_removes_nothing(own_bridge: Running, engines: tuple[
         with pytest.raises(ValueError, match="does not belong to this database"):
             remove(other, engines[1], findings.orphans)
         with pytest.raises(ValueError, match="does not belong to this database"):
-            mend(other, engines[1], findings, lambda line: None)
+            repair(other, engines[1], findings, lambda line: None)
     assert own_bridge.blobs() == before
 
 

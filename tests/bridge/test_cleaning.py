@@ -39,7 +39,7 @@ def test_the_bridge_cleans_up_after_itself_and_goes_on_after_a_failure(
         content = alice.upload(bucket, b"data").json()["hash"]
         with bridge.without_store():
             alice.send("DELETE", f"/buckets/{bucket}/files/{content}")
-            until(bridge, lambda: "cleaning up is put off" in caplog.text)
+            until(bridge, lambda: "the clean-up failed and will be tried again" in caplog.text)
         until(bridge, lambda: not bridge.blobs() and not bridge.sql("SELECT * FROM garbage"))
         until(bridge, lambda: "cleaning up works again" in caplog.text)
 

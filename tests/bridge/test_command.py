@@ -276,7 +276,7 @@ def test_a_bridge_for_others_without_a_name_says_what_to_set(
         assert any("STORJ_BRIDGE" in line for line in running.stdout)
         running.send_signal(signal.SIGINT)
         said = running.stdout.read()
-    assert ("which other machines cannot reach" in said) is warned
+    assert ("other machines cannot reach it" in said) is warned
     assert ("Set --public-url" in said) is warned
 
 
@@ -341,7 +341,7 @@ def test_a_check_reports_faults_that_it_cannot_mend(tmp_path: Path) -> None:
         bridge.lose(str(bridge.sql("SELECT blob FROM shards")[0][0]))
         result = look_after(tmp_path, "check", "--repair", typed="y\n")
         assert result.exit_code == 1
-        assert "Mend what can be mended of 1 things?" in result.output
+        assert "Repair what can be repaired of 1 faults?" in result.output
 
 
 def test_the_settings_of_a_command_line_can_be_read_again(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ DIFFERENCES = (
     ),
     Difference(
         SILENCE, names=("upload: multipart without boundary",),
-        status=422, error="The Content-Type of the body names no multipart boundary",
+        status=422, error="The Content-Type of the body has no multipart boundary",
     ),
     Difference(
         SILENCE, names=("upload 20 MiB with x-filesize too small",),

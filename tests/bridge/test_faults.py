@@ -30,7 +30,7 @@ from .chaos.audit import audit
 from .harness import PASSWORD, Person, Running, cleaned, multipart, running
 
 NO_STORE = (503, {"error": "The store is not available, try again later"})
-FULL = (507, {"error": "The bridge is full, it takes no files for now"})
+FULL = (507, {"error": "The disk of the bridge is full: it takes no files now"})
 NO_DATABASE = (503, {"error": "The database is not available, try again later"})
 BOUND = 30.0  # seconds within which everything is answered, even if an engine has failed
 LARGE = bytes(9 << 20)

@@ -170,9 +170,9 @@ def test_the_link_in_the_mail_activates_the_account(tmp_path: Path, authority: t
 @pytest.mark.parametrize(
     ("to_recipient", "to_mail", "status", "words"),
     [
-        ("550 no such user", "250 OK", 422, "The mail server takes no mail for this address"),
-        ("451 greylisted", "250 OK", 503, "The activation mail cannot be sent, try again later"),
-        ("250 OK", "554 spam", 503, "The activation mail cannot be sent, try again later"),
+        ("550 no such user", "250 OK", 422, "The mail server refuses mail for this address"),
+        ("451 greylisted", "250 OK", 503, "The activation mail cannot be sent now, try again later"),
+        ("250 OK", "554 spam", 503, "The activation mail cannot be sent now, try again later"),
     ],
 )
 def test_a_registration_whose_mail_is_refused_can_be_made_again(

@@ -128,7 +128,7 @@ def test_a_body_that_stalls_is_refused(bridge: Running, monkeypatch: pytest.Monk
     with connected(bridge) as connection:
         connection.sendall(head(alice, bucket, 1000, alice.token(bucket, "PUSH")) + multipart(b"")[:80])
         status, reply = read_reply(connection)
-        assert (status, b"did not come in time" in reply) == (408, True)
+        assert (status, b"did not arrive in time" in reply) == (408, True)
         assert ended(connection)
     assert bridge.sql("SELECT * FROM uploads") == []
 

@@ -99,7 +99,7 @@ def browse(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_a_browser_shows_the_page_with_its_style(bridge: Running, tmp_path: Path) -> None:
-    assert "Point a program at it" in browse(tmp_path, "--dump-dom", bridge.thread.url).stdout
+    assert "Use it from a program" in browse(tmp_path, "--dump-dom", bridge.thread.url).stdout
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")

@@ -63,7 +63,7 @@ def test_settings_that_cannot_be_read_change_nothing(tmp_path: Path, caplog: pyt
     with reloader(settings, ValueError("there is no option prot")) as (bridge, reload):
         reload()
         assert bridge.settings == settings
-    assert caplog.messages == ["the settings stay as they were: there is no option prot"]
+    assert caplog.messages == ["the settings were not changed: there is no option prot"]
 
 
 def test_a_certificate_is_tried_before_it_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -121,7 +121,7 @@ def test_the_command_reads_its_file_again(tmp_path: Path, workers: str) -> None:
         if workers == "1":
             assert register(url, "b@example.com") == 403
             config.write_text('registrations = "open"\nno-such-option = 1\n')
-            assert "the settings stay as they were" in read_again(process)
+            assert "the settings were not changed" in read_again(process)
             assert register(url, "b@example.com") == 403
 
 
@@ -158,5 +158,5 @@ def test_the_command_takes_a_renewed_certificate(tmp_path: Path) -> None:
         second = serial(url, authority)
         assert second != first
         key.write_bytes(b"no key")
-        assert "the settings stay as they were: the TLS certificate " in read_again(process)
+        assert "the settings were not changed: the TLS certificate " in read_again(process)
         assert serial(url, authority) == second

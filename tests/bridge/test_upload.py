@@ -51,7 +51,7 @@ def test_a_body_that_is_not_multipart_is_refused(text: str | None) -> None:
     "text", ["multipart/form-data", "Multipart/Form-Data; charset=utf-8", 'multipart/form-data; boundary=""']
 )
 def test_a_body_without_a_boundary_is_refused(text: str) -> None:
-    with pytest.raises(Refused, match="names no multipart boundary"):
+    with pytest.raises(Refused, match="has no multipart boundary"):
         boundary(text)
 
 

@@ -173,7 +173,7 @@ def test_a_bridge_whose_disk_is_full_in_the_middle_says_so(
         person.wait(lambda seen: any(0.02 < share < 1 for share in seen["shares"]))
         fill(disk / "filler")
         seen = person.wait(lambda seen: seen["states"] == ["failed"])
-        assert seen["message"].endswith("The bridge is full, it takes no files for now."), seen["message"]
+        assert seen["message"].endswith("The disk of the bridge is full: it takes no files now."), seen["message"]
         assert seen["problem"]
         person.photograph("full")
         (disk / "filler").unlink()

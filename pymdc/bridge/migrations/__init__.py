@@ -23,7 +23,7 @@ _LOCK = 0x6D646272  # of PostgreSQL's advisory locks; any number that others are
 def is_current(connection: sa.Connection) -> bool:
     """Tell whether a database has the tables of this release.
 
-    This needs no lock. Where the answer is no, look again under the lock of `upgrade`: another process may be at it.
+    This needs no lock. If the answer is no, ask again under the lock of `upgrade`: another process may be upgrading.
     """
     return _version(connection) == latest()
 
@@ -31,7 +31,7 @@ def is_current(connection: sa.Connection) -> bool:
 def upgrade(connection: sa.Connection) -> None:
     """Bring a database to this release, in the transaction that `connection` is in.
 
-    Of several processes that start at once, one does it and the others wait.
+    If several processes start at once, one upgrades and the others wait.
 
     Raises:
         ValueError: the database is of a later release, or its tables are not a bridge's.
@@ -60,7 +60,7 @@ def pending(connection: sa.Connection) -> Sequence[str]:
     if version is None:
         _refuse_foreign_tables(connection)
     elif version not in {step.revision for step in steps}:
-        raise ValueError(f"the database is of a later release of the bridge (version {version}); install that one")
+        raise ValueError(f"the database belongs to a later release of the bridge (version {version}); install that one")
     return [f"{step.revision}: {step.doc}" for step in reversed(steps) if version is None or step.revision > version]
 
 

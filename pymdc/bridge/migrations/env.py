@@ -1,4 +1,4 @@
-"""What alembic runs to make a step: on the connection that `upgrade` hands it, within its transaction."""
+"""Run by alembic for each step: on the connection that `upgrade` gives it, within its transaction."""
 
 from __future__ import annotations
 

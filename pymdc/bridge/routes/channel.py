@@ -1,8 +1,8 @@
 """The data channel: one WebSocket, one shard.
 
 The client sends one message, `{"token", "hash", "operation": "PULL"}`, as text or binary. The shard follows in binary
-messages, then close 1000. Every error is a text `{"code", "message"}`, then another close code. A channel does not wait
-for ever, neither for its request nor for a client that does not read.
+messages, then close 1000. Every error is a text `{"code", "message"}`, then another close code. Time limits end the
+wait for the request, and the wait for a client that does not read.
 """
 
 from __future__ import annotations

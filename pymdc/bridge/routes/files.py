@@ -111,8 +111,8 @@ async def _receive(
 async def _touch(bridge: Bridge, upload: str) -> None:
     try:
         await bridge.in_database(bridge.store.files.touch, upload, bridge.now())
-    except Unavailable as error:  # the next sign of life is in time too
-        _log.warning("upload %s gives no sign of life now: %s", upload, error)
+    except Unavailable as error:  # the next attempt comes before the lease ends
+        _log.warning("upload %s could not be marked as alive: %s", upload, error)
 
 
 def _is_doubtful(result: object) -> bool:
@@ -123,8 +123,8 @@ async def _give_up(bridge: Bridge, upload: str, *, settled: bool) -> None:
     """Remove what an upload has stored.
 
     Arguments:
-        settled: whether the store has answered for every blob. Where it has not, a blob may still appear, so the
-            upload stays noted and the clean-up removes its blobs once more, later.
+        settled: whether the store has answered for every blob. If not, a blob may still appear, so the upload stays in
+            the database, and a later clean-up removes its blobs again.
     """
     try:
         if await bridge.in_database(bridge.store.files.abandon, upload):
@@ -138,7 +138,7 @@ async def _give_up(bridge: Bridge, upload: str, *, settled: bool) -> None:
 def _base(bridge: Bridge, request: Request) -> str:
     base = bridge.settings.public_url
     if base is None:
-        # The address at which the client has reached the bridge also leads to its channel and its shards.
+        # The client can use the address of this request also for the data channel and the URLs of shards.
         base = f"{request.url.scheme}://{request.url.netloc}"
     return base.rstrip("/")
 

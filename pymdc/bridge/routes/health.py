@@ -15,7 +15,7 @@ __all__ = ["health", "live", "ready"]
 
 
 async def live(bridge: Bridge, request: Request) -> Response:
-    """GET /health/live: the process answers. Database and store are not asked."""
+    """GET /health/live: the process runs. This does not ask the database and the store."""
     return Reply({"status": "ok"})
 
 
@@ -31,7 +31,7 @@ async def ready(bridge: Bridge, request: Request) -> Response:
 
 
 async def health(bridge: Bridge, request: Request) -> Response:
-    """GET /health: database and store answer now, and the clean-up works."""
+    """GET /health: the database and the store work now, and the clean-up succeeds."""
     await _ask_the_engines(bridge)
     trouble = bridge.condition.cleaning
     return Reply({"status": "ok"} | ({"cleaning": trouble} if trouble else {}))

@@ -84,7 +84,7 @@ def _mail(bridge: Bridge, email: str, token: str, redirect: Any) -> Mail:
 
 
 async def _send_mail(bridge: Bridge, mail: Mail) -> None:
-    with anyio.CancelScope(shield=True):  # if the mail was sent, the database must know
+    with anyio.CancelScope(shield=True):  # if the mail was sent, the database must record it
         try:
             await bridge.post(mail)
             await bridge.in_database(bridge.store.users.mailed, mail.to)
@@ -101,7 +101,7 @@ async def _knows_password(bridge: Bridge, address: str, email: str, password: st
 
 async def _send_again(bridge: Bridge, mail: Mail) -> None:
     """Send another mail to an account that is not activated yet. Others get no mail."""
-    with anyio.CancelScope(shield=True):  # as for the first mail
+    with anyio.CancelScope(shield=True):  # the database must record this mail too
         try:
             if bridge.settings.smtp_host is not None:
                 admit = bridge.store.registrations.admit_again

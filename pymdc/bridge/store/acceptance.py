@@ -33,7 +33,7 @@ class Claim:
     Attributes:
         point: the key that signed it.
         signature: the hash of its signature.
-        nonce: its nonce; or, if that is invalid, the refusal to give once the sender is known.
+        nonce: its nonce; or, if that is invalid, the refusal to give after the sender was found.
         buckets: whether it asks for the buckets of its sender.
     """
 
@@ -66,7 +66,7 @@ class Acceptance:
         """Accept requests in one transaction. When this returns, they are on the disk.
 
         Returns:
-            for each claim what was accepted, or what it is refused with.
+            for each claim the accepted request, or the error that refuses it.
         """
         try:
             return self._outcomes(claims, self._run(claims))
@@ -78,10 +78,10 @@ class Acceptance:
             if len(claims) == 1:
                 _log.exception("a signed request could not be looked at")
                 return [Refused(500, "Internal error")]
-            return [outcome for claim in claims for outcome in self.accept([claim])]  # one must not spoil the others
+            return [outcome for claim in claims for outcome in self.accept([claim])]  # a bad one must not stop others
 
     def tidy(self) -> None:
-        """Do what the last requests left to be done: see `start_floor` and `forget`. It may raise `Unavailable`."""
+        """Do the work that the last requests left: see `start_floor` and `forget`. It may raise `Unavailable`."""
         floors, self._without_floor = self._without_floor, {}
         subjects, self._to_forget = self._to_forget, set()
         if floors or subjects:

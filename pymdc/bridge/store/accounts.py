@@ -37,8 +37,8 @@ class Account:
 
     Attributes:
         state: `"activated"`, `"waiting"` for its activation, or `"disabled"` by the operator.
-        storage_limit, bucket_limit: what the operator has set for this account, in GB and buckets; `None` where the
-            settings of the bridge hold.
+        storage_limit, bucket_limit: the limits that the operator has set for this account, in GB and in buckets;
+            `None` means the limits in the settings of the bridge.
     """
 
     email: str
@@ -112,7 +112,7 @@ class Accounts:
         """Give an account that waits for its activation another token.
 
         Arguments:
-            keep: whether those before serve as well; else they do not any more.
+            keep: whether the earlier tokens still work.
         """
         waiting = sa.select(users.c.email).where(
             users.c.email == email, users.c.activated.is_(False), users.c.disabled.is_(False)
@@ -136,10 +136,10 @@ class Accounts:
             connection.execute(users.delete().where(*waiting, ~sa.exists().where(buckets.c.email == users.c.email)))
 
     def remove(self, email: str) -> bool:
-        """Remove an account with all that is its own: keys, buckets, files. Tell whether there is such an account.
+        """Remove an account with its keys, buckets and files. Tell whether there is such an account.
 
-        It is closed first, so that nothing is added meanwhile, and then taken apart in small steps. If this is
-        interrupted, it can be done again. The files are cleaned away later, see `Leftovers`.
+        First it is disabled, so that nobody adds anything. Then its parts are removed in small steps. If this is
+        interrupted, call it again. A clean-up removes the files later, see `Leftovers`.
         """
         with self._database.write() as connection:
             change = users.update().where(users.c.email == email).values(activated=False)

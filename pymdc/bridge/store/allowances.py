@@ -15,7 +15,7 @@ __all__ = ["NO_LIMIT", "Allowance", "allow_bucket", "allow_bytes"]
 
 @dataclass(frozen=True)
 class Allowance:
-    """What an account is allowed for which the operator has set nothing of its own; `None` is no limit.
+    """The limits of an account for which the operator has set no limits; `None` means no limit.
 
     Attributes:
         storage: how much all its buckets together may hold, in GB.
@@ -30,7 +30,7 @@ NO_LIMIT = Allowance()
 
 
 def allow_bucket(connection: sa.Connection, email: str, allowance: Allowance) -> None:
-    """Let an account have one more bucket.
+    """Check that an account may have one more bucket.
 
     Raises:
         Refused: it has as many as it may have.
@@ -47,7 +47,7 @@ def allow_bucket(connection: sa.Connection, email: str, allowance: Allowance) ->
 
 
 def allow_bytes(connection: sa.Connection, bucket: str, size: float, allowance: Allowance) -> None:
-    """Let the account of a bucket store so many bytes more. To be called before the bucket is locked.
+    """Check that the account of a bucket may store so many more bytes. Call this before the bucket is locked.
 
     Raises:
         Refused: all its buckets together would hold more than they may.

@@ -4,8 +4,8 @@ Each upload writes its own blobs, under names that no other upload uses. Its las
 file. For each shard, that transaction either uses the blob that is in the database already and marks its own as
 garbage, or it adds its own. So nothing refers to a blob that is garbage, now or later, and any process may remove it.
 
-Rows are changed before they are read, and always in the same order: transactions wait for each other where they must,
-and never in a circle.
+A transaction changes rows before it reads them, and all transactions do so in the same order. So two of them may wait
+for each other's rows, but never in a circle (a deadlock).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The connection to the database: its engine and its transactions.
 
-Every statement runs on SQLite and on PostgreSQL. Any number of processes may share a database. To take something that
-can be had once, change a row under a condition and look whether a row was changed, or rely on a unique constraint.
+Every statement runs on SQLite and on PostgreSQL. Any number of processes may share a database. If only one of them may
+get something, update the row under a condition and check whether a row was changed, or use a unique constraint.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TURN_SECONDS = 30.0  # how long a write waits for other writes of this process
 _IDLE_MILLISECONDS = 60_000  # PostgreSQL frees the rows of a bridge that vanished in the middle of a transaction
 _POOL_SECONDS = 10.0  # how long a request waits for a free connection; there is one for each thread
 _CLOCK_SECONDS = 1.0  # an answer that took longer is not exact enough to tell the time
-_ATTEMPTS = 8  # two transactions that made the same row: the later one finds it on its next attempt
+_ATTEMPTS = 8  # if two transactions insert the same row, the later one finds it on its next attempt
 
 
 # The errors that mean that the engine failed, and not that a statement was wrong.
@@ -120,8 +120,8 @@ class Database:
     def now(self) -> int:
         """Return the time at the database, in milliseconds since 1970.
 
-        Several bridges share its clock, so that one whose own is wrong does no harm. It was measured a while ago, and
-        the time since then is counted by a clock that nobody sets.
+        Several bridges share its clock, so that a wrong clock on one machine does no harm. The database's clock is read
+        now and then. In between, a clock that nobody can set counts on from there.
         """
         if self._ahead is None:
             return time.time_ns() // 1_000_000
@@ -185,7 +185,7 @@ class Database:
 
 @contextmanager
 def retry_until(connection: sa.Connection) -> Iterator[None]:
-    """In this context the database server may take long for its answers, since they are much work."""
+    """In this context the database server may take long to answer, since the statements are much work."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         yield
@@ -256,7 +256,7 @@ _LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
 }  # what an engine needs besides what SQLAlchemy does
 _KEEPALIVE = {"idle": 10, "interval": 5, "count": 2}  # seconds, seconds, and how often
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    # A server whose machine or network is gone says nothing: seconds, and milliseconds.
+    # A server whose machine or network has failed says nothing. These limits are in seconds and in milliseconds.
     "postgresql": {
         "connect_timeout": 5,
         "tcp_user_timeout": 20_000,

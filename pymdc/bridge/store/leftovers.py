@@ -1,6 +1,6 @@
 """What a clean-up must remove: what has expired, what was deleted, and what dead processes have left behind.
 
-Every transaction here is short, so that no request waits long for it: what may be much is taken in steps.
+Every transaction here is short, so that no request waits long for it. Work that may be long is done in steps.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Leftovers:
     def dead_uploads(self, now: int, limit: int = _ROWS) -> Sequence[str]:
         """Return some uploads whose blobs can be removed.
 
-        They were not touched for long: an object store may still be finishing the last blob of a younger one.
+        They were not touched for a long time: for a younger one, an object store may still be writing the last blob.
         """
         in_use = sa.exists().where(shards.c.blob.between(uploads.c.id + "/", uploads.c.id + "0"))  # "0" follows "/"
         query = sa.select(uploads.c.id).where(uploads.c.dead.is_(True), _silent(now), ~in_use, ~_held()).limit(limit)

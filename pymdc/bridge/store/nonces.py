@@ -62,7 +62,7 @@ class Nonce:
 
     Attributes:
         timed: whether it is a time. Times are compared with times, and other numbers with other numbers.
-        value: milliseconds since 1970 where it is a time, else the number itself.
+        value: milliseconds since 1970 if it is a time, else the number itself.
     """
 
     timed: bool

@@ -1,8 +1,8 @@
-"""A connection to PostgreSQL whose waits end.
+"""A connection to PostgreSQL with a time limit on each answer.
 
-The system notices a server whose machine or network is gone. It does not notice one that is frozen, or a pooler that
-forgot a question: the connection stands, and no answer comes. Without a limit a thread of the bridge would wait for
-ever.
+The system notices when the server's machine or network fails. It does not notice a server that is frozen, or a pooler
+that lost a question: the connection stays open, and no answer comes. Without a limit, a thread of the bridge would wait
+for ever.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 _Result = TypeVar("_Result")
 _Exchange = Generator[Any, Any, _Result]
 
-# psycopg warns when it cannot tidy up on a connection that broke. The call fails too, and that is logged.
+# psycopg warns when it cannot clean up a broken connection. The call fails too, and its error is logged.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
@@ -104,7 +104,7 @@ class Connection(psycopg.Connection[Any]):
             wanted = next(exchange)
             while True:
                 ready = yield wanted
-                if not ready and time.monotonic() > end:  # psycopg looks up several times a second
+                if not ready and time.monotonic() > end:  # psycopg calls this several times a second
                     exchange.close()
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"the server did not answer within {self.patience:g} seconds")

@@ -22,8 +22,8 @@ FEW_BUCKETS = 256
 FEW_KEYS = 2048
 """The same for the keys of these buckets."""
 
-# The insert comes first: it waits for another process that is just forgetting the same request. The floor is read after
-# it, so that what was forgotten is not taken for new.
+# The insert comes first: it waits for another process that is just deleting the same request. The floor is read after
+# it, so that a deleted request does not count as new.
 _INSERT = """
 INSERT INTO signatures (subject, timed, nonce, signature, accepted)
 SELECT keys.email, given.timed, given.nonce, given.signature, {now}
@@ -57,7 +57,7 @@ class Answers:
     """What the database returns for a batch.
 
     Attributes:
-        added: subject and signature of each request that was not known before.
+        added: subject and signature of each new request.
         users: by point, as `_USERS` has it.
         buckets: those of the users that ask for them; `None` where there are too many.
         keys: those in the buckets.

@@ -24,12 +24,12 @@ class Tokens:
         """Store a new token and return when it expires.
 
         Arguments:
-            request: the nonce and the hash of the signature of the request for it. Such a request serves once, even
-                where nothing else tells it from a replay: a key of the bucket's list may ask without a nonce.
+            request: the nonce and the hash of the signature of the request for it. Such a request works once. The hash
+                is needed because a key in the bucket's list may ask without a nonce.
 
         Raises:
             Replayed: the request was accepted before.
-            Stale: so old a request may have been accepted before.
+            Stale: the request is so old that it may have been accepted before.
         """
         expires = now + TOKEN_SECONDS * 1000
         row = {"token": token_hash(token), "bucket": bucket, "operation": operation, "expires": expires}

@@ -185,7 +185,7 @@ def test_a_channel_that_has_ended_is_not_kept_in_memory(
     until(person[0].bridge, are_gone)
 
 
-DAMAGED = {"code": 500, "message": "The shard is lost or damaged; another upload of its file mends it"}
+DAMAGED = {"code": 500, "message": "The shard is missing or damaged: upload its file again to repair it"}
 
 
 @pytest.mark.parametrize("harm", ["lost", "cut", "flipped"])

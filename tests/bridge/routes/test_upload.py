@@ -59,7 +59,7 @@ def test_a_sign_of_life_that_fails_ends_no_upload(
         until(bridge, lambda: bridge.sql("SELECT * FROM uploads"))
         with locked(bridge.settings.database_url):
             connection.sendall(body[:-1])
-            until(bridge, lambda: "gives no sign of life now" in caplog.text)
+            until(bridge, lambda: "could not be marked as alive" in caplog.text)
         connection.sendall(body[-1:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
 
