@@ -53,6 +53,7 @@ class Blobs:
 
     Attributes:
         engine: whether the store answers.
+        is_folder: whether it is a folder; then no method needs a whole blob in memory.
     """
 
     def __init__(self, location: str, spool: Path | None = None) -> None:
@@ -67,6 +68,7 @@ class Blobs:
             else:
                 self._engine = Folder(Path(location).resolve())
                 self._store = LocalStore(self._engine.path)
+        self.is_folder = isinstance(self._engine, Folder)
 
     def put(self, name: str, data: bytes | bytearray) -> None:
         """Store a blob. When this returns, the blob is on the disk, or in S3."""

@@ -134,7 +134,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve_connections(
     listener: socket.socket,
     connections: Connections,
-    protocol: Callable[[], asyncio.Protocol],
+    protocol: Callable[[], asyncio.BaseProtocol],
     tls: ssl.SSLContext | None,
 ) -> None:
     """Accept connections and serve each with its own protocol object, until cancelled."""
@@ -163,7 +163,7 @@ async def _accept(listener: socket.socket) -> tuple[socket.socket, str] | None:
 
 
 async def _serve(
-    connection: socket.socket, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None
+    connection: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None
 ) -> None:
     loop = asyncio.get_running_loop()
     patience = None if tls is None else HANDSHAKE_SECONDS

@@ -17,7 +17,7 @@ from .identity import claim
 from .limits import Limits
 from .logins import Logins
 from .mail import Mail, Mailer, mailer
-from .settings import DATABASE_THREADS, MAIL_THREADS, SHARD_THREADS, Settings
+from .settings import DATABASE_THREADS, MAIL_THREADS, SENDS, SHARD_THREADS, SMALL_BYTES, Settings
 from .store import Allowance, Store
 from .writer import Writer
 
@@ -61,6 +61,7 @@ class Bridge:
     condition: Condition = field(default_factory=Condition)
     _database: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DATABASE_THREADS))
     _shards: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SHARD_THREADS))
+    _sends: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(SENDS))
     _mails: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAIL_THREADS))
 
     @classmethod
@@ -110,6 +111,13 @@ class Bridge:
     async def in_store(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a call to the store in a thread, so that it does not block the event loop."""
         return await to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self._shards)
+
+    async def keep(self, size: int, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run the call that completes a blob of `size` bytes. An object store needs all of a blob in memory for it."""
+        if self.blobs.is_folder or size <= SMALL_BYTES:
+            return await self.in_store(call, *args, **kwargs)
+        async with self._sends:
+            return await self.in_store(call, *args, **kwargs)
 
     async def post(self, mail: Mail) -> None:
         """Send a mail in a thread; see `Mailer.send`."""

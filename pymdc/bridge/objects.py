@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -34,6 +35,8 @@ _CREDENTIALS = (
 )
 _NO_CREDENTIALS = "S3 needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
+_ELSEWHERE = (S3Store, GCSStore, AzureStore)  # the stores that are reached over a network
+
 # How long an S3 server may be silent is limited. A whole reply is not: a slow reader of the data channel delays it.
 _CLIENT: ClientConfig = {
     "connect_timeout": timedelta(seconds=5),
@@ -41,6 +44,9 @@ _CLIENT: ClientConfig = {
     "timeout": timedelta(days=1),
     "allow_http": True,  # the endpoint's URL says whether it is HTTPS
 }
+# The server counts as silent until it replies, even while a shard is sent to it: a slow line needs time for all of it.
+# Clients wait longer than this for their reply.
+_SEND_SECONDS = 120.0
 # A short failure is retried, but not for longer than the client waits for its reply.
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 
@@ -58,10 +64,14 @@ class Objects:
         if self._lacks_credentials and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
             raise PermissionError(_NO_CREDENTIALS)  # obstore ignores this variable, and would ask all the same
         self.store: ObjectStore = from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+        self._sending = self.store
+        if isinstance(self.store, _ELSEWHERE):
+            patient: ClientConfig = {**_CLIENT, "read_timeout": timedelta(seconds=_SEND_SECONDS)}
+            self._sending = from_url(url, client_options=patient, retry_config=_RETRY)
 
     def writer(self, name: str) -> _ObjectWriter:
         """Begin a blob."""
-        return _ObjectWriter(self.store, name, self._spool)
+        return _ObjectWriter(self._sending, name, self._spool)
 
     def mark(self, name: str, data: bytes) -> None:
         """Keep a small object that is no blob."""
@@ -122,7 +132,7 @@ class Objects:
 
     def urls(self, names: Sequence[str], seconds: int) -> list[str] | None:
         """Return a URL for each blob, which gives it to anybody for `seconds`. `None`: the store has no such URLs."""
-        if not isinstance(self.store, (S3Store, GCSStore, AzureStore)):
+        if not isinstance(self.store, _ELSEWHERE):
             return None
         return list(obstore.sign(self.store, "GET", list(names), timedelta(seconds=seconds)))
 
@@ -130,8 +140,7 @@ class Objects:
 class _ObjectWriter:
     """A blob that is being written. It is collected in a temporary file without a name, and sent as a whole.
 
-    So slow clients take space on the disk, but no memory. Only blobs that are being sent are in memory: at most one
-    for each thread of the store.
+    So slow clients take space on the disk, but no memory. Only blobs that are being sent are in memory: see `SENDS`.
     """
 
     def __init__(self, store: ObjectStore, name: str, spool: Path | None) -> None:
@@ -147,8 +156,14 @@ class _ObjectWriter:
 
     def commit(self) -> None:
         """Send the blob."""
+        size = self._file.tell()
+        # The system gets this memory back at once. What `bytes` took, each thread might keep for its next blob.
+        data = memoryview(mmap.mmap(-1, max(size, 1)))[:size]
         self._file.seek(0)
-        obstore.put(self._store, self._name, self._file.read(), use_multipart=False)
+        left = data
+        while left:
+            left = left[self._file.readinto(left) :]
+        obstore.put(self._store, self._name, data, use_multipart=False)
         self.close()
 
     def discard(self) -> None:

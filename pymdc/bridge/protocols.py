@@ -74,11 +74,11 @@ class Http(HttpToolsProtocol):
         super().resume_writing()
         self._reader.is_reading()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._refused or self.transport.is_closing():
             return
         self._pending_bytes += len(data)
-        super().data_received(data)
+        super().data_received(data)  # type: ignore[arg-type] # the parser takes any buffer
         if self._pending_bytes > HEAD_BYTES:
             self._refuse_head()
         elif self.idle and self._head_timer is None and self in self.connections:  # not closed, and no data channel

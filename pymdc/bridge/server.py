@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -18,11 +19,12 @@ import uvicorn
 from .app import create_app
 from .connections import Connections, listen, serve_connections
 from .context import Bridge
+from .input import Input
 from .logs import logging_as
 from .mail import Mail
 from .protocols import Channel, Http
 from .reload import Reloader, check_certificate
-from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, KEEP_ALIVE_SECONDS, Settings
+from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, INPUT_BYTES, KEEP_ALIVE_SECONDS, Settings
 from .workers import end_with_parent, supervise
 
 __all__ = ["BridgeThread", "greeting", "serve"]
@@ -195,6 +197,7 @@ class _Server(uvicorn.Server):
         self._connections = connections
         self._greet = greet
         self.bridge = bridge
+        self._input = memoryview(bytearray(INPUT_BYTES))
         self._accepting: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -205,13 +208,14 @@ class _Server(uvicorn.Server):
         self.serving.set()
         self._greet()  # only now: from here on signals are handled too
 
-    def _protocol(self) -> asyncio.Protocol:
-        return Http(
+    def _protocol(self) -> asyncio.BaseProtocol:
+        http = Http(
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
             opened=self._connections,
         )
+        return http if os.name == "nt" else Input(http, self._input)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.bridge.limits.stopping = True

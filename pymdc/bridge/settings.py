@@ -25,7 +25,8 @@ SHARD_BYTES = 8 * 1024 * 1024  # files are cut into shards of exactly 8 MiB, so 
 BLOB_BYTES = 256 * 1024  # how much of a shard is read and sent at a time; each time costs a turn of the event loop
 HASH_BYTES = 1024 * 1024  # how much of a shard is hashed at a time beside the event loop; each time costs two waits
 READ_AHEAD_BYTES = 2 * 1024 * 1024  # how much the system is asked to read ahead from a slow disk
-PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time; each time costs waking a thread
+PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time at most; each time costs waking a thread
+INPUT_BYTES = 384 * 1024  # how much is received at a time; more saves little
 PIECES = 1000  # in how many parts at most: Linux takes 1,024 in one call
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
 TOKEN_SECONDS = 300  # a bucket token is valid for five minutes
@@ -62,6 +63,9 @@ LONG_ANSWER_SECONDS = 4 * 3600.0  # the same while tables are rebuilt or all row
 PASSWORD_THREADS = 2  # one scrypt takes 16 MiB and a core for about 50 ms
 HASH_THREADS = max(2, os.cpu_count() or 1)  # shards that are hashed while they are sent: more would slow the sending
 SHARD_THREADS = 8  # shards that are hashed and written at the same time
+SENDS = 2  # how many of more than `SMALL_BYTES` are sent to an object store at a time: each is in memory meanwhile
+SMALL_BYTES = 1024 * 1024
+GATHERED_BYTES = 4 * 1024 * 1024  # how much all uploads together gather before they write it
 PASSWORD_CACHE_SECONDS = 60.0  # how long a verified password passes at once, so that each login need not take 50 ms
 PASSWORD_CACHE_SIZE = 1024
 GUESSES_AT_ONCE = 5  # wrong passwords from one address to one account; the reply to each further one is delayed
@@ -82,7 +86,7 @@ SMTP_SECONDS = 15.0  # how long the mail server may be silent; the user who regi
 
 
 # Defaults of options, which the operator can change.
-UPLOADS_PER_ADDRESS = 32  # each holds 2 MiB of memory; a busy office still gets through
+UPLOADS_PER_ADDRESS = 32  # each holds up to 2 MiB of memory; a busy office still gets through
 REQUESTS = 512  # requests under way: more would only wait for the database, and take memory meanwhile
 CONNECTIONS = 800  # a process may usually open 1,024 files; this leaves room for the shards and the database
 REGISTRATIONS_PER_HOUR = 20  # activation mails that one address may cause; more could flood other people's inboxes

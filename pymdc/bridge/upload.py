@@ -26,7 +26,7 @@ from ..core.hashes import content_hash
 from .blobs import BlobWriter
 from .context import Bridge
 from .errors import Refused
-from .settings import PIECE_BYTES, PIECES, SHARD_BYTES
+from .settings import GATHERED_BYTES, PIECE_BYTES, PIECES, SHARD_BYTES
 from .store import Shard, Stored
 
 if TYPE_CHECKING:
@@ -142,9 +142,9 @@ class FilePart:
 class ShardWriter:
     """Hashes a file while it arrives, cuts it into shards of exactly 8 MiB, and stores them.
 
-    A piece of about 1 MiB is hashed and written while the next piece arrives. `add` waits if both are full, so at most
-    two pieces are in memory. A shard is made durable while the next one is written. Call `finish` at the end, or
-    `settle` after an error: after them nothing more is written.
+    A piece of up to about 1 MiB is hashed and written while the next one arrives. `add` waits if both are full, so at
+    most two pieces are in memory. Where many uploads are under way, pieces are smaller. A shard is made durable while
+    the next one is written. Call `finish` at the end, or `settle` after an error: after them nothing more is written.
     """
 
     def __init__(self, bridge: Bridge, upload: str) -> None:
@@ -176,7 +176,7 @@ class ShardWriter:
             self._shard.size += len(piece)
             if self._shard.size == SHARD_BYTES:
                 await self._end_shard()
-            elif self._gathered >= PIECE_BYTES or len(self._pieces) == PIECES:
+            elif self._gathered >= self._enough() or len(self._pieces) == PIECES:
                 await self._write_pieces()
 
     async def finish(self) -> Stored:
@@ -200,6 +200,9 @@ class ShardWriter:
         self._shard.close()
         return results
 
+    def _enough(self) -> int:
+        return min(PIECE_BYTES, GATHERED_BYTES // max(1, self._bridge.limits.uploads.under_way))
+
     async def _write_pieces(self) -> None:
         await self._written()
         pieces, self._pieces, self._gathered = self._pieces, [], 0
@@ -215,7 +218,7 @@ class ShardWriter:
         await self._written()
         await self._kept()
         shard, name = self._shard, content_hash(self._shard.sha256.hexdigest())
-        self._keeping = asyncio.create_task(self._bridge.in_store(self._keep, shard, name))
+        self._keeping = asyncio.create_task(self._bridge.keep(shard.size, self._keep, shard, name))
         self._shard = _OpenShard(f"{self._upload}/{len(self._shards) + 1}", hashlib.sha256())
 
     async def _kept(self) -> None:

@@ -202,6 +202,7 @@ def test_an_s3_server_that_goes_away_is_told_and_found_again(tmp_path: Path) -> 
 @needs_postgresql
 def test_the_wait_for_a_silent_s3_server_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(objects._CLIENT, "read_timeout", timedelta(seconds=0.5))
+    monkeypatch.setattr(objects, "_SEND_SECONDS", 0.5)
     monkeypatch.setitem(objects._RETRY, "retry_timeout", timedelta(seconds=1))
     with on_servers(tmp_path, "store-silent") as (_, alice, bucket):
         process = shared_s3().process
