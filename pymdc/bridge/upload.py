@@ -26,6 +26,7 @@ from ..core.hashes import content_hash
 from .blobs import BlobWriter
 from .context import Bridge
 from .errors import Refused
+from .healing import broken_blobs
 from .settings import GATHERED_BYTES, PIECE_BYTES, PIECES, SHARD_BYTES
 from .store import Shard, Stored
 
@@ -158,6 +159,7 @@ class ShardWriter:
         self._keeping: asyncio.Task[Shard] | None = None
         self._shards: list[Shard] = []
         self._blobs: dict[str, str] = {}
+        self._names: set[str] = set()
         self.size = 0
 
     async def add(self, data: bytes) -> None:
@@ -179,8 +181,10 @@ class ShardWriter:
             elif self._gathered >= self._enough() or len(self._pieces) == PIECES:
                 await self._write_pieces()
 
-    async def finish(self) -> Stored:
-        """Store the last shard and return the file. When this returns, the whole file is durable.
+    async def finish(self) -> tuple[Stored, set[str]]:
+        """Store the last shard, and return the file and what `broken_blobs` says of its shards.
+
+        When this returns, the whole file is durable.
 
         Raises:
             Full: the disk of the store is full.
@@ -188,10 +192,8 @@ class ShardWriter:
         """
         if self._shard.size:
             await self._end_shard()
-        await self._kept()
-        if self._blobs:
-            await self._bridge.in_store(self._bridge.blobs.settle, self._upload)
-        return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards))
+        _, broken = await asyncio.gather(self._settled(), broken_blobs(self._bridge, self._names))
+        return Stored(content_hash(self._file.hexdigest()), self.size, tuple(self._shards)), broken
 
     async def settle(self) -> Sequence[object]:
         """Wait until the last writes have ended, and return their results or exceptions."""
@@ -218,8 +220,14 @@ class ShardWriter:
         await self._written()
         await self._kept()
         shard, name = self._shard, content_hash(self._shard.sha256.hexdigest())
+        self._names.add(name)
         self._keeping = asyncio.create_task(self._bridge.keep(shard.size, self._keep, shard, name))
         self._shard = _OpenShard(f"{self._upload}/{len(self._shards) + 1}", hashlib.sha256())
+
+    async def _settled(self) -> None:
+        await self._kept()
+        if self._blobs:
+            await self._bridge.in_store(self._bridge.blobs.settle, self._upload)
 
     async def _kept(self) -> None:
         if self._keeping is not None:

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from .. import auth, fields
 from ..context import Bridge
 from ..errors import Full, Refused, Unavailable
-from ..healing import broken_blobs
 from ..listing import listing
 from ..requests import Reply, client, is_gone, read_body
 from ..room import check_room
@@ -76,9 +75,8 @@ async def _upload(bridge: Bridge, request: Request) -> Response:
     writer = ShardWriter(bridge, started)
     try:
         await _receive(bridge, request, started, part, writer, size)
-        stored = await writer.finish()
+        stored, broken = await writer.finish()
         entry = Entry(found.id, part.mimetype, part.name or stored.hash, stored.size, stored.hash)
-        broken = await broken_blobs(bridge, stored)
         await bridge.in_database(bridge.store.files.commit, started, entry, stored, broken, bridge.allowance)
     except BaseException as error:
         with anyio.CancelScope(shield=True):
