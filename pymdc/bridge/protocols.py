@@ -23,6 +23,10 @@ from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PI
 
 __all__ = ["Channel", "Http"]
 
+_TOO_BIG = 1009  # the code of a close after a message that is too large: RFC 6455, section 7.4.1
+_TOO_LARGE = b'{"code":413,"message":"The request is too large"}'
+_MALFORMED = b'{"code":400,"message":"This is no message of a WebSocket"}'
+
 
 class Http(HttpToolsProtocol):
     """uvicorn's HTTP, with limits: on the size of a request's head, on the time for it, and on unread replies.
@@ -234,6 +238,14 @@ class Channel(WebSocketsSansIOProtocol):
         await super().run_asgi()
         if not self.disconnected:
             self._dropping = self.loop.call_later(SEND_SECONDS, self._drop)
+
+    def handle_parser_exception(self) -> None:
+        # What is no message of a WebSocket, or too large a one, is told as any other error, and then closed.
+        close = self.conn.close_sent
+        if self.handshake_complete and close is not None:  # pragma: no branch - else nothing can be told
+            told = _TOO_LARGE if close.code == _TOO_BIG else _MALFORMED
+            self.transport.write(bytes([0x81, len(told)]) + told)  # a frame with one text
+        super().handle_parser_exception()
 
     def _forget_stall(self) -> None:
         if self._stalled is not None:

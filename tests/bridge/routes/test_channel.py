@@ -129,10 +129,16 @@ def test_a_message_that_asks_for_nothing_is_refused(
         assert events(socket) == [json.dumps({"code": 400, "message": message}, separators=(",", ":")), 1008]
 
 
-def test_a_message_that_is_too_large_closes_the_channel(person: tuple[Person, str]) -> None:
+def test_a_message_that_is_too_large_is_told_before_the_channel_is_closed(person: tuple[Person, str]) -> None:
     with opened(person) as socket:
-        socket.send("x" * 100_000)
-        assert events(socket) == [1009]
+        socket.send("x" * 17_000)
+        assert events(socket) == ['{"code":413,"message":"The request is too large"}', 1009]
+
+
+def test_a_frame_that_no_websocket_sends_is_told_before_the_channel_is_closed(person: tuple[Person, str]) -> None:
+    with opened(person) as socket:
+        socket.socket.sendall(b"\xff\x80\0\0\0\0")
+        assert events(socket) == ['{"code":400,"message":"This is no message of a WebSocket"}', 1002]
 
 
 def test_a_client_that_leaves_before_it_asks_does_no_harm(person: tuple[Person, str]) -> None:
