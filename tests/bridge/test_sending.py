@@ -132,7 +132,8 @@ def test_a_line_that_breaks_is_tried_again_and_given_up_in_order(
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 @pytest.mark.parametrize("engine", ["folder", "S3"])
 def test_many_large_uploads_at_once_take_little_memory(tmp_path: Path, engine: str) -> None:
-    chosen = {"store": shared_s3().create("memory") if engine == "S3" else str(tmp_path / "shards")}
+    store = shared_s3().create("memory") if engine == "S3" else str(tmp_path / "shards")
+    chosen = {"database": f"sqlite:///{tmp_path / 'database'}", "store": store}
     (somebody,), process = people(tmp_path / "data", chosen, 1), Process(tmp_path / "data", chosen)
     with process.serving(), visited(settings_for(tmp_path / "data", **chosen), process.url) as bridge:
         alice = Person(bridge, somebody.email, somebody.key)
