@@ -18,6 +18,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -261,9 +262,12 @@ class Network:
 
 
 def _join_all_but(others: set[threading.Thread]) -> None:
-    for thread in set(threading.enumerate()) - others:
-        thread.join(60)
-        assert not thread.is_alive(), f"{thread} goes on"
+    end = time.monotonic() + 60
+    while rest := set(threading.enumerate()) - others:
+        assert time.monotonic() < end, f"{rest} go on"
+        for thread in rest:
+            with suppress(RuntimeError):  # it is being started
+                thread.join(1)
 
 
 def _close_pipe(farmer: FarmerServer) -> None:

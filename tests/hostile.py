@@ -174,7 +174,7 @@ class Server:
         self._threads[0].join()  # from here on nothing is accepted
         for sock in self._sockets:
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # TLS's own would take from a thread what it sends with
         for thread in self._threads:
             thread.join()
         self._listener.close()
