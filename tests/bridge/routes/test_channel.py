@@ -168,6 +168,32 @@ def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: py
     assert received[-1] != 1000
 
 
+def test_little_of_a_shard_waits_for_a_reader_that_does_not_read(
+    bridge: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some releases of Python take all that `writelines` is given (CVE-2024-12254)."""
+    waiting: list[int] = []
+    pause_writing = protocols.Channel.pause_writing
+
+    def noted(self: protocols.Channel) -> None:
+        waiting.append(self.transport.get_write_buffer_size())
+        pause_writing(self)
+
+    monkeypatch.setattr(protocols.Channel, "pause_writing", noted)
+    alice = bridge.person()
+    bucket = alice.bucket()
+    asked = alice.pointers(bucket, alice.upload(bucket, bytes(8 << 20)).json()["hash"]).json()[0]
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    url = httpx.URL(bridge.thread.url)
+    raw.connect((url.host, url.port))
+    with connect(asked["channel"], sock=raw, compression=None, proxy=None, max_queue=1) as slow:
+        slow.send(json.dumps(asked))
+        until(bridge, lambda: waiting)
+        raw.shutdown(socket.SHUT_RDWR)
+    assert waiting[0] < 1 << 20
+
+
 def test_a_channel_that_has_ended_is_not_kept_in_memory(
     person: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
