@@ -175,7 +175,7 @@ async def _serve(
 
 
 class _Counted(socket.socket):
-    """An accepted connection that calls `when_closed` once: when it is closed, or when a loop takes its descriptor."""
+    """An accepted connection that calls `when_closed` once, when it is closed."""
 
     def __init__(self, connection: socket.socket, when_closed: Callable[[], None]) -> None:
         super().__init__(connection.family, connection.type, connection.proto, connection.detach())
@@ -185,11 +185,6 @@ class _Counted(socket.socket):
     def close(self) -> None:
         super().close()
         self._tell()
-
-    def detach(self) -> int:  # pragma: no cover - uvloop takes the descriptor, asyncio's own loop does not
-        number = super().detach()
-        self._tell()
-        return number
 
     def _tell(self) -> None:
         told, self._when_closed = self._when_closed, None

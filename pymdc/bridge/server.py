@@ -246,6 +246,7 @@ def _server(settings: Settings, listener: socket.socket, greet: Callable[[], Non
     app, connections = create_app(settings), Connections(settings)
     config = uvicorn.Config(
         app,
+        loop="asyncio",  # on all machines the same: uvloop, where it happens to be installed, makes nothing here faster
         ws=Channel,
         ws_max_size=CHANNEL_REQUEST_BYTES,
         ws_per_message_deflate=False,  # shards hardly compress
