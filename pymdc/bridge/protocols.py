@@ -225,7 +225,9 @@ class Channel(WebSocketsSansIOProtocol):
             await super().send(message)
             return
         await self.writable.wait()
-        if self.disconnected or self.close_sent:  # pragma: no cover - it was closed during the wait
+        # On a transport that is closing, `writelines` of Python 3.12 and early 3.13 leaves the socket's number in the
+        # event loop, which then never reads the next connection of this number (CPython's issue 136234).
+        if self.disconnected or self.close_sent or self.transport.is_closing():
             raise ClientDisconnected
         view = memoryview(data)
         parts: list[bytes | memoryview] = []
@@ -244,7 +246,7 @@ class Channel(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         # What is no message of a WebSocket, or too large a one, is told as any other error, and then closed.
         close = self.conn.close_sent
-        if self.handshake_complete and close is not None:  # pragma: no branch - else nothing can be told
+        if self.handshake_complete and close is not None and not self.close_sent:  # nothing may follow a close
             told = _TOO_LARGE if close.code == _TOO_BIG else _MALFORMED
             self.transport.write(bytes([0x81, len(told)]) + told)  # a frame with one text
         super().handle_parser_exception()

@@ -77,7 +77,7 @@ class Connection(psycopg.Connection[Any]):
         self.pgconn.pipeline_sync()
         yield from generators.send(self.pgconn)
         results: list[pq.abc.PGresult] = []
-        while len(results) < len(new) + len(statements) + 1:  # the last one answers the sync
+        while not results or results[-1].status != pq.ExecStatus.PIPELINE_SYNC:
             results += yield from generators.fetch_many(self.pgconn)
         self.pgconn.exit_pipeline_mode()
         for result in results:

@@ -16,11 +16,13 @@ import obstore
 import pytest
 from starlette.types import Message
 from starlette.websockets import WebSocket
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from pymdc.bridge import protocols
 from pymdc.bridge.context import Bridge
+from pymdc.bridge.protocols import Channel
 from pymdc.bridge.routes import channel
 from pymdc.bridge.settings import Settings
 
@@ -139,6 +141,51 @@ def test_a_frame_that_no_websocket_sends_is_told_before_the_channel_is_closed(pe
     with opened(person) as socket:
         socket.socket.sendall(b"\xff\x80\0\0\0\0")
         assert events(socket) == ['{"code":400,"message":"This is no message of a WebSocket"}', 1002]
+
+
+def test_nothing_follows_the_close_of_a_channel(person: tuple[Person, str]) -> None:
+    url = httpx.URL(person[0].bridge.thread.url)
+    with socket.create_connection((url.host, url.port), 30) as raw:
+        raw.sendall(UPGRADE)
+        raw.sendall(b"\x81\x82\0\0\0\0{}")
+        received = b""
+        while b"\x88" not in received.partition(b"\r\n\r\n")[2]:
+            received += raw.recv(65536)
+        raw.sendall(b"\xff\x80\0\0\0\0")
+        while piece := raw.recv(65536):
+            received += piece
+    _, _, close = received.partition(b"\x88")
+    assert len(close) == 1 + close[0], "its length, and as many bytes"
+
+
+@pytest.mark.parametrize("ended", ["close", "abort"])
+def test_a_client_that_leaves_while_a_shard_is_sent_harms_no_other_one(
+    bridge: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ended: str
+) -> None:
+    """The connection ends in the same turn of the event loop in which a piece of the shard is sent on it."""
+    send, outcomes = Channel.send, []
+
+    async def end_and_send(self: Channel, message: Any) -> None:
+        if message.get("bytes"):
+            getattr(self.transport, ended)()
+        try:
+            await send(self, message)
+        except ClientDisconnected as error:
+            outcomes.append(error)
+            raise
+
+    monkeypatch.setattr(Channel, "send", end_and_send)
+    alice = bridge.person()
+    bucket = alice.bucket()
+    found = alice.upload(bucket, os.urandom(1 << 20)).json()["hash"]
+    asked = alice.pointers(bucket, found).json()[0]
+    with connect(asked["channel"], compression=None, proxy=None) as leaving:
+        leaving.send(json.dumps(asked))
+        assert events(leaving) == [1006]
+    assert len(outcomes) == 1
+    assert not caplog.records
+    for _ in range(2):  # the first one may get the number of the socket that was closed
+        assert httpx.get(bridge.thread.url + "/health/live", timeout=10).status_code == 200
 
 
 def test_a_client_that_leaves_before_it_asks_does_no_harm(person: tuple[Person, str]) -> None:

@@ -119,6 +119,30 @@ def test_statements_that_are_sent_together_are_one_transaction() -> None:
         assert other.execute("SELECT number FROM seen").fetchall() == [(1,), (2,)]
 
 
+def test_an_error_of_the_commit_is_told_and_leaves_the_connection_usable() -> None:
+    from pymdc.bridge.store.postgresql import Connection
+
+    where = engines.shared_postgresql().create("deferred").replace("+psycopg", "")
+    with closing(Connection.connect(where)) as one:
+        one.execute("CREATE TABLE seen (number INT PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)")
+        one.commit()
+        assert one.transact([(ADD, ["1"])]) == [[(1,)]]
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            one.transact([(ADD, ["2"]), (ADD, ["1"]), (READ, ["é"])])
+        assert one.transact([(ADD, ["2"]), (READ, ["é"])])[1] == [(1, False, "text é"), (2, True, "text é")]
+
+
+def test_a_session_that_the_server_ends_is_an_error_at_once() -> None:
+    from pymdc.bridge.store.postgresql import Connection
+
+    ended = "SELECT pg_terminate_backend(pg_backend_pid()), $1"
+    where = engines.shared_postgresql().create("ended").replace("+psycopg", "")
+    with closing(Connection.connect(where)) as one:
+        with pytest.raises(psycopg.OperationalError):
+            one.transact([("SELECT $1", ["a"]), (ended, ["b"]), ("SELECT $1", ["c"])])
+        assert one.closed
+
+
 def test_a_signed_request_is_one_exchange_with_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     from pymdc.bridge.store.postgresql import Connection
 
