@@ -60,9 +60,23 @@ class Reader:
 def has_closed(connection: socket.socket) -> bool:
     """Tell whether the client has closed its side of the connection."""
     # The system is asked: while a connection is not read, asyncio does not notice that it was closed.
+    if not hasattr(select, "poll"):  # Windows
+        return _is_at_its_end(connection)
     poll = select.poll()
     poll.register(connection, _PEER_CLOSED)
     return bool(poll.poll(0))
+
+
+def _is_at_its_end(connection: socket.socket) -> bool:
+    # asyncio's own object for a socket cannot receive. While there are unread bytes, this does not notice the end.
+    with socket.fromfd(connection.fileno(), connection.family, connection.type) as same:
+        same.setblocking(False)
+        try:
+            return not same.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:  # nothing has come
+            return False
+        except OSError:  # it was reset
+            return True
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
 import subprocess
 import sys
@@ -83,6 +84,25 @@ def test_an_upload_whose_client_goes_while_it_waits_is_forgotten(tmp_path: Path)
                 log.write_text("")
             assert finish() == 200
         assert alice.put(bucket, multipart(b"data"), 4, token).status_code == 200, "the token was not spent"
+
+
+def test_an_upload_whose_client_goes_while_it_waits_is_forgotten_where_there_is_no_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(select, "poll", raising=False)  # Windows has none
+    with running(tmp_path, uploads_per_address=1) as bridge:
+        alice = bridge.person()
+        bucket, body = alice.bucket(), multipart(b"data")
+        token = alice.token(bucket, "PUSH")
+        assert bridge.thread._server is not None
+        line = bridge.thread._server.bridge.limits.uploads
+        with slow_upload(alice, bucket, b"slow") as finish:
+            with connected(bridge) as waiting:
+                waiting.sendall(head(alice, bucket, len(body), token) + body[:50])
+                until(bridge, lambda: line.waiting)
+            until(bridge, lambda: not line.waiting)
+            assert finish() == 200
+        assert alice.put(bucket, body, 4, token).status_code == 200, "the token was not spent"
 
 
 def test_requests_beyond_the_limit_are_told_to_come_again(tmp_path: Path) -> None:
