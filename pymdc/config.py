@@ -18,11 +18,12 @@ WORKERS = 16
 calls neither use up the machine's threads nor flood the bridge."""
 
 MAX_ATTEMPTS = 3
-"""How often one call is sent at most. It is sent again only if that is safe."""
+"""How often a call is sent at most until a reply comes. It is sent again only if that is safe."""
 
 MAX_NONCE_ATTEMPTS = 8
-"""How often a request is signed again when its nonce was too low. More than MAX_ATTEMPTS: such a refusal costs one
-round trip and means that nothing was done. It happens again while other processes sign for the same user."""
+"""How often a call is signed at most while the bridge refuses its nonces as too low. More than MAX_ATTEMPTS: such a
+refusal costs one round trip and means that nothing was done. It happens again while other processes sign for the same
+user."""
 
 MAX_REDIRECTS = 5
 """How many redirects one call follows: enough in practice, and an end to loops."""

@@ -61,7 +61,7 @@ class Exchange:
         """Send `call` and return its value: the decoded reply, or an exception value.
 
         Up to `MAX_ATTEMPTS` attempts: for a request that never reached the bridge, and for a GET whose reply was lost.
-        Up to `MAX_NONCE_ATTEMPTS` signatures: for a request that was refused because its nonce arrived too late.
+        Up to `MAX_NONCE_ATTEMPTS` refusals: for a request whose nonce arrived too late. Each next one has a new nonce.
         Up to `MAX_REDIRECTS` redirects: for a GET, and within the endpoint's origin.
         """
         nonces = redirects = 1

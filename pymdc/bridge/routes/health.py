@@ -31,7 +31,7 @@ async def ready(bridge: Bridge, request: Request) -> Response:
 
 
 async def health(bridge: Bridge, request: Request) -> Response:
-    """GET /health: the database and the store work now, and the clean-up succeeds."""
+    """GET /health: the database and the store work now. The reply also names a clean-up that failed."""
     await _ask_the_engines(bridge)
     trouble = bridge.condition.cleaning
     return Reply({"status": "ok"} | ({"cleaning": trouble} if trouble else {}))
