@@ -147,8 +147,10 @@ def test_nothing_follows_the_close_of_a_channel(person: tuple[Person, str]) -> N
     url = httpx.URL(person[0].bridge.thread.url)
     with socket.create_connection((url.host, url.port), 30) as raw:
         raw.sendall(UPGRADE)
-        raw.sendall(b"\x81\x82\0\0\0\0{}")
         received = b""
+        while b"\r\n\r\n" not in received:  # before that, a client may send nothing
+            received += raw.recv(65536)
+        raw.sendall(b"\x81\x82\0\0\0\0{}")
         while b"\x88" not in received.partition(b"\r\n\r\n")[2]:
             received += raw.recv(65536)
         raw.sendall(b"\xff\x80\0\0\0\0")
