@@ -1,4 +1,4 @@
-"""The rooms of the house: imports go one way, each library is known to few files, and the map is right."""
+"""Imports go one way, few files import each library, and the map of the code is right."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ FILES = {name_of(path): path for path in ROOT.rglob("*.py")}
 LIBRARY = sorted(name for name in FILES if name.split(".")[0] not in ("bridge", "cli"))
 
 
-def room(name: str) -> str:
-    """Give the room that a module is in: itself, but for the bridge and the command line, which are one room each."""
+def part(name: str) -> str:
+    """Give the part of the package that has a floor of its own: a module, or the whole bridge, or the whole command."""
     first = name.split(".")[0]
     return first if first in ("bridge", "cli") else name
 
 
 def floor(name: str) -> int:
-    return next(i for i, rooms in enumerate(FLOORS) if room(name) in rooms)
+    return next(i for i, parts in enumerate(FLOORS) if part(name) in parts)
 
 
 @functools.cache
@@ -152,18 +152,18 @@ def imported_modules(name: str, *, late: bool = True) -> set[str]:
 
 
 def test_every_module_has_its_floor() -> None:
-    placed = {room for rooms in FLOORS for room in rooms}
-    assert {room(name) for name in FILES} <= placed
+    placed = {each for parts in FLOORS for each in parts}
+    assert {part(name) for name in FILES} <= placed
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_imports_run_one_way(name: str) -> None:
     for imported in imported_modules(name):
-        within = room(name) == room(imported) and name != imported
+        within = part(name) == part(imported) and name != imported
         assert within or floor(imported) < floor(name), f"{name or 'pymdc'} imports {imported or 'pymdc'}"
 
 
-def test_there_are_no_circles() -> None:
+def test_there_are_no_import_cycles() -> None:
     """Neither by an import within a function, nor by one for type checkers alone."""
     list(TopologicalSorter({name: imported_modules(name) - {name} for name in FILES}).static_order())
 
@@ -186,7 +186,7 @@ def knows(name: str, library: str) -> bool:
 
 
 @pytest.mark.parametrize("library", ONLY)
-def test_each_library_is_known_to_these_files_and_to_no_others(library: str) -> None:
+def test_only_these_files_import_each_library(library: str) -> None:
     knowing = {name for name in FILES if knows(name, library)}
     found = {next((each for each in ONLY[library] if (name + ".").startswith(each + ".")), name) for name in knowing}
     assert found == ONLY[library]
@@ -223,13 +223,13 @@ def test_a_library_that_a_docstring_claims_for_one_file_is_imported_there_only()
 
 def told_of(folder: str) -> str:
     """Return what the map says of the files of one folder: two files in different folders may have the same name."""
-    rooms = MAP[MAP.index("## The rooms") : MAP.index("## Who may import what")]
+    folders = MAP[MAP.index("## The folders") : MAP.index("## Who may import what")]
     start, end = {
         "": ("### The client\n", "\nIn `"),
         "api": ("| `pymdc/api/` |", "\n"),
         "bridge": ("### The bridge\n", r"\Z"),
     }.get(folder, (f"In `pymdc/{folder}/`", r"\n(?:In `|###)"))
-    (told,) = re.findall(rf"^{re.escape(start)}.*?(?={end})", rooms, re.M | re.S)
+    (told,) = re.findall(rf"^{re.escape(start)}.*?(?={end})", folders, re.M | re.S)
     return str(told)
 
 
@@ -268,20 +268,20 @@ def is_value(full: str) -> bool:
 
 def test_nothing_but_the_command_line_reaches_the_bridge() -> None:
     for name in FILES:
-        if room(name) not in ("bridge", "cli"):
-            assert "bridge" not in {room(imported) for imported in imported_modules(name)}, name
+        if part(name) not in ("bridge", "cli"):
+            assert "bridge" not in {part(imported) for imported in imported_modules(name)}, name
 
 
 def test_the_bridge_shares_with_the_library_only_what_both_must_agree_on() -> None:
     """Each checks the other: what they shared they could both get wrong."""
-    shared = {imported for name in FILES if room(name) == "bridge" for imported in imported_modules(name)}
-    assert {name for name in shared if room(name) != "bridge"} == {"core.hashes", "version"}
+    shared = {imported for name in FILES if part(name) == "bridge" for imported in imported_modules(name)}
+    assert {name for name in shared if part(name) != "bridge"} == {"core.hashes", "version"}
 
 
 def test_only_the_command_itself_reaches_the_command_line() -> None:
     for name in FILES:
-        if room(name) not in ("cli", "__main__"):
-            assert "cli" not in {room(imported) for imported in imported_modules(name)}, name
+        if part(name) not in ("cli", "__main__"):
+            assert "cli" not in {part(imported) for imported in imported_modules(name)}, name
 
 
 @pytest.mark.parametrize("name", LIBRARY)
