@@ -52,7 +52,7 @@ def _sweep(bridge: Bridge) -> int:
 
 
 def _compare_clocks(bridge: Bridge) -> None:
-    """Warn once if this machine and the database differ: logs and mails are dated by the one, tokens by the other."""
+    """Warn once if the clocks differ: this machine dates logs and mails, the database dates tokens."""
     ahead = time.time() - bridge.now() / 1000
     differs = abs(ahead) > _CLOCK_SECONDS
     if differs and not bridge.condition.clock_differs:

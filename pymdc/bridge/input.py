@@ -18,7 +18,7 @@ class _Receiver(Protocol):
 
 
 class Input(asyncio.BufferedProtocol):
-    """Receives into a buffer for another protocol, which takes what it needs of that at once.
+    """Receives bytes into one buffer and passes them to another protocol, which copies what it needs at once.
 
     So all connections of one event loop may share the buffer. Not on Windows: its event loop begins to receive long
     before anything comes.
@@ -33,25 +33,25 @@ class Input(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Hand on what has come."""
+        """Pass on the bytes that have come."""
         self._receiver.data_received(self._buffer[:nbytes])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hand on that the connection is open."""
+        """Tell the receiver that the connection is open."""
         self._receiver.connection_made(transport)  # type: ignore[arg-type] # it is one that reads and writes
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on that the connection is closed."""
+        """Tell the receiver that the connection is closed."""
         self._receiver.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Hand on that nothing more comes."""
+        """Tell the receiver that nothing more comes."""
         self._receiver.eof_received()
 
     def pause_writing(self) -> None:
-        """Hand on that the client is behind."""
+        """Tell the receiver that the client is behind."""
         self._receiver.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on that the client has taken most of it."""
+        """Tell the receiver that the client has taken most of what it was sent."""
         self._receiver.resume_writing()

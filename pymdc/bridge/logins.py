@@ -1,7 +1,7 @@
 """Checks of passwords: no client can block the others, and guessing is slow.
 
 A password that was verified recently passes at once. Any other costs 50 ms of a processor, so only one from each
-address is checked at a time: a thousand guesses from one address delay a client at another one by one check. The reply
+address is checked at a time, so a thousand guesses from one address delay another address by one check only. The reply
 to a wrong password is delayed, longer for each further guess. Meanwhile, further logins from that address to that
 account wait.
 """

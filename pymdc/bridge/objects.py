@@ -157,7 +157,7 @@ class _ObjectWriter:
     def commit(self) -> None:
         """Send the blob."""
         size = self._file.tell()
-        # The system gets this memory back at once. What `bytes` took, each thread might keep for its next blob.
+        # Use `mmap`: the system gets this memory back at once. With `bytes`, each thread might keep it.
         data = memoryview(mmap.mmap(-1, max(size, 1)))[:size]
         self._file.seek(0)
         left = data

@@ -55,7 +55,7 @@ class Http(HttpToolsProtocol):
         self._reader.is_gone()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn does not cancel it after a reset
-        self.transport.close()  # nor this, and Python 3.10 warns of that
+        self.transport.close()  # uvicorn does not close it, and Python 3.10 warns
 
     @property
     def idle(self) -> bool:
@@ -116,7 +116,7 @@ class Http(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         # uvicorn adds each piece to a bytearray, and copies that for the application. The first piece is handed on as
-        # it came; where more come meanwhile, they are many and small.
+        # it came; further pieces are many and small.
         self._pending_bytes = 0
         cycle = cast("Any", self.cycle)
         if not cycle.body and not cycle.response_complete:
@@ -244,7 +244,7 @@ class Channel(WebSocketsSansIOProtocol):
             self._dropping = self.loop.call_later(SEND_SECONDS, self._drop)
 
     def handle_parser_exception(self) -> None:
-        # What is no message of a WebSocket, or too large a one, is told as any other error, and then closed.
+        # Send an error message for a bad or too large message, then close.
         close = self.conn.close_sent
         if self.handshake_complete and close is not None and not self.close_sent:  # nothing may follow a close
             told = _TOO_LARGE if close.code == _TOO_BIG else _MALFORMED

@@ -27,7 +27,7 @@ HASH_BYTES = 1024 * 1024  # how much of a shard is hashed at a time beside the e
 READ_AHEAD_BYTES = 2 * 1024 * 1024  # how much the system is asked to read ahead from a slow disk
 PIECE_BYTES = 1024 * 1024  # how much of an upload is written at a time at most; each time costs waking a thread
 INPUT_BYTES = 384 * 1024  # how much is received at a time; more saves little
-PIECES = 1000  # in how many parts at most: Linux takes 1,024 in one call
+PIECES = 1000  # how many pieces are written in one call; Linux takes at most 1,024
 MESSAGE_BYTES = 64 * 1024  # the messages of the data channel hold up to 64 KiB
 TOKEN_SECONDS = 300  # a bucket token is valid for five minutes
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}  # the usual ports of mail servers
@@ -49,27 +49,29 @@ SEND_SECONDS = 60.0  # a client that reads nothing for so long is gone
 CHANNEL_REQUEST_SECONDS = 30.0  # how long a channel waits for its request; the client has it ready
 CHANNEL_TOKEN_SECONDS = 3600  # a large file takes long, and its pointers are used one after the other
 DRAIN_SECONDS = 30.0  # how long the rest of a refused body is read and thrown away, so that the reply arrives
-DRAIN_BYTES = 256 * 1024 * 1024  # how much of it; without a limit, a hostile client could send for ever
+DRAIN_BYTES = 256 * 1024 * 1024  # how much of a refused body is read; a hostile client could send for ever
 KEEP_ALIVE_SECONDS = 75  # how long an idle connection is kept, as by common servers: longer than a person pauses
 NONCES = 1024  # how many signed requests of a user are stored, to tell a replay from a request that arrives late
-NONCE_SECONDS = 300  # and for how long at least: the clocks of two clients may differ by minutes
-NONCES_AT_MOST = 65_536  # but not more than these: they take about 10 MB of a database
+NONCE_SECONDS = 300  # how long a signed request is stored at least: the clocks of two clients may differ by minutes
+NONCES_AT_MOST = 65_536  # how many of a user are stored at most: they take about 10 MB of a database
 FORGET_ONE_IN = 512  # one request in so many deletes old nonces: that costs as much as fifty requests
 
 # Protect the bridge itself.
 DATABASE_THREADS = 8  # statements are short: more threads would only wait at the database instead of here
 ANSWER_SECONDS = 60.0  # how long a database server may be silent: it waits 10 s for a lock, and the rest is short
-LONG_ANSWER_SECONDS = 4 * 3600.0  # the same while tables are rebuilt or all rows are counted
+LONG_ANSWER_SECONDS = 4 * 3600.0  # how long it may be silent while tables are rebuilt or all rows are counted
 PASSWORD_THREADS = 2  # one scrypt takes 16 MiB and a core for about 50 ms
 HASH_THREADS = max(2, os.cpu_count() or 1)  # shards that are hashed while they are sent: more would slow the sending
 SHARD_THREADS = 8  # shards that are hashed and written at the same time
-SENDS = 2  # how many of more than `SMALL_BYTES` are sent to an object store at a time: each is in memory meanwhile
-SMALL_BYTES = 1024 * 1024
+SENDS = 2  # how many large blobs are sent to an object store at once; each is in memory
+SMALL_BYTES = 1024 * 1024  # a blob of more than this is large
 GATHERED_BYTES = 4 * 1024 * 1024  # how much all uploads together gather before they write it
 PASSWORD_CACHE_SECONDS = 60.0  # how long a verified password passes at once, so that each login need not take 50 ms
 PASSWORD_CACHE_SIZE = 1024
 GUESSES_AT_ONCE = 5  # wrong passwords from one address to one account; the reply to each further one is delayed
-GUESSES_OF_ACCOUNT_AT_ONCE = 50  # the same from all addresses together
+GUESSES_OF_ACCOUNT_AT_ONCE = (
+    50  # wrong passwords from all addresses together to one account, before replies are delayed
+)
 GUESS_SECONDS = 5.0  # the longest delay of the reply to a wrong password
 GUESSES_REMEMBERED_SECONDS = 900.0  # after so long without a wrong password, a count starts again
 GUESSES_REMEMBERED = 8192  # how many counts of wrong passwords are in memory: about 2 MB

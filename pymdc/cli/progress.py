@@ -143,7 +143,7 @@ def _progress(longest: int) -> Progress:
     from rich.text import Text
 
     class Name(progress.ProgressColumn):
-        """A name, cut to the room that the other columns leave."""
+        """A name, shortened to fit its column."""
 
         def render(self, task: progress.Task) -> Text:
             return Text(clean(task.description), no_wrap=True, overflow="ellipsis")

@@ -1,4 +1,4 @@
-"""How transfers ended, and what is told to whoever shows them."""
+"""The results of transfers, and the interface of what shows them."""
 
 from __future__ import annotations
 

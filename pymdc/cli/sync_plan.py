@@ -188,7 +188,7 @@ def _own(listing: Iterable[Entry]) -> dict[str, set[str]]:
 
 
 def _spots(listing: Iterable[Entry], names: Names, fixed: Collection[str], fold: bool) -> dict[tuple[str, str], str]:
-    """Return the path of each file of a bucket in a folder, by the path of its name and its hash.
+    """Choose a local path for each file of a bucket; the key is (path of its name, hash).
 
     A name in `NAMES_FILE` counts if its content is in the listing, and no file of the listing has its path.
 

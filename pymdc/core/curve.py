@@ -92,7 +92,7 @@ class Verifier:
             if self._fast is None:
                 return bool(self._key.verify_digest(signature, digest, sigdecode=sigdecode_der))
             r, s = sigdecode_der(signature, _ORDER)
-        except (ValueError, UnexpectedDER, BadSignatureError):  # no DER, or not of this key
+        except (ValueError, UnexpectedDER, BadSignatureError):  # not DER, or not made by this key
             return False
         if not (0 < r < _ORDER and 0 < s < _ORDER):
             return False

@@ -56,10 +56,10 @@ def reporting(
         with user_code():
             function()
     except reported as error:  # an exception of a callback must not end a worker
-        with suppress(BaseException):  # and neither must an exception of the program's own hook
+        with suppress(BaseException):  # an exception of the program's hook must not end the worker either
             (report or _to_the_hook)(error)
 
 
 def _to_the_hook(_error: BaseException) -> None:
-    told = sys.exc_info()  # of this error, whose own class may give no traceback
+    told = sys.exc_info()  # the hook gets this error's own traceback
     threading.excepthook(threading.ExceptHookArgs((*told, threading.current_thread())))

@@ -157,7 +157,7 @@ class Handle(Future[Any]):
         super().set_result(value)
 
     def end_soon(self) -> None:
-        """Run a cancelled call now if it still waits for its turn: running it only delivers that it was cancelled."""
+        """End a cancelled call that still waits for its turn: deliver the `CancelledError` now."""
         if not self._begun.locked():
             self._pool.submit(self, urgent=True)
 

@@ -26,7 +26,7 @@ class Job:
         whole: the work that this is a part of; a part stops when the whole is cancelled.
 
     Attributes:
-        for_window: whether a scheduler brings its results to a thread of the program, which must not wait for a core.
+        for_window: whether the results go to a window's thread, which must get a core at once.
     """
 
     def __init__(self, deliver: Callable[[Callable[[], object]], None], whole: Job | None = None) -> None:

@@ -210,7 +210,7 @@ class Stream:
             OSError, CancelledError: as for `open`.
         """
         link = self._link
-        assert isinstance(link, socket.socket)  # a stream's TLS is never within another's
+        assert isinstance(link, socket.socket)  # a data channel never has TLS within TLS
         return retry_until(lambda: link.recv_into(buffer), link, end, self._job)
 
     def send(self, data: bytes, end: float | None) -> None:

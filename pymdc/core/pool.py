@@ -120,7 +120,7 @@ class Pool:
             if place is None:
                 self._watching = False
                 return
-            if (mine is not None and mine.pool is self) or self._working > 1:  # they check for work once more
+            if (mine is not None and mine.pool is self) or self._working > 1:  # a worker looks for work again
                 self._leave(place)
                 return
         self._serve(place)

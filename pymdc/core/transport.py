@@ -143,7 +143,7 @@ class _Http(httpx.Client):
 
 
 class _Pool(httpx.BaseTransport):
-    """httpcore's pool of connections, over streams of ours."""
+    """httpcore's pool of connections, over our own streams."""
 
     def __init__(self, tls: ssl.SSLContext, proxy: httpcore.Proxy | None) -> None:
         self._pool = httpcore.ConnectionPool(

@@ -25,7 +25,7 @@ class Call(Protocol):
     thread: int | None
 
     def end_soon(self) -> None:
-        """Run a cancelled call now if it still waits for its turn: running it only delivers that it was cancelled."""
+        """End a cancelled call that still waits for its turn: deliver the `CancelledError` now."""
 
 
 class UnderWay:
@@ -65,7 +65,7 @@ class UnderWay:
                 self._joined.pop(me, None)
 
     def finish(self) -> None:
-        """Wait until no call is running, except those of this thread and those that wait for them."""
+        """Wait until all calls have ended, except calls of this thread and calls that wait for this thread."""
         with self._waiting():
             while self._others():
                 self._changed.wait()
@@ -80,9 +80,7 @@ class UnderWay:
                     self._changed.wait(max(end - time.monotonic(), 0))
                     continue
                 fresh = sorted(others - told, key=lambda call: call.thread is not None)
-                for (
-                    call
-                ) in fresh:  # first those that wait for their turn: else the end of another call would start them
+                for call in fresh:  # first those that wait for their turn: else another call's end would start them
                     call.job.abandon()
                 self._changed.release()  # a call takes locks of its own when it ends, and comes back here
                 try:

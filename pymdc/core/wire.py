@@ -79,7 +79,10 @@ def prepare(call: Call, base_path: str, nonce: int) -> Request:
 
 
 def prepare_upload(call: Call, base_path: str, content_type: str, *, length: int, size: int) -> Request:
-    """Make the request of an upload; its body is streamed beside it, `length` bytes, `size` of them the file's."""
+    """Make the request of an upload.
+
+    Its body has `length` bytes and is sent in pieces; `size` of these bytes are the file's.
+    """
     headers = {
         **call.headers,
         "Content-Type": content_type,

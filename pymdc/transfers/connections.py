@@ -1,4 +1,4 @@
-"""The connections to where shards are: farmers, bridges and stores."""
+"""The connections to the hosts of shards: farmers, bridges and stores."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ Form = Callable[[Channel, dict[str, str]], Iterator[bytes]]
 
 
 def later_form(channel: Channel, request: dict[str, str]) -> Iterator[bytes]:
-    """Speak as from v0.3.0 on: a JSON text, binary messages in answer, and close 1000. Any other text is an error.
+    """The form of v0.3.0 and later: a JSON text, binary messages in answer, and close 1000. Any other text is an error.
 
     Observed: a farmer of v0.2.4, which speaks the earlier form, answers the JSON text with close 1000 and nothing else.
     """

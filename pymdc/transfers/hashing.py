@@ -35,7 +35,7 @@ _turns = Turns()
 
 
 def turn(for_window: bool, turns: Turns = _turns) -> AbstractContextManager[object]:
-    """Return a context that a thread enters to be busy for long. Within it, `add_to` may wait for ever.
+    """Return a context for long work of a thread. Within it, `add_to` may wait for ever.
 
     Arguments:
         for_window: whether a window waits for this work; then the thread waits for its turn.

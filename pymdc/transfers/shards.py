@@ -70,7 +70,7 @@ class ShardBuffer:
         return memoryview(self._memory)[self.size :]
 
     def received(self, size: int) -> None:
-        """Note that so many bytes have come into what `room` gave."""
+        """Note that so many bytes have come into the memory that `room` gave."""
         self.size += size
         if self.size - self._hashed >= _HASHED_BYTES:
             self._hash()

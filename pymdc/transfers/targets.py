@@ -29,7 +29,7 @@ class Target(Protocol):
         """Return how many of the first shards are there; call `found` with the bytes of each."""
 
     def saved(self, shard: str) -> bytes | None:
-        """Return a later shard that an earlier download had fetched, or `None`."""
+        """Return a shard that was fetched before its turn and kept, or `None`."""
 
     def append(self, shard: str, body: Body) -> None:
         """Add the next shard."""

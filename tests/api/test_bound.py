@@ -55,7 +55,7 @@ def test_a_client_that_is_given_wins_over_the_one_of_the_account(bridge: Scripte
     assert len(bridge.asked) == 2
 
 
-def test_an_account_without_a_client_and_a_key_pair_leave_it_to_the_default(bridge: Scripted) -> None:
+def test_an_account_without_a_client_uses_the_default_client(bridge: Scripted) -> None:
     value = bridge.says([])
     pymdc.configure(endpoint=ENDPOINT)
     assert pymdc.api.Keys(pymdc.api.Users("a@b.c", "secret")).list() == value

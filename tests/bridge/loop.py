@@ -27,7 +27,7 @@ def watched_loop(thread: BridgeThread) -> Iterator[Stalls]:
     """Measure how long the event loop of a bridge is held up.
 
     The processor's time of the loop's thread is measured, not the clock's: what other processes take does not count.
-    Nor does what collecting the garbage of all tests before takes, which would happen in any thread.
+    Garbage collection is not counted either.
     """
     stalls, over = Stalls(), threading.Event()
 

@@ -113,7 +113,7 @@ def test_a_store_that_is_full_is_told_and_filled_again_when_there_is_room(
         assert audit(bridge.settings, clean=True) == []
 
 
-def test_a_disk_without_a_free_byte_for_database_and_store_stops_nothing_for_good(disk: Path) -> None:
+def test_after_a_full_disk_the_bridge_works_again(disk: Path) -> None:
     with running(disk / "data", database=None, store=None, minimum_free=0) as bridge:
         alice = bridge.person()
         bucket = alice.bucket()

@@ -37,7 +37,7 @@ class Row:
     stale: tuple[int, str | None] = (401, "Invalid nonce supplied")
 
 
-# In the paths stand Alice's bucket, key and file.
+# The paths hold Alice's bucket, key and file.
 OWNED = {
     ("GET", "/keys"): Row(),
     ("POST", "/keys"): Row({"key": ECDSA().get_public_key()}),

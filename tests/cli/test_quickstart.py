@@ -74,6 +74,6 @@ def test_a_callback_that_is_not_called_exactly_once_ends_the_flow_with_an_error(
         tour.call("call()", lambda value: True)
 
 
-def test_a_tour_has_to_say_how_it_calls() -> None:
+def test_a_tour_without_a_call_method_raises() -> None:
     with pytest.raises(NotImplementedError):
         _Tour("no way").call("1", lambda value: True)

@@ -309,7 +309,7 @@ def test_an_idle_connection_that_the_bridge_closed_or_reset_is_replaced_before_a
 
 
 class EndingBody:
-    """A body that ends the connections, when its first piece is asked for: after they were looked at."""
+    """A body that closes the connections when its first piece is read."""
 
     def __init__(self, connections: list[Connection]) -> None:
         self._connections = connections

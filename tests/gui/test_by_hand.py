@@ -103,7 +103,7 @@ def test_without_a_bridge_a_program_starts_its_own_and_reads_its_mails(
     assert (home / "pymdc-files").is_dir()
 
 
-def test_a_test_that_needs_a_window_is_never_left_out_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_skipped_window_test_gives_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     python = python_with(MODULES["qt"])
     without = {**os.environ, "QT_QPA_PLATFORM": "none-such"}
     monkeypatch.delenv(REQUIRED, raising=False)

@@ -198,7 +198,7 @@ def deletes(person: Person) -> None:
 
 
 def tells_of_a_renaming(person: Person, folder: Path) -> None:
-    """A bucket keeps a content once: to a person, a file would vanish."""
+    """A bucket keeps equal files once: the window must say that the file was renamed."""
     (folder / "copy.jpg").write_bytes((folder / "two.jpg").read_bytes())
     person.upload(folder / "copy.jpg")
     person.wait_for("two.jpg had the same content. The bucket keeps it once: it is now called copy.jpg.")

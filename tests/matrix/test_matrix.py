@@ -66,7 +66,7 @@ def _around_all() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch, _no_waiting: None) -> None:
-    """What is large is large sooner, and a cancelled call is seen sooner on a busy machine."""
+    """Lower the size limits and the poll time, so that tests are fast."""
     monkeypatch.setattr(config, "MAX_REPLY_BYTES", 5 * 1024 * 1024)
     monkeypatch.setattr(config, "MAX_SHARD_BYTES", 4 * 1024 * 1024)
     monkeypatch.setattr(config, "POLL_SECONDS", 0.1)
@@ -111,7 +111,7 @@ def _make(cell: Cell, mode: str, folder: Path) -> None:
 def _nothing_half(folder: Path, values: list[object], closed: bool) -> None:
     """Check that a file has its name only if it is whole, with at most the folder of an unfinished download beside it.
 
-    Who closes a client learns that its calls were cancelled; the file of one may just have become whole.
+    When a client is closed, its calls are cancelled, but a file may already be complete.
     """
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".pymdc-")} - {"up.bin"}
     whole = any(isinstance(value, dict) and "path" in value for value in values)

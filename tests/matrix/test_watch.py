@@ -21,7 +21,7 @@ os.kill(process, signal.SIGCONT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no process so")
-def test_a_process_that_was_not_run_was_late() -> None:
+def test_a_stopped_process_counts_as_late() -> None:
     with Lateness() as late:
         began = time.monotonic()
         subprocess.run([sys.executable, "-c", STOP_A_MOMENT, str(os.getpid())], check=True)

@@ -170,8 +170,8 @@ def test_more_bytes_than_any_shard_has_are_not_taken(monkeypatch: pytest.MonkeyP
         fetched(in_one_message)
 
 
-def test_a_farmer_that_speaks_later_than_its_first_answer_is_taken_at_its_word() -> None:
-    """It drops the first connection, so the earlier form is tried; what it says to that is the error."""
+def test_if_both_forms_fail_the_error_of_the_second_is_the_value() -> None:
+    """The farmer drops both connections: that for the later form, and then that for the earlier one."""
     with Network(lambda shard: shard.drop()) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(IncompleteRead):

@@ -272,7 +272,7 @@ def mixed(*uploads: list[bytes]) -> list[bytes]:
 def test_the_shards_of_a_file_are_found_among_those_of_several_uploads(
     true: int, listed: bool, to_path: bool, tmp_path: Path
 ) -> None:
-    """Only one of the uploads is the file's here, so that the order must be the right one."""
+    """Only one upload has the file's hash, so the download must find it."""
     uploads = [cut(random.Random(seed).randbytes(450_000), 100_000) for seed in range(3)]
     data = b"".join(uploads[true])
     with Network() as network:

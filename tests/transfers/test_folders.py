@@ -15,7 +15,7 @@ from ..farmers import names_in
 HASH = "00" * 20
 
 
-def test_the_folder_of_a_second_download_that_was_killed_goes_with_the_next_one(tmp_path: Path) -> None:
+def test_the_next_download_removes_the_folder_of_a_killed_one(tmp_path: Path) -> None:
     folder = kept_folder(tmp_path, HASH)
     first, shared = claim(folder)
     second, own = claim(folder)
@@ -31,7 +31,7 @@ def test_the_folder_of_a_second_download_that_was_killed_goes_with_the_next_one(
     assert names_in(tmp_path) == []
 
 
-def test_the_folder_of_a_second_download_that_goes_on_stays(tmp_path: Path) -> None:
+def test_the_folder_of_a_running_download_stays(tmp_path: Path) -> None:
     folder = kept_folder(tmp_path, HASH)
     first, _ = claim(folder)
     second, _ = claim(folder)

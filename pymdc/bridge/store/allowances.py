@@ -15,7 +15,7 @@ __all__ = ["NO_LIMIT", "Allowance", "allow_bucket", "allow_bytes"]
 
 @dataclass(frozen=True)
 class Allowance:
-    """The limits of an account for which the operator has set no limits; `None` means no limit.
+    """The default limits of an account, used where the operator set none for it; `None` means no limit.
 
     Attributes:
         storage: how much all its buckets together may hold, in GB.

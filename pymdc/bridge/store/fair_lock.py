@@ -11,7 +11,7 @@ __all__ = ["FairLock"]
 
 
 class FairLock:
-    """A fair lock. SQLite lets one connection write at a time, and its own lock may pass a connection over for ever."""
+    """A fair lock. SQLite lets one connection write at a time, and its own lock may let one wait for ever."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()

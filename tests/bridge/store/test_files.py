@@ -135,7 +135,7 @@ def test_an_upload_that_was_given_up_is_refused(store: Store) -> None:
     assert store.leftovers.dead_uploads(LATER) == []
 
 
-def test_storage_is_bounded_before_the_bytes_are_taken(store: Store) -> None:
+def test_a_full_bucket_refuses_an_upload_before_its_bytes(store: Store) -> None:
     bucket = new_bucket(store, storage=20e-9)
     put(store, bucket, "c")
     put(store, bucket, "d", "t", size=12)
@@ -148,7 +148,7 @@ def test_storage_is_bounded_before_the_bytes_are_taken(store: Store) -> None:
     store.files.begin(token, bucket, 1, NOW)
 
 
-def test_storage_is_bounded_by_two_at_once(store: Store) -> None:
+def test_two_uploads_at_once_cannot_exceed_the_storage(store: Store) -> None:
     bucket = new_bucket(store, storage=10e-9)
     first, second = (store.files.begin(new_token(store, bucket, "PUSH"), bucket, 8, NOW) for _ in range(2))
     store.files.commit(first, Entry(bucket, "", "", 8, "c"), Stored("c", 8, (Shard("s", 8, "b"),)))

@@ -70,7 +70,7 @@ def test_connections_to_a_database_that_freeze_hold_no_thread_and_are_made_again
     assert "Pipeline" not in capfd.readouterr().err
 
 
-def test_a_long_answer_is_waited_for_where_much_is_asked(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_long_statements_may_take_longer(url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     with closing(Database(url)) as base:
         slow = sa.text("SELECT pg_sleep(1.6)")
