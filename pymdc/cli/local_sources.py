@@ -36,12 +36,20 @@ def local_sources(output: Output, typed: str, to: Address, *, recursive: bool) -
         return
     if not recursive:
         raise Failure(f"{typed} is a folder. To copy it with all that is in it, add -r", Code.USAGE)
-    top = "" if typed.endswith(("/.", os.sep + ".")) or typed == "." else path.absolute().name
+    top = _own_name(typed)
     found = scan_and_tell(path, output)
     for below in found.files:
         yield Source(path / below, joined(to.name, top, below))
     for below, words in found.problems.items():
         yield Source(path / below, "", words)
+
+
+def _own_name(folder: str) -> str:
+    """Return the name that a folder keeps at the bridge; "" if only the files in it are meant."""
+    last = os.path.basename(folder.rstrip("/" + os.sep))  # noqa: PTH119 -- a Path forgets a "." at its end
+    if last == ".":
+        return ""
+    return Path(folder).resolve().name if last == ".." else Path(folder).absolute().name
 
 
 def _name_for(path: Path, to: Address) -> str:

@@ -48,11 +48,23 @@ def test_the_files_in_a_folder_go_up_without_its_name(holder: Holder, source: st
     assert names(bucket) == ["to／2016／b.txt", "to／a.txt"]
 
 
-def test_the_current_folder_goes_up_without_its_name(holder: Holder) -> None:
+@pytest.mark.parametrize("source", [".", "./"])
+def test_the_current_folder_goes_up_without_its_name(holder: Holder, source: str) -> None:
     bucket = holder.bucket("photos")
     holder.written(**{"a.txt": b"a"})
-    holder.done("cp", "-r", ".", "storj://photos")
+    holder.done("cp", "-r", source, "storj://photos")
     assert names(bucket) == ["a.txt"]
+
+
+def test_the_folder_above_goes_up_with_its_name(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = holder.bucket("photos")
+    holder.written(**{"in/a.txt": b"a", "in/2016/b.txt": b"b"})
+    (holder.folder / "linked").symlink_to("in/2016")
+    monkeypatch.chdir(holder.folder / "in/2016")
+    holder.done("cp", "-r", "..", "storj://photos")
+    assert names(bucket) == ["in／2016／b.txt", "in／a.txt"]
+    holder.done("cp", "-r", "../../linked/../", "storj://photos")
+    assert names(bucket) == ["in／2016／b.txt", "in／a.txt"]
 
 
 def test_links_and_pipes_are_left_out_of_a_folder_with_a_warning(holder: Holder) -> None:
