@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse empty arguments of every command, before any of them is read."""
-        if not ctx.resilient_parsing:  # else a shell completes a line
+        if not ctx.resilient_parsing:  # it is set while a shell completes a line
             check_not_empty(ctx.command_path, args)
         return super().parse_args(ctx, args)
 

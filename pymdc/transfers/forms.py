@@ -77,7 +77,7 @@ def later_form(channel: Channel, request: dict[str, str]) -> Iterator[bytes]:
 
 
 def earlier_form(channel: Channel, request: dict[str, str]) -> Iterator[bytes]:
-    """Speak as up to v0.2.4: BinaryJS, whose messages are `[kind, payload, stream]` in BinaryPack."""
+    """The form of v0.2.4 and before: BinaryJS, whose messages are `[kind, payload, stream]` in BinaryPack."""
     new, data, end = 1, 2, 5
     channel.send(binarypack.pack([new, request, 0]))
     while True:

@@ -49,7 +49,7 @@ users = sa.Table(
 activations = sa.Table(
     "activations",
     metadata,
-    sa.Column("token", sa.String(64), primary_key=True),  # the hash of it
+    sa.Column("token", sa.String(64), primary_key=True),  # its hash
     sa.Column("email", sa.ForeignKey("users.email", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("mailed", sa.Boolean, nullable=False),  # whether the mail was sent
 )
@@ -117,7 +117,7 @@ bucket_keys = sa.Table(
 tokens = sa.Table(
     "tokens",
     metadata,
-    sa.Column("token", sa.String(64), primary_key=True),  # the hash of it
+    sa.Column("token", sa.String(64), primary_key=True),  # its hash
     sa.Column("bucket", sa.String(24), nullable=False),
     sa.Column("operation", sa.String(4), nullable=False),
     sa.Column("expires", sa.BigInteger, nullable=False, index=True),
@@ -126,7 +126,7 @@ tokens = sa.Table(
 channel_tokens = sa.Table(
     "channel_tokens",
     metadata,
-    sa.Column("token", sa.String(64), primary_key=True),  # the hash of it
+    sa.Column("token", sa.String(64), primary_key=True),  # its hash
     sa.Column("bucket", sa.String(24), nullable=False),
     sa.Column("shard", sa.String(40), nullable=False),
     sa.Column("expires", sa.BigInteger, nullable=False, index=True),
