@@ -66,6 +66,11 @@ class Http(HttpToolsProtocol):
         """Close the connection at once."""
         self.transport.abort()
 
+    def shutdown(self) -> None:
+        # If it is closed twice, a transport of asyncio with TLS loses its connection, and can never be reset.
+        if not self.transport.is_closing():
+            super().shutdown()
+
     def handle_websocket_upgrade(self) -> None:
         self._opened.cannot_close(self._address, self)
         super().handle_websocket_upgrade()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import ssl
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from websockets.sync.client import connect
 
+from pymdc.bridge import peers
 from pymdc.bridge.mail import Mail
 from pymdc.bridge.server import BridgeThread
 
@@ -52,6 +55,26 @@ def test_a_bridge_with_a_certificate_speaks_tls_and_so_do_its_channels(tmp_path:
         assert mails[0].link.startswith(f"{thread.url}/activations/")
         assert downloaded(person, for_channels) == b"data"
         assert http.get("/health", headers={"x": "x" * 40_000}).status_code == 431
+
+
+def test_a_client_that_does_not_close_its_side_does_not_keep_a_bridge_from_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bridge has closed the connection, and is stopped while it waits for the client to do so too."""
+    monkeypatch.setattr(peers, "SEND_SECONDS", 1.0)
+    authority, files = certificate(tmp_path)
+    context, _ = trusting(authority)
+    with contextlib.ExitStack() as stack:
+        thread = stack.enter_context(BridgeThread(settings_for(tmp_path / "data", **files)))
+        address = ("127.0.0.1", httpx.URL(thread.url).port or 0)
+        plain = stack.enter_context(contextlib.closing(socket.create_connection(address, 30)))
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n")
+            while connection.recv(65536):
+                pass
+            thread.stop()
+    assert "Traceback" not in caplog.text
+    assert "graceful shutdown exceeded" not in caplog.text
 
 
 def downloaded(person: Person, context: ssl.SSLContext) -> bytes:
