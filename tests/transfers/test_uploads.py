@@ -72,7 +72,7 @@ def raising(data: bytes) -> bytes:
     ("then", "kind", "words"),
     [
         (raising, RuntimeError, "out of order"),
-        (lambda data: "text", TypeError, "must be bytes"),
+        (lambda data: "text", TypeError, "must return bytes"),
         (lambda data: None, OSError, "shorter"),
         (lambda data: b"", OSError, "shorter"),
         (lambda data: data + b"more", OSError, "more bytes than it was asked for"),

@@ -100,18 +100,16 @@ class _SQLite:
 
 class _PostgreSQL:
     def run(self, connection: Any, rows: Sequence[Row], points: Sequence[str], listing: Sequence[str]) -> Answers:
-        statements = [(_postgresql(_USERS), [",".join(points)])]
+        statements = [(_POSTGRESQL_INSERT, _columns(rows)), (_postgresql(_USERS), [",".join(points)])]
         if listing:
             statements += [(_postgresql(sql), [",".join(listing)]) for sql in (_BUCKETS, _KEYS)]
-        if not rows:
-            return _answers((), *connection.transact(statements))
-        return _answers(*connection.transact([(_POSTGRESQL_INSERT, _columns(rows)), *statements]))
+        return _answers(*connection.transact(statements))
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
-    # All are digits, so none has a comma. psycopg would need ten times as long to write them as arrays.
-    points, signatures, timed, nonces = zip(*rows, strict=True)
-    return [",".join(column) for column in (points, signatures, map(str, timed), map(repr, nonces))]
+    # None of these has a comma. psycopg would need ten times as long to write them as arrays.
+    texts = [(point, signature, str(timed), repr(nonce)) for point, signature, timed, nonce in rows]
+    return [",".join(text[column] for text in texts) for column in range(4)]
 
 
 def _answers(added: Any, users: Any, buckets: Any = None, keys: Any = ()) -> Answers:
