@@ -161,6 +161,10 @@ class Network:
         before = set(threading.enumerate())
         self._stack.callback(_join_all_but, before)  # those of the farmer's connections, and those of downloads
         context: ssl.SSLContext | None = server_context() if self._tls else None
+        if context is not None:
+            # `serve` reads and writes a session in two threads. With TLS 1.3 that spoils it now and then, and the
+            # client gets a record that makes no sense.
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
         farmer = serve(self._serve, HOST, 0, compression=None, ssl=context, ping_interval=None, close_timeout=1)
         thread = threading.Thread(target=farmer.serve_forever)
         thread.start()
