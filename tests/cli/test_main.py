@@ -83,6 +83,7 @@ def test_without_the_bridge_extra_one_line_says_what_to_install(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "starlette.applications", None)
+    monkeypatch.setattr(pymdc, "bridge", pymdc.bridge)  # the import below replaces it, and the next tests need it again
     for module in [name for name in sys.modules if name.startswith("pymdc.bridge")]:
         monkeypatch.delitem(sys.modules, module)
     ran = CliRunner().invoke(cli, command)

@@ -388,7 +388,7 @@ def test_a_download_whose_shards_cannot_be_kept_gives_its_buffers_back(monkeypat
         data = random.Random(0).randbytes(250_000)
         hashes = network.files[network.store(data)][1]
         token = network.token()
-        with suppress(MemoryError):
+        with suppress(MemoryError, pymdc.errors.IntegrityError):  # that of the first shard, if the second is late
             value = pymdc.unwrap(Files("1", None, client=network.client).download(hash_of(data), token))
             pytest.fail(f"the download gave {value!r}")
         monkeypatch.undo()
