@@ -240,7 +240,7 @@ class Channel(WebSocketsSansIOProtocol):
             part = view[start : start + MESSAGE_BYTES]
             parts += [_frame_head(len(part)), part]
         self.transport.writelines(parts[:-1])
-        # Only `write` waits for a slow client in Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 (CVE-2024-12254).
+        # Only `write` notices a slow client in Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 (CVE-2024-12254).
         self.transport.write(parts[-1])
 
     async def run_asgi(self) -> None:

@@ -246,7 +246,7 @@ def _server(settings: Settings, listener: socket.socket, greet: Callable[[], Non
     app, connections = create_app(settings), Connections(settings)
     config = uvicorn.Config(
         app,
-        loop="asyncio",  # on all machines the same: uvloop, where it happens to be installed, makes nothing here faster
+        loop="asyncio",  # the same loop on all machines; uvloop is not faster here
         ws=Channel,
         ws_max_size=CHANNEL_REQUEST_BYTES,
         ws_per_message_deflate=False,  # shards hardly compress

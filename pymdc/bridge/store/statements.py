@@ -107,7 +107,7 @@ class _PostgreSQL:
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
-    # None of these has a comma. psycopg would need ten times as long to write them as arrays.
+    # No value has a comma. psycopg would need ten times as long to write them as arrays.
     texts = [(point, signature, str(timed), repr(nonce)) for point, signature, timed, nonce in rows]
     return [",".join(text[column] for text in texts) for column in range(4)]
 

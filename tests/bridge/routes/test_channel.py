@@ -52,6 +52,15 @@ def opened(person: tuple[Person, str], path: str = "") -> ClientConnection:
     return connect(url + path, compression=None, proxy=None, open_timeout=30)
 
 
+def with_little_room(bridge: Running) -> socket.socket:
+    """Connect to a bridge with a socket that takes little before it is read."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    url = httpx.URL(bridge.thread.url)
+    raw.connect((url.host, url.port))
+    return raw
+
+
 def events(socket: ClientConnection) -> list[Any]:
     """The messages, and the code of the close at the end."""
     received: list[Any] = []
@@ -203,10 +212,7 @@ def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: py
     bucket, data = alice.bucket(), bytes(8 << 20)
     found = alice.upload(bucket, data).json()["hash"]
     asked = alice.pointers(bucket, found).json()[0]
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    url = httpx.URL(bridge.thread.url)
-    raw.connect((url.host, url.port))
+    raw = with_little_room(bridge)
     with connect(asked["channel"], sock=raw, compression=None, proxy=None, max_queue=1) as slow:
         slow.send(json.dumps(asked))
         watched = select.poll()
@@ -232,10 +238,7 @@ def test_little_of_a_shard_waits_for_a_reader_that_does_not_read(
     alice = bridge.person()
     bucket = alice.bucket()
     asked = alice.pointers(bucket, alice.upload(bucket, bytes(8 << 20)).json()["hash"]).json()[0]
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    url = httpx.URL(bridge.thread.url)
-    raw.connect((url.host, url.port))
+    raw = with_little_room(bridge)
     with connect(asked["channel"], sock=raw, compression=None, proxy=None, max_queue=1) as slow:
         slow.send(json.dumps(asked))
         until(bridge, lambda: waiting)

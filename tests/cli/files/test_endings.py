@@ -84,8 +84,8 @@ def test_a_terminal_that_is_closed_ends_a_command_in_order(holder: Holder, slow:
     assert list(temporary.iterdir()) == []
 
 
-def test_a_signal_that_the_parent_ignores_is_ignored(holder: Holder, temporary: Path) -> None:
-    """As under `nohup`."""
+def putting(holder: Holder, temporary: Path, ignored: signal.Signals) -> subprocess.Popen[bytes]:
+    """Start `put -`, with a signal ignored by its parent, and wait until it reads."""
     holder.bucket("photos")
     process = holder.start(
         "put",
@@ -93,9 +93,15 @@ def test_a_signal_that_the_parent_ignores_is_ignored(holder: Holder, temporary: 
         "storj://photos/x",
         stdin=subprocess.PIPE,
         variables={"TMPDIR": str(temporary)},
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        preexec_fn=lambda: signal.signal(ignored, signal.SIG_IGN),
     )
     wait_for_file(process, temporary, "input")
+    return process
+
+
+def test_a_signal_that_the_parent_ignores_is_ignored(holder: Holder, temporary: Path) -> None:
+    """As under `nohup`."""
+    process = putting(holder, temporary, ignored=signal.SIGHUP)
     process.send_signal(signal.SIGHUP)
     out, _ = process.communicate(b"content", timeout=LONG)
     assert (process.returncode, out) == (0, b"uploaded - to storj://photos/x (7 B)\n")
@@ -103,16 +109,7 @@ def test_a_signal_that_the_parent_ignores_is_ignored(holder: Holder, temporary: 
 
 def test_ctrl_c_that_is_ignored_does_not_keep_sigterm_from_ending(holder: Holder, temporary: Path) -> None:
     """A shell lets a program in the background ignore Ctrl+C."""
-    holder.bucket("photos")
-    process = holder.start(
-        "put",
-        "-",
-        "storj://photos/x",
-        stdin=subprocess.PIPE,
-        variables={"TMPDIR": str(temporary)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
-    )
-    wait_for_file(process, temporary, "input")
+    process = putting(holder, temporary, ignored=signal.SIGINT)
     process.terminate()
     process.communicate(timeout=LONG)
     assert process.returncode == 143
