@@ -57,7 +57,7 @@ def test_a_person_uses_every_function_of_the_window(toolkit: str, size: str, tmp
 
 def registers(person: Person, bridge: RunningBridge) -> None:
     person.photograph("welcome")
-    assert person.see()["focus"] == "email"
+    person.wait(lambda seen: seen["focus"] == "email")
     person.sign_in("somebody@example.com")
     assert person.wait(lambda seen: seen["problem"])["page"] == "account"
     person.photograph("wrong password")
