@@ -227,6 +227,9 @@ class _Server(uvicorn.Server):
             await asyncio.gather(self._accepting, return_exceptions=True)
         self._listener.close()
         await super().shutdown([])
+        for connection in list(self.server_state.connections):  # their clients do not read what was sent to them
+            connection.transport.abort()
+        await asyncio.sleep(0)  # in this turn of the loop they are closed
 
 
 def _bind(settings: Settings) -> tuple[socket.socket, Settings]:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from pymdc.bridge import server
 from pymdc.bridge.errors import Unavailable
@@ -21,7 +23,7 @@ from pymdc.bridge.server import BridgeThread, greeting, serve
 from pymdc.bridge.settings import Settings
 
 from ..engines import chosen_for
-from .harness import PASSWORD, cleaned, multipart, running
+from .harness import PASSWORD, cleaned, file_hash, multipart, running
 from .test_middleware import connected, head
 
 
@@ -76,6 +78,38 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
         assert bridge.sql("SELECT * FROM entries") == []
     cleaned(bridge.settings)
     assert bridge.blobs() == []
+
+
+def test_a_client_that_does_not_read_is_disconnected_when_the_bridge_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CANCEL_SECONDS", 0.1)
+    data = bytes(8 << 20)
+    with running(tmp_path, stop_seconds=0.1) as bridge, connected(bridge) as connection:
+        alice = bridge.person()
+        bucket = alice.bucket(storage=1, transfer=1)
+        assert alice.upload(bucket, data).status_code == 200
+        headers = {"x-token": alice.token(bucket, "PULL"), "x-direct": "1"}
+        (pointer,) = bridge.http.get(f"/buckets/{bucket}/files/{file_hash(data)}", headers=headers).json()
+        path = pointer["url"].removeprefix(bridge.thread.url)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: bridge\r\n\r\n".encode())
+        with connect(pointer["channel"], compression=None, proxy=None, max_queue=1) as channel:
+            channel.send(json.dumps(pointer))
+            assert connection.recv(1) == b"H"
+            assert len(channel.recv()) > 1
+            bridge.thread.stop()
+            assert received(connection) < len(data)
+            with pytest.raises(ConnectionClosedError):
+                list(channel)
+
+
+def received(connection: socket.socket) -> int:
+    """Read until the other side has closed the connection. Return how many bytes came."""
+    total = 0
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(1 << 20):
+            total += len(piece)
+    return total
 
 
 @pytest.mark.parametrize("told", [True, False])
