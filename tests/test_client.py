@@ -442,6 +442,9 @@ def test_in_a_forked_child_no_lock_of_another_thread_of_the_parent_is_waited_for
         assert REST("GET", "/b", client=one) == REST("GET", "/b") == REST("GET", "/b", client=unused) == "/b"
         assert one._core._transport is not inherited
         client.default_client().close()
+        assert inherited is not None
+        inherited.close()  # the last call of the child that the parent had begun
+        assert not inherited._http.is_closed
         for each in transport._inherited:
             each._http.close()
         transport._inherited.clear()

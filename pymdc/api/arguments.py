@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,17 @@ def hash_of(file_hash: FileHash) -> str:
     return text_of(file_hash, "hash", "a file's hash").strip().lower()
 
 
-def local_path(path: object) -> Path:
-    """Return a path on this machine as a `Path`.
+def local_path(path: object) -> str:
+    """Return a path on this machine, absolute: the program may change its folder before the call begins.
+
+    A separator at the end stays: it says that the path is a folder.
 
     Raises:
         TypeError: it is neither a `str` nor a path.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"a path is a str or a path, not {type(path).__name__}")
-    return Path(path)
+    text = os.fsdecode(path)
+    with suppress(FileNotFoundError):  # the current folder was removed
+        return os.path.join(Path.cwd(), text)  # noqa: PTH118 - `Path` drops a separator at the end
+    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, overload
 
@@ -100,7 +101,8 @@ class FileTransfers:
         check_progress(progress)
         title = multipart.name_of(path) if name is None else name
         given = None if token is None else self._checked(token, "a PUSH token")
-        upload = Upload(self._access, path, title, mimetype, given, progress)
+        source = local_path(path) if isinstance(path, str | os.PathLike) else path
+        upload = Upload(self._access, source, title, mimetype, given, progress)
         return self._client_now.run(upload.run, callback)
 
     @overload
@@ -183,9 +185,9 @@ class FileTransfers:
 
         Returns:
             The bytes; with `path` `{"bucket": ..., "mimetype": ..., "filename": ..., "size": ..., "hash": ..., "path":
-            ...}`; or a refusal, or an exception value: a `ChannelError` or a `TimeoutError` if a farmer refuses or does
-            not answer, an `IntegrityError` if the shards are not the file, an `OSError` if the file cannot be
-            written. With a callback: a `Handle`.
+            ...}`, where the path begins at the root; or a refusal, or an exception value: a `ChannelError` or a
+            `TimeoutError` if a farmer refuses or does not answer, an `IntegrityError` if the shards are not the file,
+            an `OSError` if the file cannot be written. With a callback: a `Handle`.
 
         Raises:
             TypeError, ValueError: an argument is not as described.

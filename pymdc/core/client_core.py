@@ -58,7 +58,7 @@ class ClientCore:
     def with_exchange(self, work: Callable[[Exchange, Job], Any], job: Job) -> Any:
         """Run `work` with the connections to the bridge, which are made at first use, and return its value."""
         try:
-            exchange = self._opened()
+            exchange, transport = self._entered()
         except (ValueError, ImportError) as error:  # the endpoint is not a valid URL, or its proxy cannot be used
             return caused_by(URLError(str(error)), error)
         job.end_after(self._timeout.total)
@@ -67,6 +67,8 @@ class ClientCore:
         except Exception as error:
             at_host(error, exchange.host)
             raise
+        finally:
+            self._left(transport)
         return at_host(value, exchange.host) if isinstance(value, Exception) else value
 
     def close(self, *, cancel: bool) -> None:
@@ -75,10 +77,11 @@ class ClientCore:
         self.release()
 
     def release(self) -> None:
-        """Close the connections. A later call opens new ones."""
+        """Close the connections, or let the last call that uses them do so. A later call opens new ones."""
         with self._lock:
             transport, self._transport, self._exchange = self._transport, None, None
-        if transport is not None:
+            used = transport is not None and transport.calls > 0
+        if transport is not None and not used:
             transport.close()
 
     def reset_after_fork(self) -> None:
@@ -89,18 +92,30 @@ class ClientCore:
             transport.leave_to_parent()
         self.dispatcher.reset_after_fork()
 
-    def _opened(self) -> Exchange:
+    def _entered(self) -> tuple[Exchange, Transport]:
         with self._lock:
-            if self._exchange is None:
-                chosen = choose_endpoint(self._endpoint)
-                endpoint = parse_endpoint(chosen)
-                warn_if_retired(chosen)
-                self._endpoint = chosen
-                from .transport import Transport  # httpx is slow to load, and not needed before the first call
+            exchange, transport = self._opened()
+            transport.calls += 1
+            return exchange, transport
 
-                self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
-                self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
-            return self._exchange
+    def _left(self, transport: Transport) -> None:
+        with self._lock:
+            transport.calls -= 1
+            unused = transport.calls == 0 and transport is not self._transport
+        if unused:
+            transport.close()
+
+    def _opened(self) -> tuple[Exchange, Transport]:  # with the lock held
+        if self._exchange is None or self._transport is None:
+            chosen = choose_endpoint(self._endpoint)
+            endpoint = parse_endpoint(chosen)
+            warn_if_retired(chosen)
+            self._endpoint = chosen
+            from .transport import Transport  # httpx is slow to load, and not needed before the first call
+
+            self._transport = Transport(endpoint, self._timeout, self._verify, f"pymdc/{__version__}")
+            self._exchange = Exchange(endpoint, self._transport, self._timeout, self._verify)
+        return self._exchange, self._transport
 
 
 _cores: weakref.WeakSet[ClientCore] = weakref.WeakSet()  # all of this process

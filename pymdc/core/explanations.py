@@ -100,7 +100,7 @@ def _file_error(error: OSError) -> str:
 _FILES = [
     (FileNotFoundError, "There is no file {}"),
     (IsADirectoryError, "{} is a folder, not a file"),
-    (NotADirectoryError, "{} is not in a folder"),
+    (NotADirectoryError, "There is no folder for {}"),
     (PermissionError, "You have no permission to use the file {}"),
     (FileExistsError, "The file {} exists already"),
 ]

@@ -42,6 +42,9 @@ class Transport:
         verify: as for `Client`.
         user_agent: the header `User-Agent` of the requests.
 
+    Attributes:
+        calls: how many calls use it, as its client counts them: it is closed when no call does.
+
     Raises:
         ValueError: the environment names a malformed proxy.
         ImportError: it names a SOCKS proxy, and the package socksio is not installed.
@@ -50,6 +53,7 @@ class Transport:
     def __init__(
         self, endpoint: SplitResult, timeout: config.Timeout, verify: ssl.SSLContext | bool, user_agent: str
     ) -> None:
+        self.calls = 0
         self._origin = f"{endpoint.scheme}://{endpoint.netloc}"
         self._timeout = timeout
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -64,9 +68,9 @@ class Transport:
         self._closer.atexit = False  # handlers of atexit may make calls; see `client_core`
 
     def close(self) -> None:
-        """Close the connections. Calls that still run fail."""
-        self._closer.detach()  # it does nothing any more once the process ends
-        self._http.close()
+        """Close the connections, unless they belong to the parent of this process. Calls that still run fail."""
+        if self._closer.detach():  # the closer itself does nothing any more once the process ends
+            self._http.close()
 
     def leave_to_parent(self) -> None:
         """Leave the connections to the parent, in the child of a fork: closing them might wait for ever for a lock."""

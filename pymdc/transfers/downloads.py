@@ -37,7 +37,7 @@ class Download:
         file_hash: the hash of the file.
         token: a PULL token; `None` to ask for one.
         known: the file's entry in a list, if the caller gave it; else nothing.
-        path: the file or the folder to write to; `None` to return the bytes.
+        path: the file or the folder to write to, as for `Place.of`; `None` to return the bytes.
         exists: what to do if the file exists already; see `places.Place`.
         progress: called with how many bytes are there, and how many there are in all, if that is known.
     """
@@ -46,7 +46,7 @@ class Download:
     file_hash: str
     token: str | None
     known: Mapping[str, Any]
-    path: Path | None
+    path: str | Path | None
     exists: str | None
     progress: ProgressCallback | None
 

@@ -67,8 +67,9 @@ def claim(folder: Path) -> tuple[BinaryIO, bool]:
             continue
         if lock is None:
             break
-        for stray in () if new else _strays(folder):
-            _remove_stray(stray)
+        with suppress(OSError):  # what another download left there is no reason to fail
+            for stray in () if new else _strays(folder):
+                _remove_stray(stray)
         return lock, True
     while True:
         fresh = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
@@ -124,13 +125,14 @@ def _locked(folder: Path) -> BinaryIO | None:
 
     Raises:
         FileNotFoundError: another download has just removed the folder.
+        OSError: this file system cannot lock files, or the system refuses.
     """
     path = folder / "lock"
     with ExitStack() as opened:
         lock = opened.enter_context(path.open("ab"))
         try:
             _lock(lock)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # the second on Windows
             return None
         if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):  # it was removed, and another one made
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))

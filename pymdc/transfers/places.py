@@ -29,8 +29,9 @@ def check_exists(exists: object, path: object) -> None:
         raise ValueError("exists= says what to do if the file exists: it needs path=")
 
 
-def folder_of(path: Path) -> Path:
+def folder_of(path: str | Path) -> Path:
     """Return the folder in which a download to this path keeps its shards."""
+    path = Path(path)
     if path.is_dir():
         return path
     return Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
@@ -49,22 +50,27 @@ class Place:
     exists: str
 
     @classmethod
-    def of(cls, path: Path, exists: str | None, filename: object, file_hash: str) -> Place:
+    def of(cls, path: str | Path, exists: str | None, filename: object, file_hash: str) -> Place:
         """Choose the place of a download.
 
         Arguments:
-            path: the caller's argument: a file, or a folder, in which the file gets its own name.
+            path: the caller's argument: a file, or a folder, in which the file gets its own name. With a separator at
+                its end it is a folder in any case.
             exists: the caller's argument. By default the path of a file is replaced, and a file in a folder is not.
             filename: the file's name at the bridge.
             file_hash: the name to use if the bridge gives none.
 
         Raises:
             FileExistsError: a file is there, and `exists` is `"error"`.
+            NotADirectoryError: it says that it is a folder, and there is none.
             OSError: what is there is no regular file, so that it is not replaced.
         """
+        text, path = os.fspath(path), Path(path)
         if path.is_dir():
             name = safe_name(filename, safe_name(file_hash, "file"))
             place = cls(path / name, exists or "rename")
+        elif text.endswith((os.sep, os.altsep or os.sep)):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), text)
         else:
             place = cls(path, exists or "replace")
         return place._checked()

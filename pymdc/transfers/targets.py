@@ -107,6 +107,7 @@ class FileTarget:
         self._lock, self._shared = claim(kept_folder(place.path.parent, file_hash))
         self._folder = Path(self._lock.name).parent
         with ExitStack() as opened:
+            opened.enter_context(self._lock)
             opened.callback(self._release)
             self._whole = opened.enter_context((self._folder / "whole").open("a+b", buffering=0))
             self._journal = opened.enter_context((self._folder / "journal").open("a+b", buffering=0))
@@ -178,7 +179,6 @@ class FileTarget:
     def _release(self) -> None:
         if not self._shared or self._holds_nothing():
             remove(self._folder, self._lock)
-        self._lock.close()
 
     def _holds_nothing(self) -> bool:
         sizes = {each.name: each.stat().st_size for each in self._folder.iterdir()}

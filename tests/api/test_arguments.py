@@ -1,13 +1,15 @@
 """Results of calls where an id, a token or a hash is asked for."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.error import URLError
 
 import pytest
 
-from pymdc.api.arguments import text_of
+from pymdc.api.arguments import local_path, text_of
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,18 @@ def test_empty_text_is_a_value_error(value: Any) -> None:
 def test_bytes_that_are_not_text_are_a_value_error() -> None:
     with pytest.raises(ValueError, match="bytes that are not UTF-8 text"):
         text_of(b"\xff", "id", "a bucket's id")
+
+
+def test_a_path_holds_from_where_the_program_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert local_path("a") == local_path(Path("a")) == str(tmp_path / "a")
+    assert local_path(f"a{os.sep}") == f"{tmp_path / 'a'}{os.sep}"
+    assert local_path(f"{tmp_path}{os.sep}") == f"{tmp_path}{os.sep}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no folder in which a program is")
+def test_a_path_stays_as_it_is_if_the_folder_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert local_path("a") == "a"

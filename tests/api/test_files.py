@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from multipart import PushMultipartParser  # type: ignore[import-untyped]
 
-from pymdc import Client, api
+from pymdc import Client, api, config
 from pymdc.api.files import Files
 from pymdc.core.hashes import content_hash
 from pymdc.errors import IntegrityError
@@ -297,3 +298,19 @@ def test_an_upload_without_a_client_uses_the_default_one(
     bridge.says(STORED)
     assert Files(ID, PAIR).upload(file, "t") == STORED
     assert bridge.line == ("PUT", f"/buckets/{ID}/files")
+
+
+def test_an_upload_reads_the_file_that_was_there_when_it_was_called(
+    files: Files, file: Path, bridge: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / file.name).write_bytes(b"something else")
+    bridge.says(STORED)
+    go = threading.Event()
+    monkeypatch.chdir(tmp_path)
+    for _ in range(config.WORKERS):
+        files.list(callback=lambda value: go.wait(20))
+    handle = files.upload(file.name, "t0k", callback=print)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    go.set()
+    assert handle.result(20) == STORED

@@ -98,7 +98,7 @@ ROWS: dict[str, list[tuple[Any, str]]] = {
     "the file to upload": [
         (os_error(errno.ENOENT, "a.txt"), "There is no file a.txt."),
         (os_error(errno.EISDIR, "photos"), "photos is a folder, not a file."),
-        (os_error(errno.ENOTDIR, "a.txt/b"), "a.txt/b is not in a folder."),
+        (os_error(errno.ENOTDIR, "a.txt/b"), "There is no folder for a.txt/b."),
         (os_error(errno.EACCES, "a.txt"), "You have no permission to use the file a.txt."),
         (os_error(errno.ENOSPC), "No space left on device."),
         (

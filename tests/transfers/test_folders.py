@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
+from pymdc.transfers import folders
 from pymdc.transfers.folders import claim, discard_kept, kept_folder, remove
 
 from ..farmers import names_in
@@ -103,3 +107,20 @@ def test_a_new_folder_that_is_taken_for_a_stray_is_made_anew(
     with held, claim(folder)[0], claim(folder)[0] as second:
         assert Path(second.name).parent != Path(taken[0])
         assert Path(second.name).exists()
+
+
+def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(file: BinaryIO) -> None:  # this system has no such file system
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(folders, "_lock", unsupported)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+        claim(kept_folder(tmp_path, HASH))
+
+
+def test_what_another_download_left_in_bad_order_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    folder = kept_folder(tmp_path, HASH)
+    folder.mkdir()
+    (tmp_path / f"{folder.name}-x" / "lock").mkdir(parents=True)
+    with claim(folder)[0] as lock:
+        assert lock.name == str(folder / "lock")

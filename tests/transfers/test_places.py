@@ -105,3 +105,12 @@ def test_a_file_without_a_name_has_its_hash(tmp_path: Path) -> None:
     assert Place.of(tmp_path, None, None, HASH) == Place(tmp_path / HASH, "rename")
     assert Place.of(tmp_path, None, "x", "../y") == Place(tmp_path / "x", "rename")
     assert folder_of(tmp_path) == folder_of(tmp_path / "x") == tmp_path
+
+
+def test_a_separator_at_the_end_means_a_folder(tmp_path: Path, whole: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for name in ("file", "missing"):
+        with pytest.raises(NotADirectoryError):
+            Place.of(f"{tmp_path / name}{os.sep}", None, "n", HASH)
+    assert Place.of(f"{tmp_path / 'folder'}{os.sep}", None, "n", HASH).take(whole) == tmp_path / "folder" / "n"

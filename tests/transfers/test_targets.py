@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -272,6 +273,16 @@ def test_an_error_while_opening_leaves_nothing_open(path: Path, folder: Path) ->
     with pytest.raises(IsADirectoryError):
         target_at(path)
     target_at(path, "11" * 20).close()
+
+
+def test_a_folder_that_is_removed_meanwhile_leaves_nothing_open(path: Path, folder: Path) -> None:
+    target = target_at(path)
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError):
+        target.finish()
+    with pytest.raises(FileNotFoundError):
+        target.close()
+    assert target._lock.closed
 
 
 def test_a_file_that_comes_in_the_way_is_an_error_and_the_shards_stay(path: Path, folder: Path) -> None:

@@ -154,3 +154,25 @@ def test_a_progress_that_raises_harms_nothing(files: Files, monkeypatch: pytest.
     value: Any = files.upload(bytes(config.CHUNK_BYTES), "t", progress=lambda done, total: 1 // 0)
     assert value == {"size": 5}
     assert {each.exc_type for each in reported} == {ZeroDivisionError}
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_progress_may_close_the_client_and_the_upload_goes_on(cancel: bool) -> None:
+    closed = threading.Event()
+
+    def storing_to_the_end(connection: Connection) -> None:
+        storing(connection)
+        closed.set()
+
+    with Server(storing_to_the_end) as server:
+        one = Client(server.url)
+        told: list[int] = []
+
+        def progress(done: int, total: int | None) -> None:
+            told.append(done)
+            one.close(cancel=cancel)
+
+        value: Any = Files("id", PAIR, client=one).upload(bytes(4 * MIB), progress=progress)
+        assert value == {"size": 5}
+        assert len(told) > 1
+        assert closed.wait(LONG)  # the last call that used the connections has closed them
