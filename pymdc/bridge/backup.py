@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ from .store import Shard, Store
 __all__ = ["backup", "restore"]
 
 _DATABASE, _SHARDS = "bridge.sqlite", "shards"
+_JOURNAL_MODE, _WAL = 18, b"\x02"  # the place of the journal mode in an SQLite file, and the mode of bridges
 _HOLD_SECONDS = 600  # how long bridges remove no shard; renewed after a tenth of it
 
 
@@ -41,9 +42,10 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
 
     Raises:
         OSError: the folder cannot be made.
-        ValueError: the bridge's database is not SQLite.
+        ValueError: the bridge's database is not SQLite, or the folder belongs to a bridge.
         Unavailable: the database or the store is away.
     """
+    _require_copy(folder, settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     source, store = _sqlite_file(settings), Store(settings.database_url, migrate=False)
     blobs, copies = Blobs(settings.store_location), Blobs(str(folder / _SHARDS))
@@ -87,6 +89,20 @@ def restore(settings: Settings, folder: Path, echo: Callable[[str], None]) -> in
     new.replace(target)
     fsync(target.parent)
     return failed
+
+
+def _require_copy(folder: Path, settings: Settings) -> None:
+    """Refuse the folder of a bridge: a bridge that serves would go on in the file that the copy replaces.
+
+    `_copy_database` leaves a copy in another journal mode than a bridge uses. A bridge changes the mode for good.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), (folder / _DATABASE).open("rb") as file:
+        file.seek(_JOURNAL_MODE)
+        if file.read(1) == _WAL:
+            raise ValueError(f"{folder} is the data folder of a bridge: choose another folder for the copy")
+    store = settings.store_location
+    if "://" not in store and folder.resolve().is_relative_to(Path(store).resolve()):
+        raise ValueError(f"{folder} is in the store of the bridge: choose another folder for the copy")
 
 
 def _sqlite_file(settings: Settings) -> Path:

@@ -10,6 +10,7 @@ from pymdc.bridge import backup as module
 from pymdc.bridge.settings import Settings
 from pymdc.cli.main import cli
 
+from ..engines import shared_s3
 from .chaos.audit import audit
 from .harness import cleaned, running
 
@@ -127,6 +128,40 @@ def test_an_existing_file_is_not_replaced(served: Path, tmp_path: Path) -> None:
     assert (code, "exists already and is not replaced" in output) == (1, True)
     code, output = command(tmp_path / "new", "restore", str(tmp_path))
     assert (code, "holds no copy of a bridge" in output) == (1, True)
+
+
+def test_a_copy_replaces_no_data_of_a_bridge(tmp_path: Path, served: Path) -> None:
+    copy = tmp_path / "copy"
+    with running(served, database=None, store=None) as bridge:
+        alice = bridge.person()
+        bucket = alice.bucket()
+        alice.upload(bucket, b"first")
+        assert command(served, "backup", str(copy))[0] == 0
+        with running(copy, database=None, store=None):  # the copy is a bridge itself now
+            for folder in (served, copy):
+                code, output = command(served, "backup", str(folder))
+                assert (
+                    code,
+                    output.endswith("is the data folder of a bridge: choose another folder for the copy\n"),
+                ) == (
+                    1,
+                    True,
+                ), output
+        for folder in (served / "shards", served / "shards" / "copy"):
+            code, output = command(served, "backup", str(folder))
+            assert (code, "is in the store of the bridge" in output) == (1, True), output
+        assert alice.upload(bucket, b"second").status_code == 200
+    with running(served, database=None, store=None) as bridge:
+        again = type(alice)(bridge, alice.email, alice.key)
+        assert len(again.send("GET", f"/buckets/{bucket}/files").json()) == 2
+
+
+def test_a_bridge_on_an_object_store_is_copied(tmp_path: Path, served: Path) -> None:
+    with running(served, database=None, store=shared_s3().create("copied")) as bridge:
+        alice = bridge.person()
+        alice.upload(alice.bucket(), b"data")
+        assert command(served, "--store", bridge.settings.store_location, "backup", str(tmp_path / "copy"))[0] == 0
+    assert len(list((tmp_path / "copy" / "shards").glob("*/0"))) == 1
 
 
 @pytest.mark.parametrize("name", ["backup", "restore"])
