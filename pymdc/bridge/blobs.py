@@ -53,11 +53,13 @@ class Blobs:
 
     Attributes:
         engine: whether the store answers.
+        location: the folder or the URL.
         is_folder: whether it is a folder; then no method needs a whole blob in memory.
     """
 
     def __init__(self, location: str, spool: Path | None = None) -> None:
         self.engine = Engine("the store")
+        self.location = location
         self._hashing = CapacityLimiter(HASH_THREADS)
         self._engine: Folder | Objects
         self._store: ObjectStore

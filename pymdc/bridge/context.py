@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from .blobs import Blobs
 from .errors import Unavailable
-from .identity import claim
+from .identity import claim, require_shards
 from .limits import Limits
 from .logins import Logins
 from .mail import Mail, Mailer, mailer
@@ -70,7 +70,7 @@ class Bridge:
 
         Raises:
             Unavailable: the database or the store cannot be used. The message says which one, and why.
-            ValueError: the store belongs to another database.
+            ValueError: the store belongs to another database, or its disk is missing.
         """
         try:
             settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,6 +83,7 @@ class Bridge:
             with _explained("store"):
                 blobs = Blobs(settings.store_location, settings.data)
                 blobs.check()
+                require_shards(store, blobs)
                 claim(store, blobs)
         except BaseException:
             store.close()

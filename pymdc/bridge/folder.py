@@ -22,6 +22,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from .objects import IDENTITY
 from .settings import BLOB_BYTES, HASH_BYTES, READ_AHEAD_BYTES
 
 __all__ = ["FileWriter", "Folder", "fsync"]
@@ -37,6 +38,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._marked = (path / IDENTITY).exists()
 
     def writer(self, name: str) -> FileWriter:
         """Begin a blob. Its upload's folder is made where it is missing."""
@@ -55,11 +57,13 @@ class Folder:
         writing.write([data])
         writing.commit()
         fsync(self.path)
+        self._marked = True
 
     def settle(self, upload: str) -> None:
         """Make the names of an upload's blobs durable, and that of their folder."""
         fsync(self.path / upload)
         fsync(self.path)  # last: on a disk with a journal, the first call has already written this name too
+        self._require_identity()
 
     async def read(self, name: str, start: int, stop: int | None) -> AsyncGenerator[bytearray, None]:
         """Yield the bytes of a blob from `start` up to `stop`, or to its end, in pieces of at most `BLOB_BYTES`."""
@@ -118,6 +122,12 @@ class Folder:
         # `access` also knows a file system that is mounted read-only, and asks for the superuser too.
         if not os.access(f"{self.path}/.", os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(f"{self.path} cannot be written to")
+        self._require_identity()
+
+    def _require_identity(self) -> None:
+        """Raise an `OSError` if the disk was unmounted: what was written since lies in the empty place below it."""
+        if self._marked and not (self.path / IDENTITY).exists():
+            raise OSError(f"{self.path} has lost its file `{IDENTITY}`: is its disk mounted?")
 
 
 class FileWriter:
