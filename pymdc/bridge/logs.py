@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from logging.handlers import WatchedFileHandler
 
@@ -31,9 +31,46 @@ def log_handler(place: str) -> logging.Handler:
     if place == "on":
         return logging.StreamHandler(sys.stderr)
     try:
-        return WatchedFileHandler(place, encoding="utf-8")
+        return _LogFile(place, encoding="utf-8")
     except OSError as error:
         raise OSError(error.errno, f"the log file {place} cannot be written: {error.strerror}") from error
+
+
+class _LogFile(WatchedFileHandler):
+    """A log file. While it cannot be written, lines are lost, but no error reaches the code that logs.
+
+    The standard error gets one line when the file cannot be written any more, and one when it can be written again.
+    """
+
+    _failing = False
+    _error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._error = None
+        try:
+            super().emit(record)
+        except OSError as error:  # the file was moved away, and a new one cannot be opened
+            self._error = error
+            self._drop()
+        if self._failing is not bool(self._error):
+            self._failing = not self._failing
+            why = f"cannot be written: {self._error}" if self._error else "can be written again"
+            with suppress(OSError):
+                sys.stderr.write(f"the log file {self.baseFilename} {why}\n")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- the name is of the standard library
+        self._error = sys.exc_info()[1]
+
+    def _drop(self) -> None:
+        """Close the old file, even if its disk is full. The next line opens a new one."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+    def close(self) -> None:
+        with suppress(OSError):  # what is still in memory does not fit on the disk
+            super().close()
 
 
 @contextmanager

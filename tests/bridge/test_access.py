@@ -60,6 +60,16 @@ def test_a_log_that_is_moved_away_is_started_again(tmp_path: Path) -> None:
     assert [(line["path"], line["status"]) for line in lines(log)][-1] == ("/elsewhere", 404)
 
 
+def test_requests_go_on_while_the_log_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with running(tmp_path / "data", access_log=str(folder / "log")) as bridge:
+        bridge.http.get("/health")
+        folder.rename(tmp_path / "moved")
+        assert [bridge.http.get("/health").status_code for _ in range(5)] == [200] * 5
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_the_log_can_go_to_the_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with running(tmp_path, access_log="on") as bridge:
         bridge.http.get("/health\N{SNOWMAN}")
