@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -26,6 +27,7 @@ __all__ = ["Closable", "Connections", "listen", "serve_connections", "share"]
 _log = logging.getLogger("pymdc.bridge")
 _BACKLOG = 2048  # how many connections may wait to be accepted: the default of uvicorn
 _NOT_SENT_BYTES = 256 * 1024  # how much the system buffers for a client that reads slowly
+_TELL_SECONDS = 60.0  # how long the log says nothing more about failures to accept
 _PAUSE_SECONDS = 0.1  # the pause after a failure to accept, such as too many open files
 _PART = 4  # one address may have a quarter of all
 _LEAST = 8  # but at least this many: a browser opens six
@@ -61,6 +63,7 @@ class Connections:
         self._open: Counter[str] = Counter()
         self._closable: dict[str, dict[Closable, None]] = {}
         self._told: set[str] = set()
+        self._quiet_until = 0.0
 
     def admit(self, address: str) -> bool:
         """Count a new connection from `address`, if there is room for it. Tell whether there was."""
@@ -86,6 +89,12 @@ class Connections:
         for one in idle:
             one.abort()
         return bool(idle)
+
+    def not_accepted(self, error: OSError) -> None:
+        """Note that a connection could not be accepted. The log says so at most once in `_TELL_SECONDS`."""
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _TELL_SECONDS
+            _log.warning("a connection could not be accepted: %s", error)
 
     def gone(self, address: str) -> None:
         """Note that a connection was closed."""
@@ -141,7 +150,7 @@ async def serve_connections(
     listener.setblocking(False)
     async with anyio.create_task_group() as tasks:
         while True:
-            accepted = await _accept(listener)
+            accepted = await _accept(listener, connections.not_accepted)
             if accepted is not None:
                 connection, address = accepted
                 if connections.admit(address):
@@ -152,11 +161,11 @@ async def serve_connections(
             await asyncio.sleep(0)  # let the open connections run, however fast new ones arrive
 
 
-async def _accept(listener: socket.socket) -> tuple[socket.socket, str] | None:
+async def _accept(listener: socket.socket, failed: Callable[[OSError], None]) -> tuple[socket.socket, str] | None:
     try:
         connection, address = await asyncio.get_running_loop().sock_accept(listener)
     except OSError as error:  # it was reset before it was accepted, or there are too many open files
-        _log.warning("a connection could not be accepted: %s", error)
+        failed(error)
         await asyncio.sleep(_PAUSE_SECONDS)
         return None
     return connection, str(address[0])

@@ -22,6 +22,7 @@ from .context import Bridge
 from .input import Input
 from .logs import logging_as
 from .mail import Mail
+from .open_files import fit_open_files
 from .protocols import Channel, Http
 from .reload import Reloader, check_certificate
 from .settings import CANCEL_SECONDS, CHANNEL_REQUEST_BYTES, INPUT_BYTES, KEEP_ALIVE_SECONDS, Settings
@@ -158,8 +159,8 @@ def _serve_on(
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         greet()
 
-    server = _server(replace(settings, on_mail=show), listener, ready)
     with logging_as(settings):
+        server = _server(fit_open_files(replace(settings, on_mail=show)), listener, ready)
         server.run()
 
 

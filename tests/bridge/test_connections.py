@@ -106,20 +106,31 @@ def test_accepting_goes_on_after_one_connection_fails(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(connections, "_TELL_SECONDS", 0.0)
+
+    async def until_told(times: int) -> None:
+        while caplog.text.count("could not be accepted") < times:
+            await asyncio.sleep(0)
 
     async def run() -> None:
         listener = socket.socket()  # nobody has told it to listen
         serving = asyncio.create_task(
             serve_connections(listener, Connections(Settings(tmp_path)), asyncio.Protocol, None)
         )
-        while caplog.text.count("could not be accepted") < 2:
-            await asyncio.sleep(0)
+        await until_told(2)
         assert not serving.done()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         listener.close()
 
     asyncio.run(run())
+
+
+def test_failures_to_accept_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    counted = Connections(Settings(tmp_path))
+    for _ in range(100):
+        counted.not_accepted(OSError("Too many open files"))
+    assert caplog.messages == ["a connection could not be accepted: Too many open files"]
 
 
 def test_an_address_that_cannot_be_listened_on_is_an_error() -> None:
