@@ -331,6 +331,34 @@ def test_a_client_pickles_by_its_settings_and_has_connections_of_its_own(monkeyp
     assert other.client.endpoint == "http://another.invalid"
 
 
+class Named(Client):
+    """A program's own kind of client, with other arguments and an attribute."""
+
+    def __init__(self, name: str, endpoint: str) -> None:
+        super().__init__(endpoint)
+        self.name = name
+
+
+def test_a_client_of_a_programs_own_class_pickles_and_has_views() -> None:
+    one = Named("one", "http://bridge.invalid")
+    for other in (one.with_scheduler(None), pickle.loads(pickle.dumps(one)), copy.copy(one), copy.deepcopy(one)):
+        assert (type(other), other.name, other.endpoint) == (Named, "one", "http://bridge.invalid")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_loaded_are_a_url_error(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content is not None:
+        (tmp_path / "authority.pem").write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    with Client("https://bridge.invalid") as one:
+        value = REST("GET", "/a", client=one)
+    assert isinstance(value, URLError)
+    assert type(value.reason) is OSError
+    assert "the trusted certificates cannot be loaded, see SSL_CERT_FILE" in pymdc.explain(value)
+
+
 def test_a_client_with_a_context_of_tls_says_that_it_does_not_pickle() -> None:
     with pytest.raises(TypeError, match=r"a Client with an ssl.SSLContext cannot be pickled or copied"):
         pickle.dumps(Client("http://bridge", verify=client_context()))

@@ -139,7 +139,7 @@ EXPORTS = {
     "pymdc.transfers.channels": ["DataChannels"],
     "pymdc.core.network": ["Link", "Stream", "deadline", "retry_until", "start_tls", "wait"],
     "pymdc.transfers.targets": ["FileTarget", "MemoryTarget", "Target"],
-    "pymdc.core.transport": ["Transport"],
+    "pymdc.core.transport": ["Transport", "tls_context"],
     "pymdc.version": ["__version__"],
     "pymdc.core.wire": [
         "Reply",

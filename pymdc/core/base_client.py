@@ -33,7 +33,7 @@ class BaseClient:
         scheduler: a callable that takes a function of no arguments and runs it later, in the thread in which
             callbacks belong. Without one, a callback runs in the thread of the pool that made the call.
         verify: `True` to trust the usual authorities (those that certifi lists, or those that `SSL_CERT_FILE` or
-            `SSL_CERT_DIR` names), or an `ssl.SSLContext`.
+            `SSL_CERT_DIR` names), `False` to trust any certificate, or an `ssl.SSLContext`.
 
     Raises:
         TypeError, ValueError: an argument is not as described.
@@ -84,7 +84,7 @@ class BaseClient:
         """
         _check_scheduler(scheduler)
         view = object.__new__(type(self))
-        view._core = self._core
+        view.__dict__.update(self.__dict__)  # a subclass may have attributes of its own
         view._scheduler = scheduler
         return view
 
@@ -107,22 +107,21 @@ class BaseClient:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy a client by its settings, so that the copy makes its own connections."""
-        settings = {**self._core.settings, "scheduler": self._scheduler}
+        settings = self._core.settings
         if isinstance(settings["verify"], ssl.SSLContext):
             raise TypeError("a Client with an ssl.SSLContext cannot be pickled or copied: make another one there")
-        return _remade, (type(self), settings)
+        return {**self.__dict__, "_core": settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({**state, "_core": ClientCore(**state["_core"])})
 
     def __repr__(self) -> str:
         try:
             return f"<Client {parse_endpoint(self.endpoint).geturl()}>"
         except ValueError:
             return "<Client with a malformed endpoint>"
-
-
-def _remade(kind: type[BaseClient], settings: dict[str, Any]) -> BaseClient:
-    return kind(**settings)
 
 
 def _check_scheduler(scheduler: object) -> None:

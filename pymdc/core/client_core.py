@@ -61,6 +61,8 @@ class ClientCore:
             exchange, transport = self._entered()
         except (ValueError, ImportError) as error:  # the endpoint is not a valid URL, or its proxy cannot be used
             return caused_by(URLError(str(error)), error)
+        except OSError as error:  # no connection can be made
+            return caused_by(URLError(error), error)
         job.end_after(self._timeout.total)
         try:
             value = work(exchange, job)

@@ -30,7 +30,7 @@ from .job import Job
 from .replies import Content
 from .wire import Reply, Request
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "tls_context"]
 
 
 class Transport:
@@ -48,6 +48,7 @@ class Transport:
     Raises:
         ValueError: the environment names a malformed proxy.
         ImportError: it names a SOCKS proxy, and the package socksio is not installed.
+        OSError: the certificates that are trusted cannot be loaded.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Transport:
         proxy = _proxy_for(endpoint)
         self._traced = proxy is not None and (endpoint.scheme == "https" or proxy.url.scheme.startswith(b"socks"))
         http = _Http(
-            transport=_Pool(httpx.create_ssl_context(verify=verify, trust_env=True), proxy),
+            transport=_Pool(tls_context(verify), proxy),
             trust_env=False,  # the proxies of the environment were read above; a .netrc must not add credentials
         )
         self._http = http
@@ -118,6 +119,19 @@ class Transport:
 
 
 _inherited: list[Transport] = []  # the parent's connections, in the child of a fork: freeing one would close it
+
+
+def tls_context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
+    """Return the context for TLS that `verify` asks for, in connections to the bridge and to the hosts of shards.
+
+    Raises:
+        OSError: the certificates that are trusted cannot be loaded.
+    """
+    try:
+        return httpx.create_ssl_context(verify=verify, trust_env=True)
+    except OSError as error:  # it does not say which file
+        words = "the trusted certificates cannot be loaded, see SSL_CERT_FILE and SSL_CERT_DIR"
+        raise OSError(errno.EINVAL, f"{words}: {error.strerror or error}") from error
 
 
 class _Tunnel:

@@ -8,6 +8,7 @@ from functools import cached_property
 from .. import config
 from ..core.job import Job
 from ..core.network import Stream
+from ..core.transport import tls_context
 
 __all__ = ["Connections"]
 
@@ -26,7 +27,7 @@ class Connections:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        return self._verify if isinstance(self._verify, ssl.SSLContext) else ssl.create_default_context()
+        return tls_context(self._verify)
 
     def _connect(self, host: str, port: int, secure: bool, end: float | None, job: Job) -> Stream:
         """Connect, with TLS or without, before `end`."""

@@ -458,7 +458,9 @@ def test_tokens_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     assert not any(pointer["token"] in record.getMessage() for record in ours)
 
 
-def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_context_the_certificates_of_the_bridge_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from ..hostile import authority_pem
 
     (tmp_path / "ca.pem").write_bytes(authority_pem())
@@ -469,6 +471,12 @@ def test_without_a_context_the_systems_certificates_count(monkeypatch: pytest.Mo
         assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         assert fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY))) == BODY
+
+
+def test_without_verification_a_certificate_of_anybody_counts() -> None:
+    with Network(tls=True) as network:
+        network.store(BODY, len(BODY))
+        assert fetch(ShardSources(PATIENT, False), network._pointer(hash_of(BODY))) == BODY
 
 
 def test_no_limit_on_silence_is_no_limit() -> None:
