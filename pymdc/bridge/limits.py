@@ -21,7 +21,9 @@ from .queues import Queues
 from .requests import Reply
 from .settings import Settings
 
-__all__ = ["Limits", "LimitsMiddleware"]
+__all__ = ["STOPPING", "Limits", "LimitsMiddleware"]
+
+STOPPING = "The bridge is stopping, try again later"
 
 
 class Limits:
@@ -115,7 +117,7 @@ class Limits:
 
     def _refuse_when_stopping(self) -> None:
         if self.stopping:
-            raise Unavailable("The bridge is stopping, try again later")
+            raise Unavailable(STOPPING)
 
 
 class LimitsMiddleware:

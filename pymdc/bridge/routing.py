@@ -6,6 +6,7 @@ exceptions. That would cost more than everything else that happens before the fu
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import re
@@ -21,6 +22,7 @@ from starlette.websockets import WebSocket
 from . import fields
 from .context import Bridge
 from .errors import Refused
+from .limits import STOPPING
 from .openapi import Description
 from .requests import Reply
 from .routes import channel
@@ -68,6 +70,12 @@ class Routes:
                 self._fixed |= {(method, path): operation for method, operation in mine.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._serve(scope, receive, send)
+        except asyncio.CancelledError:  # only a bridge that stops cancels requests
+            _log.warning("a transfer was cut off because the bridge stops: %s", scope["record"].route)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             scope["record"].route = "/{path}"
             await channel.serve(self._bridge, WebSocket(scope, receive, send))
@@ -97,6 +105,8 @@ class Routes:
             return Reply({"error": refused.message}, refused.status)
         except ClientDisconnect:
             return Response(status_code=400)  # the client has gone and will not read the reply
+        except asyncio.CancelledError:
+            return Reply({"error": STOPPING}, 503)
         except Exception:  # noqa: BLE001 -- the one place that catches defects
             _log.exception("%s %s failed", operation.method, operation.path)
             return Reply({"error": "Internal error"}, 500)

@@ -67,7 +67,9 @@ def test_a_connection_that_never_sends_anything_is_closed(tmp_path: Path, monkey
         assert silent.recv(1) == b""
 
 
-def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(server, "CANCEL_SECONDS", 1)
     with running(tmp_path, stop_seconds=0.1) as bridge:
         alice = bridge.person()
@@ -76,12 +78,13 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
             connection.sendall(head(alice, bucket, len(body), alice.token(bucket, "PUSH")) + body[:-100])
             bridge.thread.stop()
         assert bridge.sql("SELECT * FROM entries") == []
+    assert "Exception" not in caplog.text
     cleaned(bridge.settings)
     assert bridge.blobs() == []
 
 
 def test_a_client_that_does_not_read_is_disconnected_when_the_bridge_stops(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server, "CANCEL_SECONDS", 0.1)
     data = bytes(8 << 20)
@@ -101,6 +104,12 @@ def test_a_client_that_does_not_read_is_disconnected_when_the_bridge_stops(
             assert received(connection) < len(data)
             with pytest.raises(ConnectionClosedError):
                 list(channel)
+    told = "a transfer was cut off because the bridge stops: "
+    assert sorted(text for text in caplog.messages if text.startswith(told)) == [
+        f"{told}/shards/{{hash}}",
+        f"{told}/{{path}}",
+    ]
+    assert "Exception" not in caplog.text
 
 
 def received(connection: socket.socket) -> int:
