@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from pymdc.bridge.errors import Unavailable
-from pymdc.bridge.store import Store, database
+from pymdc.bridge.store import Store, database, fair_lock
 from pymdc.bridge.store.database import Database
 from pymdc.bridge.store.tables import garbage
 
 from ... import engines
-from ..harness import locked, settings_for
+from ..harness import locked, running, settings_for
 
 
 def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
@@ -47,6 +48,25 @@ def test_a_database_that_is_locked_is_unavailable_and_then_well_again(
         impatient.check()
     assert impatient.users.activate("activation").activated
     impatient.close()
+
+
+def test_reads_go_on_while_another_program_holds_the_write_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_MILLISECONDS", 1000)
+    monkeypatch.setattr(fair_lock, "_SLOW_SECONDS", 0.1)
+    with running(tmp_path, database=None, store=None) as bridge:
+        alice = bridge.person()
+        with locked(bridge.settings.database_url), ThreadPoolExecutor(40) as pool:
+            writes = [
+                pool.submit(bridge.http.post, "/buckets", json={"name": "a"}, auth=alice.basic) for _ in range(40)
+            ]
+            next(as_completed(writes))
+            began = time.monotonic()
+            assert bridge.http.get("/buckets", auth=alice.basic).status_code == 200
+            assert time.monotonic() - began < 5
+            assert {write.result().status_code for write in writes} == {503}
+        assert bridge.http.post("/buckets", json={"name": "a"}, auth=alice.basic).status_code == 200
 
 
 def test_a_row_that_another_request_made_meanwhile_is_found_on_the_next_attempt(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pymdc.bridge.store import fair_lock as module
 from pymdc.bridge.store.fair_lock import FairLock
 
 
@@ -68,3 +69,25 @@ def test_one_thread_at_a_time_holds_it() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(500)))
+
+
+def test_only_a_few_threads_wait_for_a_slow_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, got = FairLock(), []
+    monkeypatch.setattr(module, "_SLOW_SECONDS", -1.0)
+
+    def work() -> None:
+        with lock.held(60):
+            got.append(1)
+
+    with ThreadPoolExecutor(3) as pool, lock.held(60):
+        for number in range(3):
+            pool.submit(work)
+            while len(lock._waiting) <= number:
+                threading.Event().wait(0.001)
+        with pytest.raises(TimeoutError), lock.held(60):
+            pass
+    assert len(got) == 3
+    monkeypatch.undo()
+    with lock.held(0):
+        pass
+    assert not lock._slow
