@@ -10,12 +10,16 @@ import os
 import signal
 import socket
 import sqlite3
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+
+from pymdc.bridge.store.statements import STATEMENTS, Answers, Statements
 
 KINDS = ("question lost", "answer lost", "away before", "away after")
 _READY = b"Z\x00\x00\x00\x05"  # the message by which PostgreSQL says that it is done; one byte follows
@@ -65,16 +69,40 @@ class Plan:
 
 
 class Killer:
-    """Kills this process at one of the moments before and after each statement and each commit."""
+    """Kills this process before or after a statement or a commit, or before a change to the files of a folder."""
 
     def __init__(self, plan: Plan) -> None:
         def moment(*_: Any, **__: Any) -> None:
             if plan.next() != "pass":
                 os.kill(os.getpid(), signal.SIGKILL)
 
+        def change(event: str, arguments: tuple[Any, ...]) -> None:
+            if event in _CHANGES or (event == "open" and arguments[2] & os.O_CREAT):
+                moment()
+
         for event in ("before_cursor_execute", "after_cursor_execute", "commit"):
             sa.event.listen(sa.Engine, event, moment)
         sa.event.listen(sa.Pool, "checkin", moment)
+        for engine, statements in STATEMENTS.items():
+            STATEMENTS[engine] = _Watched(statements, moment)
+        sys.addaudithook(change)
+
+
+_CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir")
+
+
+@dataclass
+class _Watched:
+    """The statements of signed requests, which SQLAlchemy does not see."""
+
+    statements: Statements
+    moment: Callable[[], None]
+
+    def run(self, *args: Any) -> Answers:
+        self.moment()
+        answers = self.statements.run(*args)
+        self.moment()
+        return answers
 
 
 def failing_connection(plan: Plan) -> type[sqlite3.Connection]:

@@ -220,7 +220,8 @@ Run = Callable[[Operation], Awaitable[None]]
 
 
 def unique() -> bytes:
-    return secrets.token_bytes(16) * 12
+    """Return a content that nobody has. It shares its first shard with `COMMON`."""
+    return COMMON[:64] + secrets.token_bytes(16) * 12
 
 
 async def begin(session: Session) -> None:
@@ -294,7 +295,9 @@ async def clean_up(session: Session) -> None:
     await session.store_file(made, COMMON)
     await session.store_file(made, unique())
     await session.drop(made)
-    await session.database(session.store.files.begin, *await _begun(session))
+    upload = await session.database(session.store.files.begin, *await _begun(session))
+    for number in range(2):
+        session.blobs.put(f"{upload}/{number}", b"never listed")
     with session.world.plan.armed():
         await session.sweep()
 
@@ -305,7 +308,8 @@ async def _begun(session: Session) -> tuple[str, str, int, int]:
 
 async def repair(session: Session) -> None:
     """Check and repair a store with blobs that belong to no shard."""
-    session.blobs.put(f"{secrets.token_hex(16)}/0", b"nobody's")
+    # Each time in the same folder: if the kill comes before the folder is removed, the next time it is.
+    session.blobs.put(f"{'0' * 32}/0", b"nobody's")
     with session.world.plan.armed():
         await remove_orphans(session)
 
@@ -357,5 +361,11 @@ OPERATIONS: dict[str, Operation] = {
     )
 }  # fmt: skip
 
-AFTER = {"heal": mend, "repair": remove_orphans}
+
+async def clean_the_rest(session: Session) -> None:
+    """Clean up to the end, after a clean-up was interrupted."""
+    await session.sweep()
+
+
+AFTER = {"heal": mend, "repair": remove_orphans, "clean_up": clean_the_rest}
 """The operation that must follow if the one of this name was interrupted."""
