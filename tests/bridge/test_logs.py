@@ -60,11 +60,11 @@ def test_a_log_on_a_full_disk_is_rotated_like_any_other(tmp_path: Path, capsys: 
     place.symlink_to("/dev/full")
     with logging_as(Settings(tmp_path, log=str(place))):
         for _ in range(3):
-            log.warning("x" * 10_000)
+            log.warning("lost")
         place.unlink()
         for number in range(3):
             log.warning("kept %d", number)
-    assert [line[-6:] for line in place.read_text().splitlines()][-2:] == ["kept 1", "kept 2"]
+    assert [line[-6:] for line in place.read_text().splitlines()] == ["kept 1", "kept 2"]
     gone, back = capsys.readouterr().err.splitlines()
     assert gone == f"the log file {place} cannot be written: [Errno 28] No space left on device"
     assert back == f"the log file {place} can be written again"
