@@ -160,7 +160,7 @@ class Network:
     def __enter__(self) -> Network:
         before = set(threading.enumerate())
         self._stack.callback(_join_all_but, before)  # those of the farmer's connections, and those of downloads
-        context: ssl.SSLContext | None = server_context() if self._tls else None
+        context: ssl.SSLContext | None = server_context.__wrapped__() if self._tls else None  # not that of others
         if context is not None:
             # `serve` reads and writes a session in two threads. With TLS 1.3 that spoils it now and then, and the
             # client gets a record that makes no sense.

@@ -40,14 +40,21 @@ class Scan:
     Attributes:
         files: the state of each regular file, by its path below the folder, with "/" between the parts.
         links: the paths of links, devices, pipes and sockets. Links are not followed.
-        problems: why a file cannot be read or kept at a bridge, by its path.
+        problems: why a file cannot be read, by its path.
+        unfit: the paths of files whose names cannot be kept at a bridge.
         unfinished: the folders that keep unfinished downloads and copies.
     """
 
     files: dict[str, FileState] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    unfit: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+
+    @property
+    def problems_of_sending(self) -> dict[str, str]:
+        """Why a file cannot be read or kept at a bridge, by its path."""
+        return self.problems | dict.fromkeys(self.unfit, "its name cannot be kept at a bridge: rename it")
 
 
 def scan(folder: Path) -> Scan:
@@ -105,7 +112,7 @@ def _take(found: Scan, path: str, entry: os.DirEntry[str]) -> list[os.DirEntry[s
     if not entry.is_file(follow_symlinks=False):
         found.links.append(path)
     elif local_path(bridge_name(path), "") != path:
-        found.problems[path] = "its name cannot be kept at a bridge: rename it"
+        found.unfit.append(path)
     else:
         found.files[path] = FileState.of(entry.stat(follow_symlinks=False))
     return None

@@ -40,7 +40,7 @@ def local_sources(output: Output, typed: str, to: Address, *, recursive: bool) -
     found = scan_and_tell(path, output)
     for below in found.files:
         yield Source(path / below, joined(to.name, top, below))
-    for below, words in found.problems.items():
+    for below, words in found.problems_of_sending.items():
         yield Source(path / below, "", words)
 
 

@@ -24,6 +24,7 @@ STANDARD = "-"
 """The argument that means standard input or standard output."""
 
 _CHUNK_BYTES = 1024 * 1024
+_NO_STREAM = "there is no standard input or output to use"
 
 
 @contextmanager
@@ -42,8 +43,10 @@ def write_out(output: Output, shelf: Shelf, addresses: Iterable[Address], *, job
     Each is fetched into a temporary file first, and checked.
 
     Raises:
-        Failure: there is no such file, or it cannot be fetched.
+        Failure: there is no such file, or it cannot be fetched; or the shell has closed the output.
     """
+    if sys.__stdout__ is None:  # `sys.stdout` is then a stream that keeps nothing
+        raise Failure(_NO_STREAM, Code.USAGE)
     for address in addresses:
         if not address.name:
             raise Failure(f"{address} is a bucket: name a file in it", Code.USAGE)
@@ -65,5 +68,5 @@ def _binary(stream: object) -> BinaryIO:
     """
     binary: BinaryIO | None = getattr(stream, "buffer", None)
     if binary is None:
-        raise Failure("there is no standard input or output to use", Code.USAGE)
+        raise Failure(_NO_STREAM, Code.USAGE)
     return binary

@@ -33,7 +33,8 @@ def test_names_that_a_bridge_cannot_keep_are_problems(tmp_path: Path) -> None:
     for name in (b"\xff", b"line\nbreak", "tur\u202en".encode()):
         with open(os.path.join(os.fsencode(tmp_path), name), "wb"):  # noqa: PTH118, PTH123
             pass
-    assert len(scan(tmp_path).problems) == 3
+    found = scan(tmp_path)
+    assert (len(found.problems_of_sending), found.problems) == (3, {})
 
 
 def test_a_folder_that_is_gone_or_unreadable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,15 @@ def test_a_file_that_cannot_be_read_or_kept_is_told_and_the_others_go_on(
     assert person.told("sync", folder, "storj://photos/", code=7)[0]["error"]
 
 
+def test_a_name_that_a_bridge_cannot_keep_is_a_problem_of_the_target_only_if_files_are_deleted(
+    person: Person, bucket: Bucket, tmp_path: Path
+) -> None:
+    unwrap(bucket.files.upload(b"kept", name="kept"))
+    back = plant(tmp_path / "back", {"line\nbreak": b""})
+    assert person.types("sync", "storj://photos/", back).stderr.startswith("1 downloaded")
+    assert "its name cannot be kept" in person.types("sync", "storj://photos/", back, "--delete", code=7).stderr
+
+
 def test_names_never_lead_out_of_the_folder(person: Person, bucket: Bucket, tmp_path: Path) -> None:
     outside = plant(tmp_path / "outside", {"file": b"mine"})
     back = plant(tmp_path / "back", {})

@@ -121,6 +121,8 @@ def test_a_missing_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         ("rm 'photos/*' <&-", 2, "", "Error: there is no terminal to ask on: add --yes if you mean it\n"),
         ("ls photos <&-", 0, "1\ta\n1\tb\n", ""),
         ("ls photos >&-", 0, "", ""),
+        ("cat photos/a >&-", 2, "", "Error: there is no standard input or output to use\n"),
+        ("cp storj://photos/a - >&-", 2, "", "Error: there is no standard input or output to use\n"),
         ("cp storj://photos/a storj://photos/b here/ >&-", 0, "", "2 files, 2 B in "),
         ("cp storj://photos/a here/ 2>&-", 0, "downloaded storj://photos/a to here/a (1 B)\n", ""),
         ("ls nothing 2>&-", 4, "", ""),
