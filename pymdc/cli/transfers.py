@@ -206,7 +206,7 @@ def _fetch(files: Files, file: Mapping[str, Any], path: Path, exists: Exists, mo
         progress = lambda done, _: moved(done)  # noqa: E731
         return files.download(file, callback=callback, path=path, exists=exists, progress=progress)
 
-    return unwrap((yield start))
+    return unwrap(_named_as(path, (yield start)))
 
 
 def _send(files: Files, path: Path, name: str, mimetype: str | None, replaces: tuple[str, ...], moved: Moved) -> Steps:
@@ -214,11 +214,21 @@ def _send(files: Files, path: Path, name: str, mimetype: str | None, replaces: t
         progress = lambda done, _: moved(done)  # noqa: E731
         return files.upload(path, callback=callback, name=name, mimetype=mimetype, progress=progress)
 
-    stored = unwrap((yield start))
+    stored = unwrap(_named_as(path, (yield start)))
     for old in replaces:
         if old != stored["hash"]:  # else the content is the same, and the bridge has only renamed its file
             unwrap((yield partial(_delete, files, old)))
     return stored
+
+
+def _named_as(path: Path, value: Any) -> Any:
+    """Return the value of a call with the file named as in `path`: calls name it from the root on."""
+    whole = path.absolute()
+    if isinstance(value, OSError) and value.filename == str(whole):
+        value.filename = str(path)
+    if isinstance(value, dict) and "path" in value and Path(value["path"]).parent == whole.parent:
+        return {**value, "path": str(path.with_name(Path(value["path"]).name))}
+    return value
 
 
 def _delete(files: Files, file_hash: str, callback: Callback) -> Handle:
