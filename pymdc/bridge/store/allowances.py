@@ -28,6 +28,9 @@ class Allowance:
 
 NO_LIMIT = Allowance()
 
+# Made once: to make a statement costs as much as to run it.
+_OWNER = sa.select(users.c.email, users.c.storage_limit).join(buckets).where(buckets.c.id == sa.bindparam("given"))
+
 
 def allow_bucket(connection: sa.Connection, email: str, allowance: Allowance) -> None:
     """Check that an account may have one more bucket.
@@ -52,8 +55,7 @@ def allow_bytes(connection: sa.Connection, bucket: str, size: float, allowance: 
     Raises:
         Refused: all its buckets together would hold more than they may.
     """
-    owner = sa.select(users.c.email, users.c.storage_limit).join(buckets).where(buckets.c.id == bucket)
-    row = connection.execute(owner).first()
+    row = connection.execute(_OWNER, {"given": bucket}).first()
     if row is None:
         return  # the bucket is gone; the caller will notice that itself
     limit = allowance.storage if row.storage_limit is None else row.storage_limit

@@ -21,6 +21,12 @@ __all__ = ["Bucket", "Buckets", "delete_buckets", "load_bucket", "lock_bucket"]
 _PAGE = 500  # buckets in memory at once for a list
 _KEYS = 10_000  # keys of buckets in memory at once for a list (one bucket may have more): about 5 MB
 
+# Made once: to make a statement costs as much as to run it.
+_FIND = buckets.select().where(buckets.c.id == sa.bindparam("given"))
+_FIND_OWN = _FIND.where(buckets.c.email == sa.bindparam("owner"))
+_FIND_KEYS = bucket_keys.select().where(bucket_keys.c.bucket == sa.bindparam("given")).order_by(bucket_keys.c.position)
+_LOCK = buckets.update().where(buckets.c.id == sa.bindparam("given")).values(stored=buckets.c.stored)
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -125,14 +131,11 @@ def load_bucket(connection: sa.Connection, bucket: str, email: str | None) -> Bu
     Raises:
         Refused: there is none.
     """
-    query = buckets.select().where(buckets.c.id == bucket.lower())
-    if email is not None:
-        query = query.where(buckets.c.email == email)
-    row = connection.execute(query).one_or_none()
+    query = _FIND if email is None else _FIND_OWN
+    row = connection.execute(query, {"given": bucket.lower(), "owner": email}).one_or_none()
     if row is None:
         raise Refused(404, "Bucket not found")
-    keys = bucket_keys.select().where(bucket_keys.c.bucket == row.id).order_by(bucket_keys.c.position)
-    return _bucket(row, [(key.text, key.point) for key in connection.execute(keys)])
+    return _bucket(row, [(key.text, key.point) for key in connection.execute(_FIND_KEYS, {"given": row.id})])
 
 
 def lock_bucket(connection: sa.Connection, bucket: str) -> None:
@@ -144,8 +147,7 @@ def lock_bucket(connection: sa.Connection, bucket: str) -> None:
     Raises:
         Refused: there is no such bucket.
     """
-    change = buckets.update().where(buckets.c.id == bucket).values(stored=buckets.c.stored)
-    if not connection.execute(change).rowcount:
+    if not connection.execute(_LOCK, {"given": bucket}).rowcount:
         raise Refused(404, "Bucket not found")
 
 

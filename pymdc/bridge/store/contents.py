@@ -21,6 +21,12 @@ from .tables import content_shards, contents, garbage, shards
 __all__ = ["AT_ONCE", "Shard", "Stored", "add", "heal", "mark_garbage", "release", "release_shard"]
 
 
+_COUNT = {
+    table: table.update()
+    .where(table.c.hash == sa.bindparam("given"))
+    .values(references=table.c.references + sa.bindparam("more"))
+    for table in (contents, shards)
+}  # made once: to make a statement costs as much as to run it
 AT_ONCE = 500  # values in one statement: each database has a limit, and all limits are higher
 
 
@@ -125,5 +131,4 @@ def mark_garbage(connection: sa.Connection, blobs: Iterable[str]) -> None:
 
 
 def _count(connection: sa.Connection, table: sa.Table, name: str, by: int) -> bool:
-    change = table.update().where(table.c.hash == name).values(references=table.c.references + by)
-    return bool(connection.execute(change).rowcount)
+    return bool(connection.execute(_COUNT[table], {"given": name, "more": by}).rowcount)

@@ -22,6 +22,24 @@ __all__ = ["Entry", "Files"]
 _PAGE = 100  # files in memory at once for a list; a name may have 16 KiB
 _STORAGE_FULL = "The storage limit of the bucket is exceeded"
 
+# Made once: to make a statement costs as much as to run it.
+_END = uploads.delete().where(uploads.c.id == sa.bindparam("given"), uploads.c.dead.is_(False))
+_KEPT = shards.select().where(shards.c.hash.in_(sa.bindparam("given", expanding=True)), shards.c.suspect.is_(False))
+# A client may declare any number. The comparison also works for numbers that no integer of the database can hold.
+_SAME_SIZE = contents.c.size == sa.bindparam("size", type_=sa.Double)
+_KNOWN = sa.exists().where(entries.c.bucket == sa.bindparam("given"), entries.c.content == contents.c.hash, _SAME_SIZE)
+_STORAGE = sa.select(buckets.c.stored, buckets.c.storage, _KNOWN).where(buckets.c.id == sa.bindparam("given"))
+_SAME = sa.and_(entries.c.bucket == sa.bindparam("given"), entries.c.content == sa.bindparam("named"))
+_LISTED = sa.select(entries.c.number).where(_SAME)
+_RENAME = entries.update().where(_SAME).values(filename=sa.bindparam("name"), mimetype=sa.bindparam("kind"))
+_MORE = buckets.c.stored + sa.bindparam("more", type_=sa.BigInteger)
+# Divide instead of multiplying: PostgreSQL refuses a product that is too large.
+_OCCUPY = (
+    buckets.update()
+    .where(buckets.c.id == sa.bindparam("given"), _MORE / float(GIGABYTE) <= buckets.c.storage)
+    .values(stored=_MORE)
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -62,9 +80,9 @@ class Files:
 
     def kept_shards(self, names: Collection[str]) -> Sequence[Shard]:
         """Return those of these shards (at most `AT_ONCE`) that are in the store and not suspect, with their blobs."""
-        query = shards.select().where(shards.c.hash.in_(names), shards.c.suspect.is_(False))
         with self._database.read() as connection:
-            return [Shard(row.hash, row.size, row.blob) for row in connection.execute(query)]
+            rows = connection.execute(_KEPT, {"given": list(names)})
+            return [Shard(row.hash, row.size, row.blob) for row in rows]
 
     def suspect(self, shard: Shard) -> None:
         """Mark a shard whose blob is missing or damaged as suspect: the next upload of the same bytes replaces it."""
@@ -161,18 +179,12 @@ class Files:
 
 
 def _end(connection: sa.Connection, upload: str) -> None:
-    alive = uploads.delete().where(uploads.c.id == upload, uploads.c.dead.is_(False))
-    if not connection.execute(alive).rowcount:
+    if not connection.execute(_END, {"given": upload}).rowcount:
         raise Refused(503, "The upload stalled and was given up, try again")
 
 
 def _check_storage(connection: sa.Connection, bucket: str, size: float, allowance: Allowance) -> None:
-    # A client may declare any number. The comparison also works for numbers that no integer of the database can hold.
-    same_size = contents.c.size == sa.literal(size, sa.Double)
-    known = sa.exists().where(entries.c.bucket == bucket, entries.c.content == contents.c.hash, same_size)
-    row = connection.execute(
-        sa.select(buckets.c.stored, buckets.c.storage, known).where(buckets.c.id == bucket)
-    ).first()
+    row = connection.execute(_STORAGE, {"given": bucket, "size": size}).first()
     if row is None:
         raise Refused(404, "Bucket not found")
     stored, storage, may_be_known = row
@@ -185,19 +197,14 @@ def _check_storage(connection: sa.Connection, bucket: str, size: float, allowanc
 
 
 def _listed(connection: sa.Connection, entry: Entry) -> bool:
-    same = sa.select(entries.c.number).where(entries.c.bucket == entry.bucket, entries.c.content == entry.hash)
-    return connection.execute(same).first() is not None
+    return connection.execute(_LISTED, {"given": entry.bucket, "named": entry.hash}).first() is not None
 
 
 def _renamed(connection: sa.Connection, entry: Entry) -> bool:
-    same = entries.update().where(entries.c.bucket == entry.bucket, entries.c.content == entry.hash)
-    values = {"filename": entry.filename, "mimetype": entry.mimetype}
-    return bool(connection.execute(same.values(values)).rowcount)
+    row = {"given": entry.bucket, "named": entry.hash, "name": entry.filename, "kind": entry.mimetype}
+    return bool(connection.execute(_RENAME, row).rowcount)
 
 
 def _occupy(connection: sa.Connection, bucket: str, size: int) -> None:
-    # Divide instead of multiplying: PostgreSQL refuses a product that is too large.
-    fits = (buckets.c.stored + size) / float(GIGABYTE) <= buckets.c.storage
-    change = buckets.update().where(buckets.c.id == bucket, fits).values(stored=buckets.c.stored + size)
-    if not connection.execute(change).rowcount:
+    if not connection.execute(_OCCUPY, {"given": bucket, "more": size}).rowcount:
         raise Refused(403, _STORAGE_FULL)

@@ -13,6 +13,13 @@ from .tables import token_hash, tokens
 
 __all__ = ["Tokens", "spend_token"]
 
+# Made once: to make a statement costs as much as to run it.
+_UNSPENT = sa.and_(
+    tokens.c.token == sa.bindparam("given"), tokens.c.spent.is_(None), tokens.c.expires > sa.bindparam("now")
+)
+_FIND = tokens.select().where(_UNSPENT)
+_SPEND = tokens.update().where(_UNSPENT).values(spent=sa.bindparam("now"))
+
 
 class Tokens:
     """The bucket tokens in the database. Every method may raise `Unavailable`."""
@@ -48,7 +55,7 @@ class Tokens:
             Refused: the token is not valid, there is no such bucket, or the token is for something else.
         """
         with self._database.read() as connection:
-            row = connection.execute(tokens.select().where(_unspent(token, now))).one_or_none()
+            row = connection.execute(_FIND, {"given": token_hash(token), "now": now}).one_or_none()
             if row is None:
                 raise Refused(401, "Invalid or expired token")
             found = load_bucket(connection, bucket, None)
@@ -64,9 +71,5 @@ def spend_token(connection: sa.Connection, token: str, now: int) -> None:
     Raises:
         Refused: it is spent, or expired.
     """
-    if not connection.execute(tokens.update().where(_unspent(token, now)).values(spent=now)).rowcount:
+    if not connection.execute(_SPEND, {"given": token_hash(token), "now": now}).rowcount:
         raise Refused(401, "Invalid or expired token")
-
-
-def _unspent(token: str, now: int) -> sa.ColumnElement[bool]:
-    return sa.and_(tokens.c.token == token_hash(token), tokens.c.spent.is_(None), tokens.c.expires > now)
