@@ -18,6 +18,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# A name server may lose a question, and the system asks again only after five seconds. Many tests look up names that do
+# not exist, and nothing can stop a look-up.
+os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:3")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each process tests that stand together: they share their bridges, and a process that is done takes some."""
