@@ -23,7 +23,6 @@ import respx
 import pymdc
 from pymdc import Client, Timeout, client
 from pymdc.api import REST, Users
-from pymdc.core import base_client, client_core, transport
 from tests.hostile import Connection, Received, Server, answering, client_context, reply_bytes, server_context
 
 pytestmark = pytest.mark.usefixtures("_no_waiting")
@@ -362,120 +361,6 @@ def test_certificates_that_cannot_be_loaded_are_a_url_error(
 def test_a_client_with_a_context_of_tls_says_that_it_does_not_pickle() -> None:
     with pytest.raises(TypeError, match=r"a Client with an ssl.SSLContext cannot be pickled or copied"):
         pickle.dumps(Client("http://bridge", verify=client_context()))
-
-
-# Forks
-
-
-FORKING = """
-import os, sys, threading
-import pymdc
-from pymdc.rest import REST
-
-explicit = pymdc.Client()
-clients = [None, explicit, explicit.with_scheduler(lambda function: function())]
-for one in clients:
-    assert REST("GET", "/parent", client=one) == "/parent"
-released, answered = threading.Event(), []
-under_way = REST("GET", "/slow", callback=answered.append, client=explicit)
-
-def in_child(number):
-    values = []
-    for one in clients:
-        REST("GET", f"/callback/{number}", callback=values.append, client=one).join()
-        values.append(REST("GET", f"/child/{number}", client=one))
-    under_way.join()
-    ended = not under_way.is_alive() and under_way.cancelled() and answered == []
-    return values == [f"/callback/{number}", f"/child/{number}"] * 3 and ended
-
-children = []
-for number in range(10):
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if in_child(number) else 1)
-    children.append(child)
-    assert REST("GET", f"/again/{number}", client=explicit) == f"/again/{number}"
-codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-assert REST("GET", "/release", client=explicit) == "/release"
-under_way.join()
-assert answered == ["/slow"]
-sys.exit(sum(codes))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_after_a_fork_every_client_works_in_parent_and_child() -> None:
-    released = threading.Event()
-
-    def script(request: Received) -> bytes:
-        if request.path == "/slow":
-            assert released.wait(60)
-        if request.path == "/release":
-            released.set()
-        return echo(request)
-
-    with Server(answering(script)) as server:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING],  # 3.12 warns of forks beside threads
-            env={**os.environ, "STORJ_BRIDGE": server.url, "PYTHONPATH": str(Path(pymdc.__file__).parents[1])},
-            timeout=60,
-        )
-        assert done.returncode == 0
-        paths = [request.path for request in server.requests]
-        assert len(paths) == 3 + 10 * 2 * 3 + 10 + 2
-        assert len(set(paths)) == 1 + 10 * 2 + 10 + 2
-
-
-FORKING_IN_A_CALLBACK = """
-import os, threading
-import pymdc
-from pymdc.rest import REST
-
-codes = []
-
-def callback(value):
-    child = os.fork()
-    if child == 0:
-        values = []
-        REST("GET", "/child", callback=values.append).join()
-        os._exit(0 if values == ["/child"] else 1)
-    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-
-REST("GET", "/a", callback=callback).join()
-assert codes == [0]
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_callback_may_fork() -> None:
-    with Server(answering(echo)) as server:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING_IN_A_CALLBACK],
-            env={**os.environ, "STORJ_BRIDGE": server.url, "PYTHONPATH": str(Path(pymdc.__file__).parents[1])},
-            timeout=60,
-        )
-        assert done.returncode == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_in_a_forked_child_no_lock_of_another_thread_of_the_parent_is_waited_for() -> None:
-    """Call the code of a forked child here: coverage of a child is not measured."""
-    with Server(answering(echo)) as server, Client(server.url) as one, Client(server.url) as unused:
-        pymdc.configure(endpoint=server.url)
-        assert REST("GET", "/a", client=one) == REST("GET", "/a") == "/a"
-        inherited = one._core._transport
-        with base_client._default_lock, one._core._lock, unused._core._lock:
-            base_client._forget_in_child()
-            client_core._start_anew_in_child()
-        assert REST("GET", "/b", client=one) == REST("GET", "/b") == REST("GET", "/b", client=unused) == "/b"
-        assert one._core._transport is not inherited
-        client.default_client().close()
-        assert inherited is not None
-        inherited.close()  # the last call of the child that the parent had begun
-        assert not inherited._http.is_closed
-        for each in transport._inherited:
-            each._http.close()
-        transport._inherited.clear()
 
 
 # The end

@@ -823,7 +823,7 @@ def test_cancelling_all_calls_takes_a_second_at_most(monkeypatch: pytest.MonkeyP
     assert handle.cancelled()
 
 
-# Forks: the code of the child is called here, since coverage of a child is not measured. See test_client.py, too.
+# Forks: the code of the child is called here, since coverage of a child is not measured. See test_forks.py, too.
 
 
 def test_in_the_child_of_a_fork_the_parents_calls_are_ended_and_new_ones_run() -> None:
