@@ -123,7 +123,10 @@ def test_a_clean_up_that_must_stop_does_nothing_more(own_bridge: Running) -> Non
     store.close()
 
 
-def test_a_deleted_bucket_of_many_files_is_gone_at_once_and_emptied_in_small_steps(own_bridge: Running) -> None:
+def test_a_deleted_bucket_of_many_files_is_gone_at_once_and_emptied_in_small_steps(
+    own_bridge: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "_FILES", 10)
     alice = own_bridge.person()
     bucket = alice.bucket()
     for number in range(60):

@@ -4,21 +4,22 @@ Each upload writes its own blobs, under names that no other upload uses. Its las
 file. For each shard, that transaction either uses the blob that is in the database already and marks its own as
 garbage, or it adds its own. So nothing refers to a blob that is garbage, now or later, and any process may remove it.
 
-A transaction changes rows before it reads them, and all transactions do so in the same order. So two of them may wait
-for each other's rows, but never in a circle (a deadlock).
+A transaction changes or locks rows before it reads them, and all transactions do so in the same order. So two of them
+may wait for each other's rows, but never in a circle (a deadlock). One statement handles many rows: what a statement
+costs is mostly the way to the database and back, and others wait for the transaction.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from .tables import content_shards, contents, garbage, shards
 
-__all__ = ["AT_ONCE", "Shard", "Stored", "add", "heal", "mark_garbage", "release", "release_shard"]
+__all__ = ["AT_ONCE", "Shard", "Stored", "add", "heal", "mark_garbage", "release", "release_shards"]
 
 
 _COUNT = {
@@ -94,33 +95,39 @@ def _heal(connection: sa.Connection, own: Sequence[Shard], broken: Collection[st
     mark_garbage(connection, unused.values())
 
 
-def release(connection: sa.Connection, names: Iterable[str], by: int = 1) -> None:
+def release(connection: sa.Connection, names: Collection[str], by: int = 1) -> None:
     """Remove one reference, or `by` references, from each of these contents.
 
     A content without references is removed, and so is each of its shards that no other content uses.
     """
-    released: list[str] = []
-    for name in sorted(names):
-        _count(connection, contents, name, -by)
-        unused = contents.c.hash == name, contents.c.references == 0
-        if connection.execute(sa.select(contents.c.hash).where(*unused)).one_or_none() is not None:
-            released += _take_apart(connection, name)
-    for name, times in sorted(Counter(released).items()):
-        release_shard(connection, name, times)
+    released: Counter[str] = Counter()
+    for some in _parts(names):
+        _lock(connection, contents, some)
+        _count_all(connection, contents, some, -by)
+        unused = sa.select(contents.c.hash).where(contents.c.hash.in_(some), contents.c.references == 0)
+        released.update(_take_apart(connection, connection.execute(unused).scalars().all()))
+    release_shards(connection, released)
 
 
-def release_shard(connection: sa.Connection, name: str, by: int) -> None:
-    """Remove `by` references from a shard. A shard without references is removed."""
-    _count(connection, shards, name, -by)
-    gone = shards.delete().where(shards.c.hash == name, shards.c.references == 0)
-    mark_garbage(connection, connection.execute(gone.returning(shards.c.blob)).scalars().all())
+def release_shards(connection: sa.Connection, times: Mapping[str, int]) -> None:
+    """Remove references from shards: how many from which. A shard without references is removed."""
+    for some in _parts(times):
+        _lock(connection, shards, some)
+        for by in {times[name] for name in some}:
+            _count_all(connection, shards, [name for name in some if times[name] == by], -by)
+        unused = shards.c.hash.in_(some), shards.c.references == 0
+        connection.execute(garbage.insert().from_select(["blob"], sa.select(shards.c.blob).where(*unused)))
+        connection.execute(shards.delete().where(*unused))
 
 
-def _take_apart(connection: sa.Connection, content: str) -> set[str]:
-    made_of = content_shards.delete().where(content_shards.c.content == content)
-    names = set(connection.execute(made_of.returning(content_shards.c.shard)).scalars())
-    connection.execute(contents.delete().where(contents.c.hash == content))
-    return names
+def _take_apart(connection: sa.Connection, names: Collection[str]) -> Iterable[str]:
+    """Remove contents, and return their shards: once for each content that uses it."""
+    if not names:
+        return []
+    made_of = content_shards.delete().where(content_shards.c.content.in_(names))
+    pairs = connection.execute(made_of.returning(content_shards.c.content, content_shards.c.shard)).all()
+    connection.execute(contents.delete().where(contents.c.hash.in_(names)))
+    return [shard for _, shard in {tuple(pair) for pair in pairs}]
 
 
 def mark_garbage(connection: sa.Connection, blobs: Iterable[str]) -> None:
@@ -132,3 +139,23 @@ def mark_garbage(connection: sa.Connection, blobs: Iterable[str]) -> None:
 
 def _count(connection: sa.Connection, table: sa.Table, name: str, by: int) -> bool:
     return bool(connection.execute(_COUNT[table], {"given": name, "more": by}).rowcount)
+
+
+def _count_all(connection: sa.Connection, table: sa.Table, names: Sequence[str], by: int) -> None:
+    """Change the counts of references of many rows, which are locked."""
+    change = table.update().where(table.c.hash.in_(names)).values(references=table.c.references + by)
+    connection.execute(change)
+
+
+def _lock(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -> None:
+    """Lock rows in order: a statement that changes many rows takes them in any order."""
+    if len(names) > 1:
+        of_these = sa.select(table.c.hash).where(table.c.hash.in_(names))
+        connection.execute(of_these.order_by(table.c.hash).with_for_update())
+
+
+def _parts(names: Iterable[str]) -> Iterator[Sequence[str]]:
+    """Cut names into parts for one statement each, in order."""
+    in_order = sorted(names)
+    for start in range(0, len(in_order), AT_ONCE):
+        yield in_order[start : start + AT_ONCE]

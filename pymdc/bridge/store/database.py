@@ -23,7 +23,7 @@ from ..settings import DATABASE_THREADS, LONG_ANSWER_SECONDS
 from .clock import database_time
 from .fair_lock import FairLock
 
-__all__ = ["Database", "insert_unique", "retry_until"]
+__all__ = ["Database", "insert_unique", "next_in", "retry_until"]
 
 _Result = TypeVar("_Result")
 
@@ -203,6 +203,19 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
         connection.execute(statement)
     except exc.IntegrityError as error:
         raise taken from error
+
+
+def next_in(
+    query: sa.Select[Any], owner: sa.Column[str], name: str, number: sa.Column[int], after: int, limit: int
+) -> sa.Select[Any]:
+    """Return a query for the next rows of one owner, by number, that reads no more rows than it returns.
+
+    The two columns are compared as a pair, because they are the beginning of an index. With one comparison for each,
+    PostgreSQL may read all rows of the owner and sort them, each time: it expects few of them.
+    """
+    place = sa.tuple_(owner, number)
+    rows = query.where(place > sa.tuple_(sa.literal(name), sa.literal(after)), owner <= name)
+    return rows.order_by(owner, number).limit(limit)
 
 
 def _backend(url: str) -> str:

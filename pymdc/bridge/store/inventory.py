@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .contents import Shard, release, release_shard
+from .contents import Shard, release, release_shards
 from .database import Database, retry_until
 from .tables import buckets, content_shards, contents, entries, garbage, shards, uploads
 
@@ -107,7 +107,7 @@ def _keep(_: sa.Connection, __: str) -> None:
 
 
 _UNUSED: dict[str, Callable[[sa.Connection, str], None]] = {
-    "shard": lambda connection, name: release_shard(connection, name, 0),
+    "shard": lambda connection, name: release_shards(connection, {name: 0}),
     "file": lambda connection, name: release(connection, [name], 0),
 }  # how to remove a thing of each kind when its count is zero
 _HELD = (
