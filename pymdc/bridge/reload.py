@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import ssl
+import stat
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from .context import Bridge
 from .options import Option, options_of
@@ -14,6 +17,7 @@ from .settings import Settings
 __all__ = ["Reloader", "check_certificate"]
 
 _log = logging.getLogger("pymdc.bridge")
+_MOST_BYTES = 1024 * 1024
 
 
 def check_certificate(settings: Settings) -> None:
@@ -75,8 +79,19 @@ def _load(context: ssl.SSLContext, settings: Settings) -> None:
     if settings.tls_certificate is None:
         raise ValueError("the TLS certificate is missing")
     try:
+        for path in (settings.tls_certificate, settings.tls_key):
+            _require_file(Path(str(path)))
         # Without `password`, a key that needs one would make OpenSSL ask for it on the terminal.
         context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except OSError as error:
         files = f"{settings.tls_certificate} or its key {settings.tls_key}"
         raise ValueError(f"the TLS certificate {files} cannot be used: {error.strerror}") from error
+
+
+def _require_file(path: Path) -> None:
+    """Raise an `OSError` unless this is a plain file of a usual size: OpenSSL would wait for a pipe for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, f"{path} is not a plain file")
+    if found.st_size > _MOST_BYTES:
+        raise OSError(errno.EFBIG, f"{path} is larger than {_MOST_BYTES // 1024**2} MB")

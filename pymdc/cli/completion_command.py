@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from .failures import Code, Failure
+from .plain_files import read_plain
 from .session import Session, common_options, pass_session
 
 __all__ = ["completion"]
@@ -66,7 +67,7 @@ def _install(shell: str, script: str) -> list[Path]:
     path.write_text(script, encoding="utf-8")
     start = Path.home() / (".bashrc" if shell == "bash" else ".zshrc")
     line = f'[ -r "{path}" ] && . "{path}"  # pymdc completion'
-    before = start.read_text(encoding="utf-8", errors="replace") if start.exists() else ""
+    before = read_plain(start).decode("utf-8", "replace") if start.exists() else ""
     if line in before.splitlines():
         return [path]
     with start.open("a", encoding="utf-8") as file:

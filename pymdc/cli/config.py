@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .extras import needs_bridge
+from .plain_files import read_text
 
 __all__ = ["read_config"]
 
@@ -18,14 +19,15 @@ def read_config(context: click.Context, _: click.Parameter, path: Path | None) -
     """Use the options in a file as the defaults of a command.
 
     Raises:
-        click.ClickException: the file is not TOML, or has a key that is not an option, or a value of the wrong type.
+        click.ClickException: the file cannot be read, is not TOML, has a key that is not an option, or a value of the
+            wrong type.
     """
     if path is None:
         return
     with needs_bridge():
         tomllib: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path}: {error}") from error
     options = {option.opts[0].lstrip("-"): option for option in context.command.params if option.expose_value}

@@ -14,6 +14,7 @@ from typing import Any
 from ..transfers.names import marked, safe_name
 from .failures import Code, Failure
 from .names import bridge_name
+from .plain_files import read_plain
 from .sync_plan import paths_of
 from .work import entries_of, is_hash
 
@@ -23,6 +24,7 @@ BUCKETS = "buckets"
 """The folder of a mirror in which each bucket has a folder."""
 
 _NAME = "mirror.json"
+_MEGABYTES = 4096  # that tells of about ten million files
 _ABOUT = "What a bridge told of an account. `pymdc mirror` wrote this file; it sends all of it to another bridge, too."
 
 
@@ -140,7 +142,7 @@ def read_json(path: Path) -> Any:
         Failure: it cannot be read, or is damaged.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_plain(path, _MEGABYTES))
     except (ValueError, RecursionError) as error:
         raise Failure(f"{path} is damaged: it is not JSON") from error
 

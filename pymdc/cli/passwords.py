@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
@@ -12,6 +14,7 @@ from typing import Any
 import click
 
 from .failures import Code, Failure
+from .plain_files import open_at_once
 from .questions import has_terminal
 
 __all__ = ["asks_password"]
@@ -19,6 +22,7 @@ __all__ = ["asks_password"]
 PASSWORD_VARIABLE = "STORJ_BRIDGE_PASS"  # noqa: S105 - a name
 
 _MOST_BYTES = 64 * 1024
+_WRITER_SECONDS = 10.0  # how long a named pipe may wait for a program that writes to it
 _LARGEST_DESCRIPTOR = 2**31 - 1  # a C int
 
 
@@ -70,10 +74,13 @@ def _password(path: Path | None, descriptor: int | None, twice: bool) -> str:
 def _first_line(path: Path | None, descriptor: int | None) -> str:
     name = f"descriptor {descriptor}" if path is None else path
     try:
-        line = _read(path, descriptor).rstrip(b"\r\n").decode("utf-8")
+        read = _read(path, descriptor)
+        line = read.rstrip(b"\r\n").decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise Failure(f"the password cannot be read from {name}: {words}", Code.USAGE) from error
+    if len(read) >= _MOST_BYTES:
+        raise Failure(f"the first line of {name} is too long for a password", Code.USAGE)
     if not line:
         raise Failure(f"there is no password in the first line of {name}", Code.USAGE)
     return line
@@ -82,7 +89,14 @@ def _first_line(path: Path | None, descriptor: int | None) -> str:
 def _read(path: Path | None, descriptor: int | None) -> bytes:
     if str(path) == "-":
         return sys.stdin.buffer.readline(_MOST_BYTES)
-    with open(path or descriptor or 0, "rb", closefd=path is not None) as file:
+    if path is None:
+        with open(descriptor or 0, "rb", closefd=False) as file:
+            return file.readline(_MOST_BYTES)
+    with open(path, "rb", opener=open_at_once) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):  # a read ends at once while nobody has it open to write
+            select.select([file], [], [], _WRITER_SECONDS)
+        if hasattr(os, "O_NONBLOCK"):  # pragma: no branch - Windows has none
+            os.set_blocking(file.fileno(), True)
         return file.readline(_MOST_BYTES)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .failures import Code, Failure
+from .plain_files import read_text
 
 __all__ = ["FILE", "KEYRING", "forget_key", "keep_key", "read_key", "write_private"]
 
@@ -43,7 +44,7 @@ def read_key(folder: Path, public_key: str, kept_in: str) -> str:
     """Return a private key, in hex.
 
     Raises:
-        Failure: the key is not there, or other users can read its file.
+        Failure: the key is not there, or cannot be read, or other users can read its file.
     """
     text = _in_keyring("get_password", public_key) if kept_in == KEYRING else _from_file(_path(folder, public_key))
     if not text:
@@ -89,11 +90,12 @@ def _path(folder: Path, public_key: str) -> Path:
 
 def _from_file(path: Path) -> str:
     try:
+        text = read_text(path)
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise Failure(f"other users can read the private key. Make it private: chmod 600 {path}", Code.CREDENTIALS)
-        return path.read_text(encoding="ascii")
     except FileNotFoundError:
         return ""
+    return text
 
 
 def _in_keyring(function: str, public_key: str, *arguments: str) -> Any:

@@ -27,6 +27,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from .failures import Code, Failure
 from .locks import locked
+from .plain_files import read_text
 from .private_keys import FILE, forget_key, keep_key, read_key, write_private
 
 __all__ = ["DEFAULT", "Profile", "Profiles", "config_folder"]
@@ -196,10 +197,10 @@ class Profiles:
 
     def _read(self) -> Any:
         try:
-            document = tomlkit.parse(self.path.read_text(encoding="utf-8"))
+            document = tomlkit.parse(read_text(self.path))
         except FileNotFoundError:
             return tomlkit.document()
-        except (OSError, ValueError, TOMLKitError) as error:
+        except (ValueError, TOMLKitError) as error:
             raise Failure(f"{self.path} cannot be read: {error}. Mend it, or move it away and log in again") from error
         if not isinstance(document.get("profiles", {}), dict):
             raise Failure(f"{self.path}: profiles is not a table. Mend it, or move it away and log in again")

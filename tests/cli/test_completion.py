@@ -197,7 +197,9 @@ def test_the_script_is_installed_once(
     assert start.read_text() == f"alias a=b\n{once}"
     start.unlink()
     start.mkdir()
-    assert "cannot be" in typist.failed(1, "completion", shell, "--install")
+    assert "cannot be read" in typist.failed(2, "completion", shell, "--install")
+    monkeypatch.setenv("PYMDC_CONFIG", str(typist.password_file))
+    assert "cannot be written" in typist.failed(1, "completion", shell, "--install")
 
 
 def test_fish_finds_its_script_by_itself(typist: Typist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
