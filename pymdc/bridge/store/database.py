@@ -208,14 +208,14 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
 def next_in(
     query: sa.Select[Any], owner: sa.Column[str], name: str, number: sa.Column[int], after: int, limit: int
 ) -> sa.Select[Any]:
-    """Return a query for the next rows of one owner, by number, that reads no more rows than it returns.
+    """Return a query for the next rows of one owner, by number, that reads few rows more than it returns.
 
-    The two columns are compared as a pair, because they are the beginning of an index. With one comparison for each,
-    PostgreSQL may read all rows of the owner and sort them, each time: it expects few of them.
+    The two columns, which are in `query`, begin an index, and the inner query needs nothing else. If it named the owner
+    as well, PostgreSQL might take another index, read all rows of the owner and sort them: it expects few of them.
     """
-    place = sa.tuple_(owner, number)
-    rows = query.where(place > sa.tuple_(sa.literal(name), sa.literal(after)), owner <= name)
-    return rows.order_by(owner, number).limit(limit)
+    place = sa.tuple_(owner, number) > sa.tuple_(sa.literal(name), sa.literal(after))
+    rows = query.where(place).order_by(owner, number).limit(limit).subquery()
+    return sa.select(rows).where(rows.c[owner.key] == name).order_by(rows.c[number.key])
 
 
 def _backend(url: str) -> str:

@@ -108,7 +108,7 @@ def _expire(connection: sa.Connection, table: sa.Table, now: int) -> int:
 
 
 def _some_files(connection: sa.Connection, bucket: str, after: int) -> Sequence[sa.Row[Any]]:
-    query = sa.select(entries.c.number, entries.c.content)
+    query = sa.select(entries.c.bucket, entries.c.number, entries.c.content)
     rows = connection.execute(next_in(query, entries.c.bucket, bucket, entries.c.number, after, _FILES)).all()
     of_these = sa.select(contents.c.hash, contents.c.size).where(contents.c.hash.in_([row.content for row in rows]))
     sizes = {row.hash: row.size for row in connection.execute(of_these)}

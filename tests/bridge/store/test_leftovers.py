@@ -1,0 +1,135 @@
+"""A deleted bucket is emptied in steps, and what a step costs does not depend on the number of files."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pymdc.bridge.store import Store, leftovers
+from pymdc.bridge.store.database import next_in
+from pymdc.bridge.store.tables import content_shards, contents, deleted_buckets, entries, metadata, shards
+
+from ... import engines
+from ..harness import run_sql, settings_for
+
+BUCKET = "b" * 24
+FILES = 3_000
+_numbers = itertools.count(1)
+# Blocks that the transaction has read of the files' table and of the indexes that begin with the bucket.
+_BLOCKS = """SELECT CAST(sum(pg_stat_get_xact_blocks_fetched(oid)) AS integer) FROM pg_class
+    WHERE relname IN ('entries', 'entries_by_number', 'entries_bucket_content_key')"""
+
+
+def name_of(number: int) -> str:
+    """A name such as hashes are: the order of such names is not that of the files."""
+    return hashlib.sha1(b"%d" % number, usedforsecurity=False).hexdigest()
+
+
+def fill(url: str, files: int) -> None:
+    """Put files into a deleted bucket. Each has a shard of its own, and one that it shares with nine others."""
+    names = [name_of(number) for number in range(files)]
+    shared = [name_of(-1 - number) for number in range(0, files, 10)]
+    pairs = [pair for number, name in enumerate(names) for pair in ((name, name), (name, shared[number // 10]))]
+    values = {"size": 8}
+    blobs = [{"hash": name, "references": 1, "blob": name, **values} for name in names]
+    rows: list[tuple[sa.Table, list[dict[str, Any]]]] = [
+        (contents, [{"hash": name, "references": 1, **values} for name in names]),
+        (shards, blobs + [{"hash": name, "references": 10, "blob": name, **values} for name in shared]),
+        (content_shards, [{"content": a, "position": place % 2, "shard": b} for place, (a, b) in enumerate(pairs)]),
+        (entries, [{"bucket": BUCKET, "content": name, "filename": "a", "mimetype": "b"} for name in names]),
+        (deleted_buckets, [{"bucket": BUCKET}]),
+    ]
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        for table, some in rows:
+            connection.execute(table.insert(), some)
+
+
+@pytest.fixture
+def postgresql() -> str:
+    """A new database that has no statistics, in which deleted rows stay."""
+    if engines.postgres_folder() is None:
+        pytest.skip("PostgreSQL is missing")
+    url = engines.shared_postgresql().create(f"leftovers{next(_numbers)}")
+    Store(url).close()
+    for table in metadata.tables:
+        run_sql(url, f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new database of each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql"))
+    return settings_for(tmp_path, database=None).database_url
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[str]]:
+    """Note each statement that the store runs."""
+    noted: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        noted.append(statement)
+
+    sa.event.listen(store._database._engine, "before_cursor_execute", note)
+    yield noted
+    sa.event.remove(store._database._engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def old_transaction(url: str) -> Iterator[None]:
+    """A transaction that still sees what is deleted from now on, as that of a backup does."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="REPEATABLE READ")
+    with engine.connect() as connection:
+        connection.execute(sa.select(entries.c.number).limit(1))
+        yield
+
+
+def test_a_step_runs_few_statements_for_any_number_of_files(url: str) -> None:
+    with closing(Store(url)) as store, statements(store) as noted:
+        fill(url, 1_000)
+        counts = []
+        while store.leftovers.empty_bucket():
+            counts.append(len(noted))
+            noted.clear()
+    assert len(counts) <= 1_000 // leftovers._FILES + 2
+    assert max(counts) <= 20
+    assert all(run_sql(url, f"SELECT count(*) FROM {table}") == [(0,)] for table in ("entries", "shards", "contents"))
+    assert run_sql(url, "SELECT count(*) FROM garbage") == [(1_100,)]
+
+
+def test_a_step_reads_only_what_it_removes_though_deleted_rows_stay(postgresql: str) -> None:
+    read: list[int] = []
+
+    def note(connection: sa.Connection) -> None:
+        read.append(connection.exec_driver_sql(_BLOCKS).scalar_one())
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")  # count from 0 in the next transaction
+
+    fill(postgresql, FILES)
+    with closing(Store(postgresql)) as store, old_transaction(postgresql):
+        sa.event.listen(store._database._engine, "commit", note)
+        while store.leftovers.empty_bucket():
+            pass
+    steps = read[: FILES // leftovers._FILES]
+    assert len(steps) == FILES // leftovers._FILES
+    assert max(steps) < 4 * leftovers._FILES, steps  # one to find a file, one to remove it, and the way to them
+
+
+def test_the_next_files_come_from_an_index_without_a_sort_or_statistics(postgresql: str) -> None:
+    fill(postgresql, FILES)
+    columns = entries.c.bucket, entries.c.number, entries.c.content
+    query = next_in(sa.select(*columns), entries.c.bucket, BUCKET, entries.c.number, 0, leftovers._FILES)
+    dialect = sa.make_url(postgresql).get_dialect()()
+    text = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    plan = "\n".join(row[0] for row in run_sql(postgresql, f"EXPLAIN {text}"))
+    assert "Index Scan using entries_by_number" in plan, plan
+    assert "Index Cond: (ROW(" in plan, plan
+    assert "Sort" not in plan, plan
