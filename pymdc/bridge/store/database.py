@@ -248,13 +248,16 @@ def _connect_postgresql(_: object, __: object, arguments: Any, parameters: Any) 
 
 
 def _prepare_postgresql(connection: Any, _: object) -> None:
-    connection.execute(f"SET lock_timeout = {_BUSY_MILLISECONDS}")
-    connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MILLISECONDS}")
-    # That does not count while a statement has arrived in part. So the server also checks whether the bridge's machine
-    # is there: within 20 s its rows are free again.
-    for name, value in _KEEPALIVE.items():
-        connection.execute(f"SET tcp_keepalives_{name} = {value}")
-    connection.commit()
+    limits = {"lock_timeout": _BUSY_MILLISECONDS, "idle_in_transaction_session_timeout": _IDLE_MILLISECONDS}
+    # The latter does not count while a statement has arrived in part. So the server also checks whether the bridge's
+    # machine is there: within 20 s its rows are free again. Behind a pooler, that is the pooler's machine.
+    connection.set_values(limits, {f"tcp_keepalives_{name}": value for name, value in _KEEPALIVE.items()})
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    if driver.limits:
+        connection.exec_driver_sql(driver.limits)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -265,7 +268,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 _LISTENERS: dict[str, dict[str, Callable[..., None]]] = {
     "sqlite": {"connect": _prepare_sqlite, "begin": _begin_sqlite},
-    "postgresql": {"do_connect": _connect_postgresql, "connect": _prepare_postgresql},
+    "postgresql": {"do_connect": _connect_postgresql, "connect": _prepare_postgresql, "begin": _begin_postgresql},
 }  # what an engine needs besides what SQLAlchemy does
 _KEEPALIVE = {"idle": 10, "interval": 5, "count": 2}  # seconds, seconds, and how often
 _ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -3,18 +3,24 @@
 The system notices when the server's machine or network fails. It does not notice a server that is frozen, or a pooler
 that lost a question: the connection stays open, and no answer comes. Without a limit, a thread of the bridge would wait
 for ever.
+
+Behind a pooler, several connections may share one session of the server, in turns. So a name of a prepared statement is
+made of its SQL: even if it was prepared by somebody else, it is the SQL that was meant. And behind a pooler nothing is
+prepared under a name, and values are set for one transaction at a time.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors, generators, pq
+from psycopg._preparing import Prepare, PrepareManager
 from psycopg.adapt import Transformer
 
 from ..settings import ANSWER_SECONDS
@@ -30,20 +36,55 @@ _Exchange = Generator[Any, Any, _Result]
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
+@lru_cache(maxsize=1024)
+def _name(*meaning: object) -> bytes:
+    return b"pymdc_" + hashlib.sha256(repr(meaning).encode()).hexdigest()[:32].encode()
+
+
+class _Prepared(PrepareManager):
+    """What psycopg prepares by itself, under our names."""
+
+    def get(self, query: Any, prepare: bool | None = None) -> tuple[Prepare, bytes]:
+        state, name = super().get(query, prepare)
+        return state, _name(*self.key(query)) if state is Prepare.SHOULD else name
+
+
 class Connection(psycopg.Connection[Any]):
     """A connection that is closed when the server is silent for too long.
 
     Attributes:
         patience: how many seconds the server may take for an answer.
+        pooled: whether other connections may use the same session of the server.
+        limits: SQL that begins each transaction behind a pooler, or nothing.
     """
 
     patience: float = ANSWER_SECONDS
+    pooled = False
+    limits = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._names: dict[str, bytes] = {}
-        self._numbers = itertools.count()
+        self._prepared = _Prepared()
+        self._known: set[str] = set()
         self._loaders = Transformer(self)
+
+    def set_values(self, limits: Mapping[str, int], others: Mapping[str, int]) -> None:
+        """Find out whether a pooler is between, and set values of the session, or behind a pooler of each transaction.
+
+        A pooler gives each of its clients a process number of its own: it needs that to pass on the wish to cancel.
+
+        Arguments:
+            limits: values that must hold in each transaction.
+            others: values that only make sense for a session of our own.
+        """
+        ((process,),) = self.execute("SELECT pg_backend_pid()").fetchall()
+        self.pooled = process != self.info.backend_pid
+        if self.pooled:
+            self.prepare_threshold = None
+            self.limits = _setting(limits, local="true")
+        else:
+            self.execute(_setting({**limits, **others}, local="false"))
+        self.commit()
 
     def transact(self, statements: Sequence[tuple[str, Sequence[str]]]) -> list[list[Row]]:
         """Run statements in a transaction of their own, in one round trip, and return the rows of each.
@@ -54,26 +95,25 @@ class Connection(psycopg.Connection[Any]):
 
         Arguments:
             statements: SQL that returns rows, with parameters `$1` and so on, and their values. Each is prepared at
-                its first use.
+                its first use, except behind a pooler.
 
         Raises:
             psycopg.OperationalError: nobody knows whether they were committed.
             psycopg.Error: none of them was done.
         """
-        try:
-            return self.wait(self._transact(statements))
-        except errors.InvalidSqlStatementName:  # psycopg frees all that is prepared, after some rollbacks
-            self._names.clear()
-            return self.wait(self._transact(statements))
+        if not self.pooled:
+            try:
+                return self.wait(self._transact(statements))
+            except (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement):
+                self.pooled = True  # somebody else frees or prepares statements of this session
+                self.prepare_threshold = None
+        if self.limits:
+            statements = [(self.limits, []), *statements]
+        return self.wait(self._transact(statements))[bool(self.limits) :]
 
     def _transact(self, statements: Sequence[tuple[str, Sequence[str]]]) -> _Exchange[list[list[Row]]]:
         self.pgconn.enter_pipeline_mode()
-        new = [sql for sql, _ in statements if sql not in self._names]
-        for sql in new:
-            self._names[sql] = b"pymdc_%d" % next(self._numbers)
-            self.pgconn.send_prepare(self._names[sql], sql.encode())
-        for sql, values in statements:
-            self.pgconn.send_query_prepared(self._names[sql], [value.encode() for value in values])
+        prepared = self._send(statements)
         self.pgconn.pipeline_sync()
         yield from generators.send(self.pgconn)
         results: list[pq.abc.PGresult] = []
@@ -83,7 +123,26 @@ class Connection(psycopg.Connection[Any]):
         for result in results:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise errors.error_from_result(result)
-        return [self._rows(result) for result in results[len(new) : -1]]
+        return [self._rows(result) for result in results[prepared:-1]]
+
+    def _send(self, statements: Sequence[tuple[str, Sequence[str]]]) -> int:
+        """Send statements, and return how many had to be prepared before."""
+        new = set() if self.pooled else {sql for sql, _ in statements} - self._known
+        for sql in new:
+            self.pgconn.send_prepare(_name(sql), sql.encode())
+        self._known |= new
+        for sql, values in statements:
+            encoded = [value.encode() for value in values]
+            if self.pooled:
+                self.pgconn.send_query_params(sql.encode(), encoded)
+            else:
+                self.pgconn.send_query_prepared(_name(sql), encoded)
+        return len(new)
+
+    def _deallocate(self, name: bytes | None) -> _Exchange[None]:
+        if name is None:  # psycopg frees all that is prepared, after some rollbacks
+            self._known.clear()
+        yield from super()._deallocate(name)
 
     def _rows(self, result: pq.abc.PGresult) -> list[Row]:
         self._loaders.set_pgresult(result)
@@ -112,3 +171,7 @@ class Connection(psycopg.Connection[Any]):
         except StopIteration as done:
             result: _Result = done.value
             return result
+
+
+def _setting(values: Mapping[str, int], local: str) -> str:
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', {local})" for name, value in values.items())

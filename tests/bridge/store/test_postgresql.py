@@ -45,10 +45,12 @@ def url(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_internals_of_psycopg_that_we_use_were_read_in_this_version() -> None:
-    """`psycopg.generators` is not documented: read it again in a later version."""
+    """`psycopg.generators` and the private names below are not documented: read them again in a later version."""
     assert importlib.metadata.version("psycopg").startswith("3.3.")
     assert psycopg.generators.send
     assert psycopg.generators.fetch_many
+    assert psycopg._preparing.PrepareManager.get
+    assert psycopg.Connection._deallocate
 
 
 def test_connections_to_a_database_that_freeze_hold_no_thread_and_are_made_again(
@@ -117,6 +119,19 @@ def test_statements_that_are_sent_together_are_one_transaction() -> None:
         one.commit()
         assert one.transact([(READ, ["e"]), (READ, ["é"])])[0] == [(1, False, "text e"), (2, True, "text e")]
         assert other.execute("SELECT number FROM seen").fetchall() == [(1,), (2,)]
+
+
+def test_what_psycopg_frees_is_prepared_again() -> None:
+    from pymdc.bridge.store.postgresql import Connection
+
+    where = engines.shared_postgresql().create("freed").replace("+psycopg", "")
+    with closing(Connection.connect(where)) as one:
+        for number in range(3):
+            assert one.transact([("SELECT $1", [f"{number}"])]) == [[(f"{number}",)]]
+            for _ in range(8):
+                one.execute("SELECT 1 + %s", [number])
+            one.rollback()  # after this, psycopg frees all that is prepared
+        assert not one.pooled
 
 
 def test_an_error_of_the_commit_is_told_and_leaves_the_connection_usable() -> None:
