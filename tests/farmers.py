@@ -35,6 +35,7 @@ from pymdc.api import ECDSA, Files
 from pymdc.core.hashes import ripemd160
 
 from .hostile import HOST, Connection, Received, Server, client_context, reply_bytes, server_context
+from .terminator import terminating
 
 BUCKET = "56ef0d0656ea9c0d1f8e4e1a"
 PAIR = ECDSA(private_key="11" * 32)
@@ -115,7 +116,8 @@ class Network:
         answer: how the farmer answers a request whose token is good.
         refusal: how it answers one whose token is not; else in words.
         earlier: whether the farmer speaks BinaryJS, as up to v0.2.4.
-        tls: whether the channel is `wss`.
+        tls: the version of TLS in front of the farmer; without one the channel is `ws`.
+        restless: whether new session tickets and new keys come all the time, as only TLS 1.3 has them.
 
     Attributes:
         answers: taken from, in turn, in place of `answer`.
@@ -131,7 +133,8 @@ class Network:
         refusal: Answer | None = None,
         *,
         earlier: bool = False,
-        tls: bool = False,
+        tls: ssl.TLSVersion | None = None,
+        restless: bool = False,
         timeout: Timeout | None = None,
     ) -> None:
         self.answer = answer
@@ -152,6 +155,7 @@ class Network:
         self.channel = ""
         self._earlier = earlier
         self._tls = tls
+        self._restless = restless
         self._timeout = timeout or Timeout(connect=20, read=20, write=20, pool=20, transfer=20, channel=20)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -160,18 +164,19 @@ class Network:
     def __enter__(self) -> Network:
         before = set(threading.enumerate())
         self._stack.callback(_join_all_but, before)  # those of the farmer's connections, and those of downloads
-        context: ssl.SSLContext | None = server_context.__wrapped__() if self._tls else None  # not that of others
-        if context is not None:
-            # `serve` reads and writes a session in two threads. With TLS 1.3 that spoils it now and then, and the
-            # client gets a record that makes no sense.
-            context.maximum_version = ssl.TLSVersion.TLSv1_2
-        farmer = serve(self._serve, HOST, 0, compression=None, ssl=context, ping_interval=None, close_timeout=1)
+        farmer = serve(self._serve, HOST, 0, compression=None, ping_interval=None, close_timeout=1)
         thread = threading.Thread(target=farmer.serve_forever)
         thread.start()
         self._stack.callback(_close_pipe, farmer)
         self._stack.callback(thread.join)
         self._stack.callback(farmer.shutdown)
-        self.channel = f"{'wss' if self._tls else 'ws'}://{HOST}:{farmer.socket.getsockname()[1]}"
+        port = farmer.socket.getsockname()[1]
+        self.channel = f"ws://{HOST}:{port}"
+        if self._tls is not None:
+            context = server_context.__wrapped__()  # not that of others
+            context.minimum_version = context.maximum_version = self._tls
+            front = self._stack.enter_context(Server(terminating(port, context, restless=self._restless)))
+            self.channel = f"wss://{HOST}:{front.port}"
         self.bridge = self._stack.enter_context(Server(self._script))
         self.client = self._stack.enter_context(Client(self.bridge.url, timeout=self._timeout, verify=client_context()))
         return self

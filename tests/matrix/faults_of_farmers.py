@@ -79,7 +79,8 @@ class _FarmersScene(Scene):
 
 @contextmanager
 def _network(moment: Moment, change: Callable[[dict[str, Any]], None], **settings: Any) -> Iterator[_FarmersScene]:
-    with _Pointing(change, tls=moment.tls, timeout=moment.timeout, **settings) as network:
+    version = moment.chance.choice([ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]) if moment.tls else None
+    with _Pointing(change, tls=version, timeout=moment.timeout, **settings) as network:
         network.store(CONTENT)
         network.bucket_tokens.add(TOKEN)
         try:

@@ -464,7 +464,7 @@ def test_without_a_context_the_certificates_of_the_bridge_count(
     from ..hostile import authority_pem
 
     (tmp_path / "ca.pem").write_bytes(authority_pem())
-    with Network(tls=True) as network:
+    with Network(tls=ssl.TLSVersion.TLSv1_3) as network:
         network.store(BODY, len(BODY))
         with pytest.raises(URLError) as caught:
             fetch(ShardSources(PATIENT, True), network._pointer(hash_of(BODY)))
@@ -474,9 +474,20 @@ def test_without_a_context_the_certificates_of_the_bridge_count(
 
 
 def test_without_verification_a_certificate_of_anybody_counts() -> None:
-    with Network(tls=True) as network:
+    with Network(tls=ssl.TLSVersion.TLSv1_3) as network:
         network.store(BODY, len(BODY))
         assert fetch(ShardSources(PATIENT, False), network._pointer(hash_of(BODY))) == BODY
+
+
+@pytest.mark.parametrize(
+    ("version", "restless"),
+    [(ssl.TLSVersion.TLSv1_2, False), (ssl.TLSVersion.TLSv1_3, False), (ssl.TLSVersion.TLSv1_3, True)],
+    ids=["TLS 1.2", "TLS 1.3", "TLS 1.3 with new tickets and new keys"],
+)
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_shard_comes_over_each_version_of_tls(version: ssl.TLSVersion, restless: bool, earlier: bool) -> None:
+    body = random.Random(3).randbytes(3_000_001)
+    assert fetched(whole, body, tls=version, restless=restless, earlier=earlier) == body
 
 
 def test_no_limit_on_silence_is_no_limit() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -759,7 +760,7 @@ def test_the_words_of_a_farmer_of_the_earlier_form_are_in_the_error() -> None:
 
 
 def test_a_channel_with_tls_is_verified_by_the_clients_own_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Network(tls=True) as network:
+    with Network(tls=ssl.TLSVersion.TLSv1_3) as network:
         file_hash = network.store(DATA)
         assert network.bucket().download(file_hash) == DATA
         monkeypatch.setattr(network.client._core, "_verify", True)
