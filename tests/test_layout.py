@@ -86,7 +86,7 @@ ONLY = {
     "anyio": {"bridge"},
     "uvicorn": {"bridge.server", "bridge.protocols"},
     "psycopg": {"bridge.store.postgresql"},
-    "sqlalchemy": {"bridge.store", "bridge.migrations", "bridge.backup"},
+    "sqlalchemy": {"bridge.store", "bridge.migrations"},
     "alembic": {"bridge.migrations"},
     "obstore": {"bridge.blobs", "bridge.objects"},
     "multipart": {"bridge.upload"},

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from ..core.hashes import content_hash
 from .blobs import Blobs
 from .errors import Unavailable
@@ -23,6 +21,7 @@ from .folder import fsync
 from .identity import claim
 from .settings import Settings
 from .store import Shard, Store
+from .store.database import sqlite_file
 
 __all__ = ["backup", "restore"]
 
@@ -45,12 +44,12 @@ def backup(settings: Settings, folder: Path, echo: Callable[[str], None]) -> int
         ValueError: the bridge's database is not SQLite, or the folder belongs to a bridge.
         Unavailable: the database or the store is away.
     """
+    source = _sqlite_file(settings)
     _require_copy(folder, settings)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    source, store = _sqlite_file(settings), Store(settings.database_url, migrate=False)
-    blobs, copies = Blobs(settings.store_location), Blobs(str(folder / _SHARDS))
     new = folder / f"{_DATABASE}.new"
-    with closing(store):
+    with closing(Store(settings.database_url, migrate=False)) as store:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        blobs, copies = Blobs(settings.store_location), Blobs(str(folder / _SHARDS))
         claim(store, copies)
         store.leftovers.hold(_HOLD_SECONDS)
         _copy_database(source, new)
@@ -106,10 +105,10 @@ def _require_copy(folder: Path, settings: Settings) -> None:
 
 
 def _sqlite_file(settings: Settings) -> Path:
-    url = sa.make_url(settings.database_url)
-    if url.get_backend_name() != "sqlite" or not url.database:
+    file = sqlite_file(settings.database_url)
+    if file is None:
         raise ValueError("this command copies only a bridge on SQLite; docs/bridge.md says how to copy others")
-    return Path(url.database)
+    return file
 
 
 def _copy_database(source: Path, target: Path) -> None:

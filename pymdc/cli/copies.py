@@ -53,13 +53,15 @@ def migrate(options: dict[str, Any], show: bool) -> None:
     """Bring the tables of the database to this release. A bridge that starts does so by itself."""
     with needs_bridge():
         from ..bridge.store.database import Database
-    with explained(), closing(Database(Settings(**options).database_url)) as database:
-        pending = database.pending()
-        for step in pending:
-            click.echo(step)
-        if pending and not show:
-            database.migrate()
-        click.echo(f"{len(pending)} steps {'are missing' if show else 'were made'}.")
+    with explained():
+        settings = existing(options) if show else Settings(**options)
+        with closing(Database(settings.database_url)) as database:
+            pending = database.pending()
+            for step in pending:
+                click.echo(step)
+            if pending and not show:
+                database.migrate()
+            click.echo(f"{len(pending)} steps {'are missing' if show else 'were made'}.")
 
 
 def _tell(failed: int, done: str) -> None:

@@ -45,9 +45,12 @@ def existing(options: dict[str, Any]) -> Settings:
     Raises:
         ValueError: there is none.
     """
+    from ..bridge.store.database import sqlite_file
+
     settings = Settings(**options)
-    if settings.database is None and not (settings.data / "bridge.sqlite").exists():
-        raise ValueError(f"no bridge has its data in {settings.data}")
+    file = sqlite_file(settings.database_url)
+    if file is not None and not file.is_file():
+        raise ValueError(f"no bridge has its data in {settings.data if settings.database is None else file}")
     return settings
 
 

@@ -172,6 +172,7 @@ def test_backup_refuses_a_bridge_on_another_database(served: Path, tmp_path: Pat
 
 def test_missing_steps_are_shown_and_made(served: Path) -> None:
     served.mkdir()
+    (served / "bridge.sqlite").touch()
     code, shown = command(served, "migrate", "--show")
     assert (code, shown.startswith("0001: The tables of the first release.\n")) == (0, True)
     assert shown.endswith("steps are missing.\n")

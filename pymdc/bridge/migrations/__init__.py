@@ -51,7 +51,9 @@ def lock(connection: sa.Connection) -> None:
 
 
 def pending(connection: sa.Connection) -> Sequence[str]:
-    """Return the steps that a database lacks, first ones first, a line each. `connection` holds the lock of `upgrade`.
+    """Return the steps that a database lacks, first ones first, a line each.
+
+    Under the lock of `upgrade`, the answer stays right until the transaction ends.
 
     Raises:
         ValueError: the database is of a later release, or its tables are not a bridge's.

@@ -23,7 +23,7 @@ from ..settings import DATABASE_THREADS, LONG_ANSWER_SECONDS
 from .clock import database_time
 from .fair_lock import FairLock
 
-__all__ = ["Database", "insert_unique", "next_in", "retry_until"]
+__all__ = ["Database", "insert_unique", "next_in", "retry_until", "sqlite_file"]
 
 _Result = TypeVar("_Result")
 
@@ -65,7 +65,7 @@ class Database:
         except ImportError as error:
             what = 'pip install "pymdc-metadisk[bridge,postgresql]"'
             raise ValueError(f"the database URL cannot be used: {error}: {what}") from error
-        _keep_private(self._engine.url)
+        _keep_private(sqlite_file(url))
         self.engine = Engine("the database")
         self._ahead: float | None = None
         self._write_lock = FairLock()
@@ -89,15 +89,12 @@ class Database:
         Raises:
             ValueError: the database is of a later release, or its tables are not a bridge's.
         """
-        with self.write() as connection, retry_until(connection):
-            migrations.lock(connection)
+        with self.read() as connection:
             return migrations.pending(connection)
 
     def require_current(self) -> None:
         """Raise a `ValueError` if the tables are not of this release's version."""
-        with self.read() as connection:
-            current = migrations.is_current(connection)
-        if not current and (pending := self.pending()):
+        if pending := self.pending():
             raise ValueError(f"the database lacks {len(pending)} steps of this release: pymdc bridge migrate")
 
     def _upgrade(self) -> None:
@@ -218,6 +215,20 @@ def next_in(
     return sa.select(rows).where(rows.c[owner.key] == name).order_by(rows.c[number.key])
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a database, or `None` if it is in none.
+
+    Raises:
+        ValueError: this is no URL of a database.
+    """
+    try:
+        parts = sa.make_url(url)
+    except exc.ArgumentError as error:
+        raise ValueError(f"the database URL cannot be used: {error}") from error
+    in_file = parts.get_backend_name() == "sqlite" and parts.database and parts.database != ":memory:"
+    return Path(str(parts.database)) if in_file else None
+
+
 def _backend(url: str) -> str:
     name = sa.make_url(url).get_backend_name()
     if name not in _LISTENERS:
@@ -225,12 +236,12 @@ def _backend(url: str) -> str:
     return name
 
 
-def _keep_private(url: sa.URL) -> None:
+def _keep_private(file: Path | None) -> None:
     """Let only its owner read an SQLite file, whatever the umask. SQLite gives the files beside it the same mode."""
-    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+    if file is not None:
         with suppress(OSError):  # if the place is wrong, opening the database reports it
-            os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, 0o600))
-            Path(url.database).chmod(0o600)
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            file.chmod(0o600)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
