@@ -131,6 +131,11 @@ def test_what_psycopg_frees_is_prepared_again() -> None:
             for _ in range(8):
                 one.execute("SELECT 1 + %s", [number])
             one.rollback()  # after this, psycopg frees all that is prepared
+        one.prepared_max = 1
+        for number in (1, 2, 3):  # it frees one at a time
+            assert one.execute(f"SELECT {number}", prepare=True).fetchall() == [(number,)]
+        one.commit()
+        assert one.transact([("SELECT $1", ["again"])]) == [[("again",)]]
         assert not one.pooled
 
 
