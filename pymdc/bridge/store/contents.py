@@ -61,20 +61,23 @@ def add(connection: sa.Connection, stored: Stored, broken: Collection[str] = ())
         heal(connection, stored, broken)
         return
     connection.execute(contents.insert().values(hash=stored.hash, size=stored.size, references=1))
-    known = {name for name in sorted(own) if _count(connection, shards, name, 1)}
-    _heal(connection, [own[name] for name in sorted(known)], broken)
-    new = [
-        {"hash": name, "size": own[name].size, "blob": own[name].blob, "references": 1}
-        for name in sorted(own.keys() - known)
-    ]
-    if new:
-        connection.execute(shards.insert(), new)
+    known = [name for name in sorted(own) if not _added(connection, own[name])]
+    _heal(connection, [own[name] for name in known], broken)
     rows = [
         {"content": stored.hash, "position": position, "shard": shard.hash}
         for position, shard in enumerate(stored.shards)
     ]
     if rows:
         connection.execute(content_shards.insert(), rows)
+
+
+def _added(connection: sa.Connection, shard: Shard) -> bool:
+    """Add one reference to a shard, and tell whether it is new. All in order: to insert a row may wait for others."""
+    if _count(connection, shards, shard.hash, 1):
+        return False
+    values = {"hash": shard.hash, "size": shard.size, "blob": shard.blob, "references": 1}
+    connection.execute(shards.insert(), values)
+    return True
 
 
 def heal(connection: sa.Connection, stored: Stored, broken: Collection[str] = ()) -> None:

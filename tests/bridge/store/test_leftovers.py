@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pymdc.bridge.store import Store, leftovers
+from pymdc.bridge.store import Entry, Shard, Store, Stored, leftovers
 from pymdc.bridge.store.database import next_in
 from pymdc.bridge.store.tables import content_shards, contents, deleted_buckets, entries, metadata, shards
 
@@ -21,6 +23,7 @@ from ..harness import run_sql, settings_for
 
 BUCKET = "b" * 24
 FILES = 3_000
+ROUNDS = 5  # with others at once
 _numbers = itertools.count(1)
 # Blocks that the transaction has read of the files' table and of the indexes that begin with the bucket.
 _BLOCKS = """SELECT CAST(sum(pg_stat_get_xact_blocks_fetched(oid)) AS integer) FROM pg_class
@@ -121,6 +124,7 @@ def test_a_step_reads_only_what_it_removes_though_deleted_rows_stay(postgresql: 
     steps = read[: FILES // leftovers._FILES]
     assert len(steps) == FILES // leftovers._FILES
     assert max(steps) < 4 * leftovers._FILES, steps  # one to find a file, one to remove it, and the way to them
+    assert max(steps) - min(steps) < 20, steps
 
 
 def test_the_next_files_come_from_an_index_without_a_sort_or_statistics(postgresql: str) -> None:
@@ -133,3 +137,29 @@ def test_the_next_files_come_from_an_index_without_a_sort_or_statistics(postgres
     assert "Index Scan using entries_by_number" in plan, plan
     assert "Index Cond: (ROW(" in plan, plan
     assert "Sort" not in plan, plan
+
+
+def test_uploads_and_deletions_that_share_shards_do_not_deadlock(postgresql: str) -> None:
+    """Rows lie in the table in another order than that of their names."""
+    with closing(Store(postgresql)) as store:
+        store.users.create("a@example.com", "kept", None, "activation", 1)
+        names = [name_of(number) for number in range(8)]
+        together = threading.Barrier(2)
+
+        def work(turn: int) -> None:
+            for number in range(ROUNDS):
+                together.wait(10)
+                bucket = store.buckets.create("a@example.com", {"name": "b", "storage": 1, "transfer": 1}, [], 1).id
+                for content in names[::-1] if turn else names:
+                    upload = store.files.begin_repair(1)
+                    own = names if (number + turn) % 2 else names[4:] + names[:4]
+                    stored = Stored(content, 8, tuple(Shard(name, 8, f"{upload}/{name[:20]}") for name in own))
+                    store.files.commit(upload, Entry(bucket, "a", "b", 8, content), stored)
+                store.buckets.delete(bucket, "a@example.com")
+                while store.leftovers.empty_bucket():
+                    pass
+
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(work, range(2))) == [None, None]
+        assert run_sql(postgresql, "SELECT count(*) FROM shards") == [(0,)]
+        assert store.inventory.miscounted() == []
