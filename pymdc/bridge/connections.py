@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import ssl
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -175,9 +177,12 @@ async def _serve(
     connection: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None
 ) -> None:
     loop = asyncio.get_running_loop()
-    patience = None if tls is None else HANDSHAKE_SECONDS
+    patience: dict[str, Any] = {} if tls is None else {"ssl_handshake_timeout": HANDSHAKE_SECONDS}
+    if tls is not None and sys.version_info >= (3, 11):
+        # asyncio would cut off a client that needs more than 30 seconds for the end of a reply. `Reader` knows better.
+        patience["ssl_shutdown_timeout"] = math.inf
     try:
-        await loop.connect_accepted_socket(protocol, connection, ssl=tls, ssl_handshake_timeout=patience)
+        await loop.connect_accepted_socket(protocol, connection, ssl=tls, **patience)
     except OSError as error:  # ssl.SSLError is one
         _log.debug("a connection failed before its first request: %r", error)
         connection.close()

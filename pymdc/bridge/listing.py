@@ -7,14 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-import anyio
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .context import Bridge
 from .errors import Refused
-from .requests import Reply
-from .settings import SEND_SECONDS
+from .requests import Reply, is_gone
 
 __all__ = ["listing"]
 
@@ -75,16 +74,17 @@ class _Pieces(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             if scope["method"] != "HEAD":
-                await self._send(send)
+                await self._send(Request(scope), send)
         except Refused as refused:
             _log.warning("the rest of a list was not sent: %s", refused.message)
             return
-        except TimeoutError:
+        except ConnectionError:
             _log.warning("the rest of a list was not sent: the client does not read")
             return
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, request: Request, send: Send) -> None:
         async for piece in self._pieces:
-            with anyio.fail_after(SEND_SECONDS):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if is_gone(request):
+                raise ConnectionError

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import struct
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from .connections import Connections
 from .output import ReplyOutput
 from .peers import Reader, has_closed, reset
 from .requests import GONE
-from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED, SEND_SECONDS
+from .settings import CHANNEL_BYTES, HEAD_BYTES, HEAD_SECONDS, MESSAGE_BYTES, PIPELINED
 
 __all__ = ["Channel", "Http"]
 
@@ -187,7 +188,7 @@ class Http(HttpToolsProtocol):
 
 
 class Channel(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, with limits. A client that does not read is disconnected after `SEND_SECONDS`.
+    """uvicorn's WebSocket, with limits. `Reader` disconnects a client that does not read.
 
     While the client does not read, nothing is read from it either: a ping would add a reply to those that wait. A long
     binary message is sent as messages of up to `MESSAGE_BYTES`. A client that sends more than `CHANNEL_BYTES` in all is
@@ -195,8 +196,11 @@ class Channel(WebSocketsSansIOProtocol):
     """
 
     _left = CHANNEL_BYTES
-    _stalled: asyncio.TimerHandle | None = None
-    _dropping: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._reader = Reader(cast("asyncio.Transport", transport), self.loop)
+        self.close_timeout = math.inf  # a slow client replies to the close when it has read all that comes before
 
     def data_received(self, data: bytes) -> None:
         if not self.handshake_initiated:  # the head of the request, which `Http` has limited
@@ -210,19 +214,19 @@ class Channel(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.transport.pause_reading()
-        self._stalled = self.loop.call_later(SEND_SECONDS, self._drop)
+        self._reader.is_slow()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._forget_stall()
+        self._reader.is_reading()
         if not self.read_paused:  # pragma: no branch - uvicorn pauses reading only when two messages arrive at once
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_stall()
-        if self._dropping is not None:  # the timer would hold the closed connection in memory
-            self._dropping.cancel()
+        self._reader.is_gone()  # the timer would hold the closed connection in memory
         super().connection_lost(exc)
+        if exc is not None:  # uvicorn does not close it then, and Python 3.10 warns
+            self.transport.close()
 
     async def send(self, message: Any) -> None:
         data = message.get("bytes") or b""
@@ -246,7 +250,7 @@ class Channel(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         await super().run_asgi()
         if not self.disconnected:
-            self._dropping = self.loop.call_later(SEND_SECONDS, self._drop)
+            self._reader.has_the_last()
 
     def handle_parser_exception(self) -> None:
         # Send an error message for a bad or too large message, then close.
@@ -255,14 +259,6 @@ class Channel(WebSocketsSansIOProtocol):
             told = _TOO_LARGE if close.code == _TOO_BIG else _MALFORMED
             self.transport.write(bytes([0x81, len(told)]) + told)  # a frame with one text
         super().handle_parser_exception()
-
-    def _forget_stall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-
-    def _drop(self) -> None:
-        reset(self.transport)
 
 
 def _frame_head(size: int) -> bytes:

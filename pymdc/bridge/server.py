@@ -253,6 +253,7 @@ def _server(settings: Settings, listener: socket.socket, greet: Callable[[], Non
         loop="asyncio",  # the same loop on all machines; uvloop is not faster here
         ws=Channel,
         ws_max_size=CHANNEL_REQUEST_BYTES,
+        ws_ping_interval=None,  # the pong of a slow client would come too late, and `Reader` watches it
         ws_per_message_deflate=False,  # shards hardly compress
         lifespan="on",
         log_config=None,

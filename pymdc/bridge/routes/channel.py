@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..context import Bridge
 from ..errors import Damaged, Refused
 from ..fields import decode_object
-from ..settings import CHANNEL_REQUEST_SECONDS, SEND_SECONDS
+from ..settings import CHANNEL_REQUEST_SECONDS
 from ..store import Shard
 
 __all__ = ["serve"]
@@ -84,8 +84,7 @@ async def _send(bridge: Bridge, socket: WebSocket, shard: Shard) -> None:
 async def _fail(socket: WebSocket, code: int, message: str) -> None:
     text = json.dumps({"code": code, "message": message}, separators=(",", ":"))
     try:
-        with anyio.fail_after(SEND_SECONDS):
-            await socket.send_text(text)
-            await socket.close(_CLIENT_ERROR if code < 500 else _SERVER_ERROR)
-    except (WebSocketDisconnect, TimeoutError) as error:
+        await socket.send_text(text)
+        await socket.close(_CLIENT_ERROR if code < 500 else _SERVER_ERROR)
+    except WebSocketDisconnect as error:
         _log.debug("a channel's client is gone: %r", error)

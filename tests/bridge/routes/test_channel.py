@@ -20,7 +20,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from pymdc.bridge import protocols
+from pymdc.bridge import peers, protocols
 from pymdc.bridge.context import Bridge
 from pymdc.bridge.protocols import Channel
 from pymdc.bridge.routes import channel
@@ -206,8 +206,7 @@ def test_a_client_that_leaves_before_it_asks_does_no_harm(person: tuple[Person, 
 
 
 def test_a_reader_that_does_not_read_is_dropped(bridge: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "SEND_SECONDS", 0.2)
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 0.2)
     alice = bridge.person()
     bucket, data = alice.bucket(), bytes(8 << 20)
     found = alice.upload(bucket, data).json()["hash"]
@@ -319,7 +318,7 @@ def test_a_shard_comes_in_messages_of_up_to_64_kib(bridge: Running, size: int) -
 def test_a_client_that_pings_and_never_reads_is_not_read_and_is_disconnected(
     bridge: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocols, "SEND_SECONDS", 1.0)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 1.0)
     url = httpx.URL(bridge.thread.url)
     with socket.create_connection((url.host, url.port), 30) as raw:
         raw.sendall(

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from pymdc.bridge import listing
+from pymdc.bridge import peers
 from pymdc.bridge.errors import Unavailable
 from pymdc.bridge.store import Entry
 from pymdc.bridge.store import buckets as stored_buckets
@@ -129,7 +129,7 @@ def test_a_list_that_the_client_does_not_read_is_given_up(
     own_bridge: Running, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "pymdc.bridge")
-    monkeypatch.setattr(listing, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(peers, "SEND_SECONDS", 0.1)
     bucket = alice.bucket()
     fill(own_bridge, bucket, 6000, name="n" * 2000)
     credentials = base64.b64encode(":".join(alice.basic).encode()).decode()
