@@ -56,7 +56,7 @@ def test_without_a_name_it_is_the_retired_bridge_and_the_first_call_of_the_proce
         monkeypatch.setenv("STORJ_BRIDGE", value)
     pymdc.configure(timeout=5)
     with respx.mock(assert_all_called=False) as router:
-        router.route(host="api.metadisk.org").respond(200, json=[])
+        router.route(host="api.metadisk.org").respond(200, json=[])  # as recorded: "list files empty bucket"
         clients = [Client(), Client(), client.default_client()]
         assert [one.endpoint for one in clients] == ["https://api.metadisk.org"] * 3
         assert [repr(one) for one in clients] == ["<Client https://api.metadisk.org>"] * 3

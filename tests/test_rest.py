@@ -1,4 +1,7 @@
-"""The historic front door, over a scripted bridge."""
+"""The historic front door, over a scripted bridge.
+
+Which bytes a request consists of, and what a real bridge replies to it, is tested elsewhere: here a reply says nothing.
+"""
 
 from __future__ import annotations
 

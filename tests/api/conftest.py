@@ -1,7 +1,8 @@
-"""A scripted bridge, and both ways to make a call."""
+"""A scripted bridge, which gives the replies of a real one, and both ways to make a call."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,11 +13,17 @@ import respx
 
 from pymdc import Client
 
+from ..old_bridge import RECORDED
+
 ENDPOINT = "http://bridge.test:6382/base"
 
 
 class Scripted:
-    """A bridge that gives the same reply to every request, and keeps the requests. It follows no recording."""
+    """A bridge that gives the same reply to every request, and keeps the requests.
+
+    The reply is a recorded one where the test calls `plays`. A value of `says` is made up: there it does not matter, or
+    no bridge of 2016 would give it.
+    """
 
     def __init__(self) -> None:
         self.reply = httpx.Response(200, json={"id": "1"})
@@ -32,6 +39,14 @@ class Scripted:
         self.reply = httpx.Response(status, json=value) if value != "" else httpx.Response(status)
         return value
 
+    def plays(self, name: str, **changes: Any) -> Any:
+        """Set the reply to the one of the v0.6.6 bridge that has this name, and return its value as `says` does.
+
+        Arguments:
+            changes: fields of the value that the test needs to be others.
+        """
+        return self.says(recorded(name, **changes), RECORDED[name]["status"])
+
     @property
     def request(self) -> httpx.Request:
         (request,) = self.asked
@@ -41,6 +56,13 @@ class Scripted:
     def line(self) -> tuple[str, str]:
         """The method, and the path without the query."""
         return self.request.method, self.request.url.raw_path.decode().partition("?")[0]
+
+
+def recorded(name: str, **changes: Any) -> Any:
+    """Return the decoded body of a recorded reply, with some of its fields changed."""
+    body = RECORDED[name]["body"]
+    value: Any = json.loads(body) if body else ""
+    return {**value, **changes} if changes else value
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def _the_default_client_has_another_bridge() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_objects_made_with_an_account_use_the_accounts_client(name: str, bridge: Scripted, client: Client) -> None:
-    value = bridge.says([])
+    value = bridge.plays("list files empty bucket")
     user = pymdc.api.Users("a@b.c", "secret", client=client)
     assert user.client is client
     assert CALLS[name](user) == value
@@ -48,7 +48,7 @@ def test_objects_made_with_an_account_use_the_accounts_client(name: str, bridge:
 
 
 def test_a_client_that_is_given_wins_over_the_one_of_the_account(bridge: Scripted, client: Client) -> None:
-    value = bridge.says([])
+    value = bridge.plays("list files empty bucket")
     user = pymdc.api.Users("a@b.c", "secret", client=Client("http://a-third.invalid"))
     assert pymdc.api.Keys(user, client=client).list() == value
     assert Files("1", user, client=client).list() == value
@@ -56,14 +56,14 @@ def test_a_client_that_is_given_wins_over_the_one_of_the_account(bridge: Scripte
 
 
 def test_an_account_without_a_client_uses_the_default_client(bridge: Scripted) -> None:
-    value = bridge.says([])
+    value = bridge.plays("list files empty bucket")
     pymdc.configure(endpoint=ENDPOINT)
     assert pymdc.api.Keys(pymdc.api.Users("a@b.c", "secret")).list() == value
     assert pymdc.api.Buckets(PAIR).list() == value
 
 
 def test_an_attribute_client_that_is_not_a_client_does_not_count(bridge: Scripted) -> None:
-    value = bridge.says([])
+    value = bridge.plays("list files empty bucket")
     pymdc.configure(endpoint=ENDPOINT)
 
     class Login:
@@ -76,7 +76,7 @@ def test_an_attribute_client_that_is_not_a_client_does_not_count(bridge: Scripte
 
 
 def test_the_api_of_a_client_is_bound_to_it(bridge: Scripted, client: Client) -> None:
-    value = bridge.says([])
+    value = bridge.plays("list files empty bucket")
     api = client.api
     user = api.Users("a@b.c", "secret")
     assert user.client is client
@@ -94,7 +94,7 @@ def test_the_bound_api_takes_what_the_api_takes(name: str) -> None:
 
 
 def test_a_view_with_another_scheduler_has_an_api_as_well(bridge: Scripted, client: Client) -> None:
-    value = bridge.says([])
+    value = bridge.plays("list files empty bucket")
     handed: list[Any] = []
     api = client.with_scheduler(handed.append).api
     handle = api.Buckets(api.Users("a@b.c", "secret")).list(callback=lambda _: None)

@@ -16,13 +16,13 @@ from pymdc.keypair import ECDSA
 
 from ..core.test_wire import verify
 from . import positional
-from .conftest import Ask, Scripted
+from .conftest import Ask, Scripted, recorded
 
 PAIR = ECDSA(private_key="11" * 32)
 OTHER = ECDSA(private_key="22" * 32)
 PUBLIC = PAIR.get_public_key()
 ID = "56ef0d0656ea9c0d1f8e4e1a"
-MADE = {"id": ID, "name": "photos", "storage": 10, "transfer": 30}
+MADE = recorded("bucket create", id=ID)
 
 
 def test_the_signatures_are_those_of_2016() -> None:
@@ -39,7 +39,7 @@ def test_the_signatures_are_those_of_2016() -> None:
 def test_creating_sends_the_name_the_limits_and_the_public_keys_signed(
     bridge: Scripted, client: Client, ask: Ask
 ) -> None:
-    value = bridge.says(MADE)
+    value = bridge.plays("bucket create")
     assert ask(Buckets(PAIR, client=client).create, "phötos / ?", 10, 30, [PAIR, OTHER]) == value
     assert bridge.line == ("POST", "/base/buckets")
     body = json.loads(bridge.request.content)
@@ -126,14 +126,14 @@ def test_a_wrong_id_raises_at_once(wrong: Any) -> None:
 
 
 def test_the_metadata_of_a_bucket_is_asked_for(bridge: Scripted, client: Client, ask: Ask) -> None:
-    value = bridge.says(MADE)
+    value = bridge.plays("bucket get")
     assert ask(Bucket(ID, PAIR, client=client).list) == value
     assert bridge.line == ("GET", "/base/buckets/" + ID)
     verify(bridge.request)
 
 
 def test_a_bucket_is_deleted(bridge: Scripted, client: Client, ask: Ask) -> None:
-    bridge.says("", 204)
+    bridge.plays("bucket delete")
     assert ask(Bucket(ID, PAIR, client=client).delete) == ""
     assert bridge.line == ("DELETE", "/base/buckets/" + ID)
     assert bridge.request.content == b""
@@ -141,7 +141,7 @@ def test_a_bucket_is_deleted(bridge: Scripted, client: Client, ask: Ask) -> None
 
 
 def test_a_bucket_is_changed(bridge: Scripted, client: Client, ask: Ask) -> None:
-    value = bridge.says({**MADE, "name": "other"})
+    value = bridge.plays("bucket patch several")
     params = {"name": "other", "storage": 20, "pubkeys": [PUBLIC]}
     assert ask(Bucket(ID, PAIR, client=client).patch, params) == value
     assert bridge.line == ("PATCH", "/base/buckets/" + ID)

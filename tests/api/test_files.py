@@ -22,13 +22,13 @@ from pymdc.keypair import ECDSA
 
 from ..core.test_wire import verify
 from . import positional
-from .conftest import Ask, Scripted
+from .conftest import Ask, Scripted, recorded
 
 PAIR = ECDSA(private_key="11" * 32)
 ID = "56ef0d0656ea9c0d1f8e4e1a"
 DATA = b"some content\r\n--"
 HASH = content_hash(hashlib.sha256(DATA).hexdigest())
-STORED = {"bucket": ID, "mimetype": "text/plain", "filename": "a.txt", "size": len(DATA), "hash": HASH}
+STORED = recorded("upload", bucket=ID, filename="a.txt", size=len(DATA), hash=HASH)
 CREDENTIALS = {"authorization", "x-signature", "x-pubkey"}
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_id_raises_at_once(wrong: Any) -> None:
 
 
 def test_listing_is_signed(bridge: Scripted, files: Files, ask: Ask) -> None:
-    value = bridge.says([STORED])
+    value = bridge.plays("list files")
     assert ask(files.list) == value
     assert bridge.line == ("GET", f"/base/buckets/{ID}/files")
     verify(bridge.request)
@@ -75,7 +75,7 @@ def test_listing_is_signed(bridge: Scripted, files: Files, ask: Ask) -> None:
 
 @pytest.mark.parametrize("operation", ["PUSH", "PULL"])
 def test_a_token_is_asked_for_by_its_operation(bridge: Scripted, files: Files, ask: Ask, operation: str) -> None:
-    value = bridge.says({"bucket": ID, "operation": operation, "expires": "2016", "token": "t", "id": "t"})
+    value = bridge.plays(f"token {operation}")
     assert ask(files.token, operation) == value
     assert bridge.line == ("POST", f"/base/buckets/{ID}/tokens")
     body = json.loads(bridge.request.content)
@@ -132,7 +132,7 @@ def test_the_path_may_be_text_or_a_path(bridge: Scripted, files: Files, file: Pa
 
 def test_an_empty_file_can_be_uploaded(bridge: Scripted, files: Files, ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    value = bridge.says({"hash": content_hash(hashlib.sha256(b"").hexdigest()), "size": 0})
+    value = bridge.plays("upload: empty file")
     assert ask(files.upload, tmp_path / "empty", "t") == value
     assert bridge.request.headers["x-filesize"] == "0"
     assert parts(bridge.request)[-1] == ("file", "empty", "application/octet-stream", b"")
@@ -149,8 +149,8 @@ def test_a_bridge_that_stored_something_else_is_an_integrity_error(
 
 
 def test_a_refused_upload_is_the_documented_dict(bridge: Scripted, files: Files, ask: Ask, file: Path) -> None:
-    bridge.says({"error": "Invalid token"}, 401)
-    assert ask(files.upload, file, "t") == {"error": "Invalid token"}
+    refusal = bridge.plays("upload: reused token")
+    assert ask(files.upload, file, "t") == refusal == {"error": "Invalid or expired token"}
 
 
 def test_a_file_that_cannot_be_read_is_a_value(bridge: Scripted, files: Files, ask: Ask, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_an_upload_without_a_token_asks_for_its_own(bridge: Scripted, files: Fil
 
 
 def test_a_refusal_to_give_a_token_is_the_value(bridge: Scripted, files: Files, ask: Ask, file: Path) -> None:
-    refusal = bridge.says({"error": "Bucket not found"}, 404)
+    refusal = bridge.plays("token: unknown bucket")
     assert ask(files.upload, file) == refusal
     assert ask(files.download, HASH) == refusal
     assert [request.method for request in bridge.asked] == ["POST", "POST"]
@@ -240,7 +240,7 @@ def test_an_uploads_progress_is_told_up_to_its_size(bridge: Scripted, files: Fil
 
 
 def test_deleting_is_signed(bridge: Scripted, files: Files, ask: Ask) -> None:
-    bridge.says("", 204)
+    bridge.plays("file delete")
     assert ask(files.delete, STORED) == ""
     assert bridge.line == ("DELETE", f"/base/buckets/{ID}/files/{HASH}")
     verify(bridge.request)
@@ -271,7 +271,7 @@ def test_each_upload_has_a_nonce_of_its_own(bridge: Scripted, files: Files, file
 def test_pointers_are_asked_for_with_their_token_alone(
     bridge: Scripted, files: Files, ask: Ask, file_hash: Any, token: Any
 ) -> None:
-    value = bridge.says([{"hash": HASH, "token": "x", "operation": "PULL", "channel": "ws://h"}])
+    value = bridge.plays("pointers")
     assert ask(files.pointers, file_hash, token) == value
     assert bridge.line == ("GET", f"/base/buckets/{ID}/files/{HASH}")
     assert bridge.request.headers["x-token"] == "t0ken"

@@ -37,7 +37,7 @@ def test_the_attributes_are_the_user_and_no_key_pairs_yet() -> None:
 
 
 def test_listing_logs_in(bridge: Scripted, client: Client, ask: Ask) -> None:
-    value = bridge.says([{"user": "a@b.c", "key": PUBLIC, "id": PUBLIC}])
+    value = bridge.plays("list keys basic")
     assert ask(Keys(USER, client=client).list) == value
     assert bridge.line == ("GET", "/base/keys")
     assert bridge.request.headers["authorization"] == LOGIN
@@ -45,7 +45,7 @@ def test_listing_logs_in(bridge: Scripted, client: Client, ask: Ask) -> None:
 
 
 def test_a_key_pair_may_be_the_user_and_signs(bridge: Scripted, client: Client, ask: Ask) -> None:
-    bridge.says([])
+    bridge.plays("basic ok: list keys empty")
     assert ask(Keys(PAIR, client=client).list) == []
     assert "authorization" not in bridge.request.headers
     assert bridge.request.headers["x-pubkey"] == PUBLIC
@@ -53,7 +53,7 @@ def test_a_key_pair_may_be_the_user_and_signs(bridge: Scripted, client: Client, 
 
 
 def test_creating_sends_the_public_key_and_keeps_the_pair(bridge: Scripted, client: Client, ask: Ask) -> None:
-    value = bridge.says({"user": "a@b.c", "key": PUBLIC, "id": PUBLIC})
+    value = bridge.plays("add key", key=PUBLIC, id=PUBLIC)
     keys = Keys(USER, client=client)
     assert ask(keys.create, PAIR) == value
     assert keys.key_pairs == [PAIR]
@@ -83,7 +83,7 @@ def test_pairs_are_kept_in_the_order_of_their_creation(bridge: Scripted, client:
 
 @pytest.mark.parametrize("key", [PAIR, PUBLIC, {"user": "a@b.c", "key": PUBLIC, "id": PUBLIC}])
 def test_deleting_names_the_public_key_in_the_path(bridge: Scripted, client: Client, ask: Ask, key: Any) -> None:
-    bridge.says("", 204)
+    bridge.plays("delete key (upper-case one)")
     assert ask(Keys(USER, client=client).delete, key) == ""
     assert bridge.line == ("DELETE", "/base/keys/" + PUBLIC)
     assert bridge.request.headers["authorization"] == LOGIN
@@ -122,7 +122,7 @@ def test_no_pair_is_kept_twice_and_a_deleted_one_is_forgotten(bridge: Scripted, 
         ask(keys.create, pair)
     assert keys.key_pairs == [PAIR, other]
     assert keys.key_pairs[0] is PAIR
-    bridge.says("", 204)
+    bridge.plays("delete key (upper-case one)")
     ask(keys.delete, PUBLIC)
     assert keys.key_pairs == [other]
     ask(keys.delete, PAIR)

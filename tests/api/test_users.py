@@ -62,7 +62,7 @@ def test_the_repr_holds_neither_the_password_nor_its_hash() -> None:
 
 
 def test_registering_sends_the_email_and_the_passwords_hash(bridge: Scripted, client: Client, ask: Ask) -> None:
-    value = bridge.says({"activated": False, "created": "2016", "email": "é@b.c", "id": "é@b.c"})
+    value = bridge.plays("create user", email="é@b.c", id="é@b.c")
     assert ask(Users("é@b.c", "secret", client=client).register) == value
     assert bridge.line == ("POST", "/base/users")
     body = json.loads(bridge.request.content)
@@ -78,7 +78,7 @@ def test_registering_sends_no_credentials(bridge: Scripted, client: Client) -> N
 
 
 def test_a_refusal_is_the_documented_dict(bridge: Scripted, client: Client, ask: Ask) -> None:
-    bridge.says({"error": "Email is already registered"}, 400)
+    bridge.plays("create user: duplicate email")
     assert ask(Users("a@b.c", "secret", client=client).register) == {"error": "Email is already registered"}
 
 
@@ -86,7 +86,7 @@ def test_a_refusal_is_the_documented_dict(bridge: Scripted, client: Client, ask:
     ("token", "path"), [("0123abcd", "0123abcd"), ("a/b?c", "a%2Fb%3Fc"), (b"ab", "ab"), ("..", "%2E%2E")]
 )
 def test_activating_asks_for_the_tokens_link(bridge: Scripted, client: Client, ask: Ask, token: Any, path: str) -> None:
-    value = bridge.says({"activated": True, "email": "a@b.c"})
+    value = bridge.plays("activation: success")
     assert ask(Users("a@b.c", "secret", client=client).activate, token) == value
     assert bridge.line == ("GET", "/base/activations/" + path)
     assert bridge.request.url.query.startswith(b"__nonce=")
@@ -97,7 +97,7 @@ def test_activating_asks_for_the_tokens_link(bridge: Scripted, client: Client, a
 def test_the_whole_link_of_the_mail_is_accepted_as_its_token(
     bridge: Scripted, client: Client, ask: Ask, after: str
 ) -> None:
-    bridge.says({"activated": True})
+    bridge.plays("activation: success")
     ask(Users("a@b.c", client=client).activate, f"https://bridge.example/base/activations/{'ab' * 32}{after}")
     assert bridge.line == ("GET", f"/base/activations/{'ab' * 32}")
 
