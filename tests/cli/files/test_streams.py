@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pymdc import unwrap
 from pymdc.cli.failures import Failure, ended
 from pymdc.cli.questions import agree
-from pymdc.cli.streams import kept_input
+from pymdc.cli.streams import kept_input, write_out
 
 from ...bridges import LONG
 from .holder import Holder, Terminal, names
@@ -112,6 +113,14 @@ def test_a_missing_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(Failure, match="there is no standard input or output to use"), kept_input():
         pytest.fail("there is nothing to keep")
+
+
+def test_a_missing_standard_output_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sys.stdout` cannot tell: it is replaced by a stream that keeps nothing."""
+    monkeypatch.setattr(sys, "__stdout__", None)
+    nothing: Any = None  # nothing is fetched
+    with pytest.raises(Failure, match="there is no standard input or output to use"):
+        write_out(nothing, nothing, [], jobs=1, retries=1)
 
 
 @pytest.mark.parametrize(
