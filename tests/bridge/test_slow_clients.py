@@ -51,6 +51,8 @@ def asking(alice: Person, context: ssl.SSLContext | None, kind: str) -> Iterator
     found = alice.upload(bucket, os.urandom(SIZE)).json()["hash"]
     headers = {"x-token": alice.token(bucket, "PULL"), "x-direct": "1"}
     (pointer,) = alice.bridge.http.get(f"/buckets/{bucket}/files/{found}", headers=headers).json()
+    if kind == "a shard by its URL" and httpx.URL(pointer["url"]).port != alice.bridge.settings.port:
+        pytest.skip("the store sends the shard itself")
     with ExitStack() as stack:
         raw = stack.enter_context(socket.socket())
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
