@@ -23,7 +23,7 @@ from ..settings import DATABASE_THREADS, LONG_ANSWER_SECONDS
 from .clock import database_time
 from .fair_lock import FairLock
 
-__all__ = ["Database", "insert_unique", "next_in", "retry_until", "sqlite_file"]
+__all__ = ["Database", "insert_unique", "retry_until", "sqlite_file"]
 
 _Result = TypeVar("_Result")
 
@@ -200,19 +200,6 @@ def insert_unique(connection: sa.Connection, statement: sa.Insert, taken: Refuse
         connection.execute(statement)
     except exc.IntegrityError as error:
         raise taken from error
-
-
-def next_in(
-    query: sa.Select[Any], owner: sa.Column[str], name: str, number: sa.Column[int], after: int, limit: int
-) -> sa.Select[Any]:
-    """Return a query for the next rows of one owner, by number, that reads few rows more than it returns.
-
-    The two columns, which are in `query`, begin an index, and the inner query needs nothing else. If it named the owner
-    as well, PostgreSQL might take another index, read all rows of the owner and sort them: it expects few of them.
-    """
-    place = sa.tuple_(owner, number) > sa.tuple_(sa.literal(name), sa.literal(after))
-    rows = query.where(place).order_by(owner, number).limit(limit).subquery()
-    return sa.select(rows).where(rows.c[owner.key] == name).order_by(rows.c[number.key])
 
 
 def sqlite_file(url: str) -> Path | None:

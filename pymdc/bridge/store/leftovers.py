@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from ..settings import SHARD_BYTES, UPLOAD_LEASE_SECONDS
 from .clock import database_time
 from .contents import release
-from .database import Database, next_in
+from .database import Database
 from .nonces import forget_all
 from .tables import bridge, channel_tokens, contents, deleted_buckets, entries, floors, garbage, shards, tokens, uploads
 
@@ -108,12 +108,21 @@ def _expire(connection: sa.Connection, table: sa.Table, now: int) -> int:
 
 
 def _some_files(connection: sa.Connection, bucket: str, after: int) -> Sequence[sa.Row[Any]]:
-    query = sa.select(entries.c.bucket, entries.c.number, entries.c.content)
-    rows = connection.execute(next_in(query, entries.c.bucket, bucket, entries.c.number, after, _FILES)).all()
+    rows = connection.execute(_next_files(bucket, after)).all()
     of_these = sa.select(contents.c.hash, contents.c.size).where(contents.c.hash.in_([row.content for row in rows]))
     sizes = {row.hash: row.size for row in connection.execute(of_these)}
     held = itertools.accumulate(1 + sizes[row.content] // SHARD_BYTES for row in rows)
     return rows[: max(1, sum(shards <= _SHARDS for shards in held))]
+
+
+def _next_files(bucket: str, after: int) -> sa.Select[Any]:
+    # The bucket and the number begin an index, and the inner query names nothing else. If it named the bucket alone as
+    # well, PostgreSQL might take another index, read all files of the bucket and sort them: it expects few of them.
+    place = sa.tuple_(entries.c.bucket, entries.c.number)
+    rows = sa.select(entries.c.bucket, entries.c.number, entries.c.content)
+    beyond = place > sa.tuple_(sa.literal(bucket), sa.literal(after))
+    some = rows.where(beyond).order_by(entries.c.bucket, entries.c.number).limit(_FILES).subquery()
+    return sa.select(some).where(some.c.bucket == bucket).order_by(some.c.number)
 
 
 def _silent(now: int) -> sa.ColumnElement[bool]:

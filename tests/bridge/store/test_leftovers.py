@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from pymdc.bridge.store import Entry, Shard, Store, Stored, leftovers
-from pymdc.bridge.store.database import next_in
+from pymdc.bridge.store.contents import release_shards
 from pymdc.bridge.store.tables import content_shards, contents, deleted_buckets, entries, metadata, shards
 
 from ... import engines
@@ -129,14 +129,38 @@ def test_a_step_reads_only_what_it_removes_though_deleted_rows_stay(postgresql: 
 
 def test_the_next_files_come_from_an_index_without_a_sort_or_statistics(postgresql: str) -> None:
     fill(postgresql, FILES)
-    columns = entries.c.bucket, entries.c.number, entries.c.content
-    query = next_in(sa.select(*columns), entries.c.bucket, BUCKET, entries.c.number, 0, leftovers._FILES)
     dialect = sa.make_url(postgresql).get_dialect()()
-    text = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    text = leftovers._next_files(BUCKET, 0).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     plan = "\n".join(row[0] for row in run_sql(postgresql, f"EXPLAIN {text}"))
     assert "Index Scan using entries_by_number" in plan, plan
     assert "Index Cond: (ROW(" in plan, plan
     assert "Sort" not in plan, plan
+
+
+def test_rows_are_locked_in_the_order_of_their_names_and_not_as_they_lie_in_the_table(postgresql: str) -> None:
+    """Who waits for the last one has all others: so nobody who takes them in this order waits in a circle."""
+    first, last = "a" * 40, "b" * 40
+    engine = sa.create_engine(postgresql, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        rows = [{"hash": name, "size": 8, "references": 2, "blob": name} for name in (last, first)]
+        connection.execute(shards.insert(), rows)
+
+    def release() -> None:
+        with engine.begin() as connection:
+            release_shards(connection, {last: 1, first: 1})
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with ThreadPoolExecutor(1) as pool, engine.connect() as other:
+        other.execute(sa.select(shards).where(shards.c.hash == last).with_for_update())
+        released = pool.submit(release)
+        while run_sql(postgresql, waiting) == [(0,)]:
+            assert not released.done()
+        nowait = sa.select(shards).where(shards.c.hash == first).with_for_update(nowait=True)
+        with pytest.raises(sa.exc.OperationalError, match="could not obtain lock"):
+            other.execute(nowait)
+        other.rollback()
+        released.result(20)
+    assert run_sql(postgresql, 'SELECT sum("references") FROM shards') == [(2,)]
 
 
 def test_uploads_and_deletions_that_share_shards_do_not_deadlock(postgresql: str) -> None:
