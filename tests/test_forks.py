@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,20 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 def echo(request: Received) -> bytes:
     return reply_bytes(200, f'"{request.path}"')
+
+
+def echo_or_wait() -> Callable[[Received], bytes]:
+    """Return an `echo` that answers `/slow` only when `/release` was asked for."""
+    released = threading.Event()
+
+    def answer(request: Received) -> bytes:
+        if request.path == "/slow":
+            assert released.wait(60)
+        if request.path == "/release":
+            released.set()
+        return echo(request)
+
+    return answer
 
 
 def ran(script: str, *arguments: str, bridge: str = "") -> int:
@@ -77,16 +92,7 @@ sys.exit(sum(codes))
 
 
 def test_after_a_fork_every_client_works_in_parent_and_child() -> None:
-    released = threading.Event()
-
-    def script(request: Received) -> bytes:
-        if request.path == "/slow":
-            assert released.wait(60)
-        if request.path == "/release":
-            released.set()
-        return echo(request)
-
-    with Server(answering(script)) as server:
+    with Server(answering(echo_or_wait())) as server:
         assert ran(FORKING, bridge=server.url) == 0
         paths = [request.path for request in server.requests]
         assert len(paths) == 3 + 10 * 2 * 3 + 10 + 2
@@ -165,16 +171,7 @@ sys.exit(code)
 
 
 def test_a_child_waits_for_no_lock_that_another_thread_of_the_parent_held() -> None:
-    released = threading.Event()
-
-    def script(request: Received) -> bytes:
-        if request.path == "/slow":
-            assert released.wait(60)
-        if request.path == "/release":
-            released.set()
-        return echo(request)
-
-    with Server(answering(script)) as server:
+    with Server(answering(echo_or_wait())) as server:
         assert ran(HOLDING_LOCKS, bridge=server.url) == 0
 
 
