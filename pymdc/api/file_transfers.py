@@ -185,7 +185,7 @@ class FileTransfers:
 
         Returns:
             The bytes; with `path` `{"bucket": ..., "mimetype": ..., "filename": ..., "size": ..., "hash": ..., "path":
-            ...}`, where the path begins at the root; or a refusal, or an exception value: a `ChannelError` or a
+            ...}`, where the path is absolute; or a refusal, or an exception value: a `ChannelError` or a
             `TimeoutError` if a farmer refuses or does not answer, an `IntegrityError` if the shards are not the file,
             an `OSError` if the file cannot be written. With a callback: a `Handle`.
 

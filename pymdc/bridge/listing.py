@@ -79,7 +79,7 @@ class _Pieces(Response):
             _log.warning("the rest of a list was not sent: %s", refused.message)
             return
         except ConnectionError:
-            _log.warning("the rest of a list was not sent: the client does not read")
+            _log.warning("the rest of a list was not sent: the client has gone, or does not read")
             return
         await send({"type": "http.response.body", "body": b""})
 

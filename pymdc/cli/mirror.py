@@ -77,7 +77,7 @@ def _save(session: Session, folder: Path, work: Work, delete: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         manifest.write(folder)
         below.mkdir(exist_ok=True)
-    local, found = work.read_folder(below, whole=delete) if below.is_dir() else ({}, Scan())
+    local, found = work.read_folder(below, check_names=delete) if below.is_dir() else ({}, Scan())
     downloads = []
     for kept in manifest.buckets:
         bucket = _opened(session, kept.bucket)

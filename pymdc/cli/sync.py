@@ -148,7 +148,7 @@ def _down(bucket: _Bucket, folder: Path, work: Work, delete: bool) -> None:
     check_target(folder)
     if not work.dry_run:
         folder.mkdir(parents=True, exist_ok=True)
-    local, found = work.read_folder(folder, whole=delete) if folder.is_dir() else ({}, Scan())
+    local, found = work.read_folder(folder, check_names=delete) if folder.is_dir() else ({}, Scan())
     if delete and local and not bucket.listing:
         raise Failure(f"the bucket has no files, and --delete would delete all files in {folder}", Code.USAGE)
     fold = not work.dry_run and folds_case(folder)

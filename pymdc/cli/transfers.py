@@ -222,7 +222,7 @@ def _send(files: Files, path: Path, name: str, mimetype: str | None, replaces: t
 
 
 def _named_as(path: Path, value: Any) -> Any:
-    """Return the value of a call with the file named as in `path`: calls name it from the root on."""
+    """Return the value of a call with the file named as in `path`: calls name it by its absolute path."""
     whole = path.absolute()
     if isinstance(value, OSError) and value.filename == str(whole):
         value.filename = str(path)

@@ -145,20 +145,20 @@ class Work:
             done = ", ".join(f"{number} {_VERBS[kind][1]}" for kind, number in self._counts.items() if number)
             self.output.say(f"{done}{size} in {time.monotonic() - self._began:.1f} s")
 
-    def read_folder(self, folder: Path, *, whole: bool = True) -> tuple[dict[str, str], Scan]:
+    def read_folder(self, folder: Path, *, check_names: bool = True) -> tuple[dict[str, str], Scan]:
         """Return the hash of each file of a folder, by its path, and the scan. Only files that have changed are read.
 
         Files that cannot be read are told.
 
         Arguments:
-            whole: also tell which files have names that no bridge can keep.
+            check_names: also tell which files have names that no bridge can keep.
 
         Raises:
             Failure: the folder itself cannot be read.
         """
         found = scan_and_tell(folder, self.output)
         local = hashes_of(folder, found, self._reading)
-        problems = found.problems_of_sending if whole else found.problems
+        problems = found.problems_of_sending if check_names else found.problems
         for path, words in problems.items():
             self.problem(str(folder / path), words)
         return local, found
